@@ -1,0 +1,41 @@
+# make run    set up, then the main job: results/e4 on the embedded dataset
+# make test   set up, then every check and test
+PYTHON ?= python3
+CORES ?= $(shell nproc)
+TORCH := $(shell grep '^torch==' requirements.lock)
+BIN := $(CURDIR)/.venv/bin
+# Without a GPU the cap on trainings does not apply: one training per core is fastest.
+PROFILE ?= $(if $(shell command -v nvidia-smi),profiles/default,profiles/cpu)
+SNAKEMAKE := PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --workflow-profile $(PROFILE)
+
+.PHONY: setup run study report test lint clean
+
+setup: .venv/.complete
+
+.venv/.complete: requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	touch $@
+
+run: setup
+	$(SNAKEMAKE) results/e4/results.json
+
+study: setup
+	$(SNAKEMAKE)
+
+report: study
+	$(SNAKEMAKE) --report results/report.html
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy scripts/foldwise
+	$(BIN)/snakefmt --check Snakefile rules
+	PATH="$(BIN):$$PATH" snakemake --lint
+
+test: lint
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+
+clean:
+	rm -rf results .snakemake

@@ -1,0 +1,29 @@
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/models.smk"
+include: "rules/ensembles.smk"
+include: "rules/experiments.smk"
+
+
+wildcard_constraints:
+    exp="[a-z][a-z0-9_]*",
+    recipe="[a-z][a-z0-9_]*",
+    task="[a-z][a-z0-9_]*",
+    fold="[0-9]+",
+    seed="[0-9]+",
+    subset="test|train|copies|crossfit",
+
+
+rule all:
+    default_target: True
+    input:
+        expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.experiments),
+        f"{ROOT}/RESULTS.md",

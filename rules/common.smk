@@ -1,0 +1,102 @@
+# Paths and look-ups, nothing else: the study is checked and derived in foldwise.study.
+import json
+import shlex
+import sys
+
+sys.path.insert(0, f"{workflow.basedir}/scripts")
+
+from foldwise.code import sources_of
+from foldwise.errors import FoldwiseError
+from foldwise.study import parse_study
+
+try:
+    STUDY = parse_study(config)
+except FoldwiseError as error:
+    print(f"error: config: {error}", file=sys.stderr)
+    sys.exit(2)
+
+ROOT = STUDY.root
+DATA = f"{ROOT}/data/{{task}}"
+SPLIT = f"{ROOT}/splits/{{task}}/fold_{{fold}}.json"
+MODEL = f"{ROOT}/models/{{recipe}}/{{task}}/fold_{{fold}}/seed_{{seed}}"
+PREDICTIONS = f"{ROOT}/predictions/{{recipe}}/{{task}}/fold_{{fold}}/seed_{{seed}}"
+ENSEMBLE = f"{ROOT}/ensembles/{{exp}}/{{task}}/fold_{{fold}}"
+LOGS = f"{ROOT}/logs"
+BENCHMARKS = f"{ROOT}/benchmarks"
+
+
+def dataset_file(task):
+    """The local file of a task; nothing where the matbench package downloads it."""
+    dataset = STUDY.datasets[task]
+    local = {"embedded": ["data/demo.json.gz", "data/demo.card.json"], "matbench": []}
+    return local.get(dataset["source"]) or dataset.get("path", [])
+
+
+def dataset_options(task):
+    dataset = STUDY.datasets[task]
+    flags = {
+        "--source": dataset["source"],
+        "--path": dataset.get("path"),
+        "--target": dataset.get("column"),
+        "--target-name": dataset["target_name"],
+        "--unit": dataset["unit"],
+        "--sha256": dataset.get("sha256"),
+    }
+    given = [f"{flag} {shlex.quote(value)}" for flag, value in flags.items() if value]
+    return " ".join([*given, "--intensive" if dataset["intensive"] else "--no-intensive"])
+
+
+def members(pattern, exp, fold=None):
+    """`pattern` for every model of an experiment: folds first, then seeds."""
+    experiment = STUDY.experiments[exp]
+    return expand(
+        pattern,
+        recipe=experiment.recipe,
+        task=STUDY.task,
+        fold=STUDY.folds if fold is None else fold,
+        seed=experiment.seeds,
+    )
+
+
+def holdout(wildcards):
+    return STUDY.holdout(wildcards.recipe, int(wildcards.seed))
+
+
+def recipe_json(wildcards):
+    return json.dumps(STUDY.recipes[wildcards.recipe].as_dict(), sort_keys=True)
+
+
+def folds(pattern):
+    return expand(pattern, task=STUDY.task, fold=STUDY.folds)
+
+
+def is_ensemble(exp):
+    return len(STUDY.experiments[exp].seeds) > 1
+
+
+def soft_kind(recipe):
+    teacher = STUDY.recipes[recipe].teacher
+    return teacher.targets if teacher else None
+
+
+def soft_targets(wildcards):
+    """File of a student's soft targets; nothing for a teacher."""
+    kind = soft_kind(wildcards.recipe)
+    if kind is None:
+        return []
+    subset = {"crossfit": "crossfit", "in_sample": "train", "augmented": "copies"}[kind]
+    folder = ENSEMBLE.format(
+        exp=STUDY.teacher_experiment(wildcards.recipe).name, **_fold_of(wildcards)
+    )
+    return f"{folder}/{subset}.parquet"
+
+
+def copy_graphs(wildcards):
+    """Graphs of the perturbed copies, where a student's soft targets are about them."""
+    if soft_kind(wildcards.recipe) != "augmented":
+        return []
+    return DATA.format(task=wildcards.task) + "/copies/graphs"
+
+
+def _fold_of(wildcards):
+    return {"task": wildcards.task, "fold": wildcards.fold}

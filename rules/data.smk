@@ -1,0 +1,135 @@
+rule prepare_dataset:
+    input:
+        file=lambda wildcards: dataset_file(wildcards.task),
+        code=sources_of("prepare_dataset.py"),
+    output:
+        targets=f"{DATA}/targets.parquet",
+        structures=f"{DATA}/structures.npz",
+        failures=f"{DATA}/failures.csv",
+        card=f"{DATA}/card.json",
+    params:
+        options=lambda wildcards: dataset_options(wildcards.task),
+    log:
+        f"{LOGS}/prepare_dataset/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/prepare_dataset/{{task}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    conda:
+        "../envs/crystals.yaml"
+    shell:
+        "python scripts/prepare_dataset.py --task {wildcards.task} {params.options}"
+        " --out $(dirname {output.targets}) 2> {log}"
+
+
+rule build_graphs:
+    input:
+        structures=f"{DATA}/structures.npz",
+        code=sources_of("build_graphs.py"),
+    output:
+        graphs=directory(f"{DATA}/graphs"),
+    log:
+        f"{LOGS}/build_graphs/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/build_graphs/{{task}}.tsv"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    conda:
+        "../envs/crystals.yaml"
+    shell:
+        "python scripts/build_graphs.py --structures {input.structures}"
+        " --workers {threads} --out {output.graphs} 2> {log}"
+
+
+rule perturb_structures:
+    input:
+        structures=f"{DATA}/structures.npz",
+        code=sources_of("perturb_structures.py"),
+    output:
+        structures=f"{DATA}/copies/structures.npz",
+    params:
+        how=STUDY.copies,
+    log:
+        f"{LOGS}/perturb_structures/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/perturb_structures/{{task}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    conda:
+        "../envs/crystals.yaml"
+    shell:
+        "python scripts/perturb_structures.py --structures {input.structures}"
+        " --copies {params.how[copies]} --displacement {params.how[displacement]}"
+        " --strain {params.how[strain]} --out {output.structures} 2> {log}"
+
+
+use rule build_graphs as build_copy_graphs with:
+    input:
+        structures=f"{DATA}/copies/structures.npz",
+        code=sources_of("build_graphs.py"),
+    output:
+        graphs=directory(f"{DATA}/copies/graphs"),
+    log:
+        f"{LOGS}/build_copy_graphs/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/build_copy_graphs/{{task}}.tsv"
+
+
+rule make_splits:
+    input:
+        targets=f"{DATA}/targets.parquet",
+        code=sources_of("make_splits.py"),
+    output:
+        split=SPLIT,
+    params:
+        splits=STUDY.splits,
+    log:
+        f"{LOGS}/make_splits/{{task}}/fold_{{fold}}.log",
+    benchmark:
+        f"{BENCHMARKS}/make_splits/{{task}}/fold_{{fold}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    conda:
+        "../envs/crystals.yaml"
+    shell:
+        "python scripts/make_splits.py --targets {input.targets} --task {wildcards.task}"
+        " --fold {wildcards.fold} --n-folds {params.splits[folds]}"
+        " --holdouts {params.splits[holdouts]} --seed {params.splits[seed]}"
+        " --out {output.split} 2> {log}"
+
+
+rule report_duplicates:
+    input:
+        targets=f"{DATA}/targets.parquet",
+        structures=f"{DATA}/structures.npz",
+        splits=expand(SPLIT, fold=STUDY.folds, allow_missing=True),
+        code=sources_of("report_duplicates.py"),
+    output:
+        json=f"{ROOT}/splits/{{task}}/duplicates.json",
+        csv=report(
+            f"{ROOT}/splits/{{task}}/duplicates.csv",
+            category="Data",
+            caption="../reports/duplicates.rst",
+        ),
+    log:
+        f"{LOGS}/report_duplicates/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/report_duplicates/{{task}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    conda:
+        "../envs/crystals.yaml"
+    shell:
+        "python scripts/report_duplicates.py --targets {input.targets}"
+        " --structures {input.structures} --splits {input.splits}"
+        " --out-json {output.json} --out-csv {output.csv} 2> {log}"

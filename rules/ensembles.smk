@@ -1,0 +1,43 @@
+rule average_predictions:
+    input:
+        members=lambda wildcards: members(
+            f"{PREDICTIONS}/{wildcards.subset}.parquet", wildcards.exp, wildcards.fold
+        ),
+        code=sources_of("combine_predictions.py"),
+    output:
+        ensemble=f"{ENSEMBLE}/{{subset}}.parquet",
+    wildcard_constraints:
+        subset="test|train|copies",
+    params:
+        kind="mean",
+    log:
+        f"{LOGS}/average_predictions/{{exp}}/{{task}}/fold_{{fold}}_{{subset}}.log",
+    benchmark:
+        f"{BENCHMARKS}/average_predictions/{{exp}}/{{task}}/fold_{{fold}}_{{subset}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    conda:
+        "../envs/crystals.yaml"
+    shell:
+        "python scripts/combine_predictions.py --members {input.members} --kind {params.kind}"
+        " --out {output.ensemble} 2> {log}"
+
+
+use rule average_predictions as average_held_out_predictions with:
+    input:
+        members=lambda wildcards: members(
+            f"{PREDICTIONS}/train.parquet", wildcards.exp, wildcards.fold
+        ),
+        code=sources_of("combine_predictions.py"),
+    output:
+        ensemble=f"{ENSEMBLE}/crossfit.parquet",
+    wildcard_constraints:
+        exp="[a-z][a-z0-9_]*",
+    params:
+        kind="crossfit",
+    log:
+        f"{LOGS}/average_held_out_predictions/{{exp}}/{{task}}/fold_{{fold}}.log",
+    benchmark:
+        f"{BENCHMARKS}/average_held_out_predictions/{{exp}}/{{task}}/fold_{{fold}}.tsv"

@@ -1,0 +1,135 @@
+localrules:
+    resolve_experiment,
+
+
+rule resolve_experiment:
+    output:
+        config=f"{ROOT}/configs/{{exp}}.json",
+    params:
+        resolved=lambda wildcards: json.dumps(STUDY.resolved(wildcards.exp), indent=2),
+    log:
+        f"{LOGS}/resolve_experiment/{{exp}}.log",
+    benchmark:
+        f"{BENCHMARKS}/resolve_experiment/{{exp}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=100,
+        runtime=1,
+    conda:
+        "../envs/crystals.yaml"
+    shell:
+        "printf '%s\\n' {params.resolved:q} > {output.config} 2> {log}"
+
+
+rule write_experiment:
+    input:
+        config=f"{ROOT}/configs/{{exp}}.json",
+        targets=DATA.format(task=STUDY.task) + "/targets.parquet",
+        card=DATA.format(task=STUDY.task) + "/card.json",
+        dataset_failures=DATA.format(task=STUDY.task) + "/failures.csv",
+        graphs=DATA.format(task=STUDY.task) + "/graphs",
+        duplicates=f"{ROOT}/splits/{STUDY.task}/duplicates.json",
+        splits=folds(SPLIT),
+        fits=lambda wildcards: members(f"{MODEL}/fit.json", wildcards.exp),
+        histories=lambda wildcards: members(f"{MODEL}/history.csv", wildcards.exp),
+        predictions=lambda wildcards: members(f"{PREDICTIONS}/test.parquet", wildcards.exp),
+        timings=lambda wildcards: members(f"{PREDICTIONS}/test_timing.json", wildcards.exp),
+        ensembles=lambda wildcards: (
+            folds(ENSEMBLE.replace("{exp}", wildcards.exp) + "/test.parquet")
+            if is_ensemble(wildcards.exp)
+            else []
+        ),
+        compared=lambda wildcards: expand(
+            f"{ROOT}/{{exp}}/results.json",
+            exp=STUDY.experiments[wildcards.exp].compare_with,
+        ),
+        templates=["reports/README.txt.j2", "config/schemas/results.schema.json"],
+        code=sources_of("write_experiment.py"),
+    output:
+        results=f"{ROOT}/{{exp}}/results.json",
+        readme=report(
+            f"{ROOT}/{{exp}}/README.txt",
+            category="Experiments",
+            subcategory="{exp}",
+            caption="../reports/readme.rst",
+        ),
+        config=f"{ROOT}/{{exp}}/config.json",
+        metrics=f"{ROOT}/{{exp}}/metrics.json",
+        predictions=f"{ROOT}/{{exp}}/predictions.parquet",
+        groups=directory(f"{ROOT}/{{exp}}/groups"),
+        diagnostics=directory(f"{ROOT}/{{exp}}/diagnostics"),
+        parity=report(
+            f"{ROOT}/{{exp}}/figures/parity.png",
+            category="Experiments",
+            subcategory="{exp}",
+            caption="../reports/parity.rst",
+        ),
+        errors=report(
+            f"{ROOT}/{{exp}}/figures/error_distribution.png",
+            category="Experiments",
+            subcategory="{exp}",
+            caption="../reports/error_distribution.rst",
+        ),
+        by_target=report(
+            f"{ROOT}/{{exp}}/figures/error_by_target.png",
+            category="Experiments",
+            subcategory="{exp}",
+            caption="../reports/error_by_target.rst",
+        ),
+        curves=report(
+            f"{ROOT}/{{exp}}/figures/learning_curves.png",
+            category="Experiments",
+            subcategory="{exp}",
+            caption="../reports/learning_curves.rst",
+        ),
+    params:
+        compare=lambda wildcards, input: [path.rsplit("/", 1)[0] for path in input.compared],
+    log:
+        f"{LOGS}/write_experiment/{{exp}}.log",
+    benchmark:
+        f"{BENCHMARKS}/write_experiment/{{exp}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    conda:
+        "../envs/crystals.yaml"
+    shell:
+        "python scripts/write_experiment.py --experiment {wildcards.exp} --config {input.config}"
+        " --targets {input.targets} --card {input.card}"
+        " --dataset-failures {input.dataset_failures}"
+        " --graph-failures {input.graphs}/failures.csv --duplicates {input.duplicates}"
+        " --splits {input.splits} --fits {input.fits} --histories {input.histories}"
+        " --predictions {input.predictions} --timings {input.timings}"
+        " --ensembles {input.ensembles} --compare {params.compare}"
+        " --command 'snakemake --cores 2 {output.results}'"
+        " --out $(dirname {output.results}) 2> {log}"
+
+
+rule summarise:
+    input:
+        experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.experiments),
+        template="reports/RESULTS.md.j2",
+        code=sources_of("write_summary.py"),
+    output:
+        markdown=report(
+            f"{ROOT}/RESULTS.md", category="Summary", caption="../reports/summary.rst"
+        ),
+        csv=report(
+            f"{ROOT}/leaderboard.csv", category="Summary", caption="../reports/summary.rst"
+        ),
+    params:
+        folders=lambda wildcards, input: [path.rsplit("/", 1)[0] for path in input.experiments],
+    log:
+        f"{LOGS}/summarise.log",
+    benchmark:
+        f"{BENCHMARKS}/summarise.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    conda:
+        "../envs/crystals.yaml"
+    shell:
+        "python scripts/write_summary.py --experiments {params.folders}"
+        " --out-markdown {output.markdown} --out-csv {output.csv} 2> {log}"

@@ -1,0 +1,1 @@
+"""From trained models' predictions to the folder that a reader opens: `results/{experiment}/`."""

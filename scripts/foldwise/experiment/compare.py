@@ -1,0 +1,124 @@
+"""An experiment beside those it is compared with: accuracy with a paired interval, and cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from foldwise.bootstrap import Interval, mae_difference_interval
+from foldwise.experiment.inputs import ExperimentInputs, Json, Parent
+from foldwise.experiment.rows import TestRows
+from foldwise.experiment.wording import listing, plural, verdict_text
+
+EQUAL_SPEED = 0.15
+"""Measured speeds that differ by less are called the same."""
+
+
+def decision_block(inputs: ExperimentInputs, rows: TestRows, compute: Json) -> Json:
+    """The `decision` block of `results.json`: a comparison per parent, and a verdict in words."""
+    comparisons = [_comparison(inputs, rows, compute, parent) for parent in inputs.parents]
+    sentences = [str(entry["verdict"]) for entry in comparisons]
+    return {
+        "comparisons": comparisons,
+        "verdict": " ".join(sentences)
+        if sentences
+        else f"{inputs.name} is not compared with another experiment.",
+    }
+
+
+def _comparison(inputs: ExperimentInputs, rows: TestRows, compute: Json, parent: Parent) -> Json:
+    table = rows.table.sort_values("id")
+    other = parent.rows.loc[table["id"], "prediction"].to_numpy()
+    difference = mae_difference_interval(
+        table["target"].to_numpy(),
+        table["prediction"].to_numpy(),
+        other,
+        resamples=inputs.resamples,
+        seed=inputs.random_state,
+    )
+    mae = float(table["abs_error"].mean())
+    cost = _cost(compute["inference"], parent.record["compute"]["inference"])
+    name = parent.experiment.upper()
+    return {
+        "against": parent.experiment,
+        "against_run_id": parent.record["run_id"],
+        "against_title": parent.record["title"],
+        "against_pretrained": parent.record["leakage"]["pretrained"],
+        "mae": mae,
+        "mae_against": mae - difference.estimate,
+        "delta_mae": difference.estimate,
+        **interval_entry(difference),
+        "larger_than_noise": difference.excludes_zero,
+        "cost": cost,
+        "verdict": " ".join(
+            [
+                verdict_text(inputs.name, name, difference, inputs.unit),
+                cost_text(inputs.name, name, cost),
+            ]
+        ),
+    }
+
+
+def interval_entry(interval: Interval) -> Json:
+    """An interval as it stands in JSON."""
+    return {
+        "interval": [interval.low, interval.high],
+        "confidence": interval.confidence,
+        "resamples": interval.resamples,
+        "rows": interval.rows,
+        "method": interval.method,
+    }
+
+
+def _cost(own: Json, other: Json) -> Json:
+    speeds = own["structures_per_s"], other["structures_per_s"]
+    return {
+        "passes_per_prediction": own["passes_per_prediction"],
+        "passes_against": other["passes_per_prediction"],
+        "parameters": own["parameters"],
+        "parameters_against": other["parameters"],
+        "structures_per_s": speeds[0],
+        "structures_per_s_against": speeds[1],
+        "speed_ratio": speeds[0] / speeds[1] if all(speeds) else None,
+        "same_hardware": all(own[key] == other[key] for key in ("device", "threads")),
+    }
+
+
+def cost_text(name: str, other: str, cost: Json) -> str:
+    """What one prediction costs in passes through a network, beside another experiment."""
+    passes = [int(cost[key]) for key in ("passes_per_prediction", "passes_against")]
+    parameters = [int(cost[key]) for key in ("parameters", "parameters_against")]
+    if passes[0] == passes[1] and parameters[0] == parameters[1]:
+        return f"Both need {_passes(passes[0])} and {parameters[0]:,} parameters per prediction."
+    return (
+        f"One prediction takes {name} {_passes(passes[0])} through {parameters[0]:,} parameters, "
+        f"{other} {_passes(passes[1])} through {parameters[1]:,}."
+    )
+
+
+def speed_text(name: str, other: str, cost: Json) -> str:
+    """The measured speeds of two experiments, with the warning where they cannot be compared."""
+    if cost["speed_ratio"] is None:
+        return "The speed of one of the two was not measured."
+    sentence = (
+        f"Measured: {cost['structures_per_s']:,.1f} structures/s against "
+        f"{cost['structures_per_s_against']:,.1f} of {other}"
+    )
+    if not cost["same_hardware"]:
+        return f"{sentence}, on different hardware, so the two rates say nothing about the models."
+    ratio = float(cost["speed_ratio"])
+    if abs(ratio - 1.0) < EQUAL_SPEED:
+        return f"{sentence}: about the same."
+    faster, slower, factor = (name, other, ratio) if ratio > 1 else (other, name, 1 / ratio)
+    return f"{sentence}: {faster} is {factor:.1f} times as fast as {slower}."
+
+
+def _passes(count: int) -> str:
+    return f"{count} forward pass" if count == 1 else f"{count} forward passes"
+
+
+def teacher_text(teacher: dict[str, Any]) -> str:
+    """Who taught a student, in words."""
+    seeds = list(teacher.get("seeds") or [])
+    who = f"the {plural(len(seeds), 'teacher')} of {str(teacher['ensemble']).upper()}"
+    named = f" (seeds {listing([str(seed) for seed in seeds])})" if seeds else ""
+    return who + named

@@ -1,0 +1,226 @@
+"""The four figures of an experiment, each as PNG and SVG, each titled with what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from foldwise.experiment.groups import Group
+from foldwise.experiment.inputs import ExperimentInputs, Model
+from foldwise.experiment.rows import TestRows
+from foldwise.experiment.wording import plural, signed_text, value_text
+from foldwise.files import atomic_path
+
+# Okabe and Ito's palette: distinct for all common kinds of colour blindness.
+BLUE, ORANGE, GREY, DARK = "#0072B2", "#D55E00", "#8C8C8C", "#222222"
+MAX_POINTS = 3_000
+HISTOGRAM_SPAN = 99.0
+
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "foldwise",
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": DARK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E5E5E5",
+    "legend.frameon": False,
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+}
+
+
+def write_figures(
+    folder: Path,
+    inputs: ExperimentInputs,
+    rows: TestRows,
+    groups: Sequence[Group],
+    index: pd.DataFrame,
+) -> None:
+    """Write `parity`, `error_distribution`, `error_by_target`, `learning_curves` below `folder`."""
+    with rc_context(_STYLE):
+        _save(folder / "parity", parity_figure(inputs, rows))
+        _save(folder / "error_distribution", error_distribution_figure(inputs, rows))
+        _save(folder / "error_by_target", error_by_target_figure(inputs, rows, groups, index))
+        _save(folder / "learning_curves", learning_curve_figure(inputs))
+
+
+def _new(width: float, height: float) -> tuple[Figure, Axes]:
+    # Figures made without pyplot need no global state and no closing.
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _save(stem: Path, figure: Figure) -> None:
+    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        with atomic_path(stem.with_suffix(f".{suffix}")) as temporary:
+            figure.savefig(temporary, format=suffix, metadata=metadata)
+
+
+def _quantity(inputs: ExperimentInputs) -> str:
+    """The target in words, e.g. "formation energy"."""
+    return str(inputs.card["target_name"]).replace("_", " ")
+
+
+def parity_figure(inputs: ExperimentInputs, rows: TestRows) -> Figure:
+    """Prediction over target, one point per test crystal (hexagons where there are many)."""
+    figure, axes = _new(6.4, 6.2)
+    target, predicted = rows.table["target"], rows.table["prediction"]
+    low, high = min(target.min(), predicted.min()), max(target.max(), predicted.max())
+    margin = 0.04 * (high - low) or 1.0
+    span = (low - margin, high + margin)
+    axes.plot(span, span, color=DARK, linewidth=1, label="perfect prediction")
+    if len(rows.table) > MAX_POINTS:
+        hexagons = axes.hexbin(
+            target, predicted, gridsize=90, bins="log", mincnt=1, cmap="viridis", extent=span * 2
+        )
+        figure.colorbar(hexagons, ax=axes, label="crystals per hexagon", shrink=0.8)
+    else:
+        axes.scatter(target, predicted, s=16, color=BLUE, alpha=0.55, linewidth=0)
+    axes.set(xlim=span, ylim=span, aspect="equal")
+    axes.set_xlabel(f"DFT {_quantity(inputs)} ({inputs.unit})")
+    axes.set_ylabel(f"predicted {_quantity(inputs)} ({inputs.unit})")
+    mae = value_text(rows.table["abs_error"].mean())
+    axes.set_title(
+        f"{inputs.name} predicts {_quantity(inputs)}\nwithin {mae} {inputs.unit} on average "
+        f"({plural(len(rows.table), 'test crystal')})"
+    )
+    axes.legend(loc="upper left")
+    return figure
+
+
+def error_distribution_figure(inputs: ExperimentInputs, rows: TestRows) -> Figure:
+    """Histogram of the residuals; the tails beyond 99 % are gathered in the outermost bars."""
+    figure, axes = _new(7.6, 4.6)
+    residual = (rows.table["prediction"] - rows.table["target"]).to_numpy()
+    p50, p95 = np.percentile(np.abs(residual), (50, 95))
+    limit = float(np.percentile(np.abs(residual), HISTOGRAM_SPAN)) or 1.0
+    half = int(np.clip(0.7 * len(residual) ** 0.5, 5, 40))
+    edges = np.linspace(-limit, limit, 2 * half + 2)
+    shown = np.clip(residual, -limit, limit)
+    axes.hist(shown, bins=list(edges), color=BLUE, edgecolor="white", linewidth=0.5)
+    axes.axvline(0.0, color=DARK, linewidth=1)
+    bias = float(residual.mean())
+    axes.axvline(
+        bias,
+        color=ORANGE,
+        linewidth=2,
+        linestyle="--",
+        label=_typeset(f"mean error {signed_text(bias)} {inputs.unit}"),
+    )
+    beyond = int((np.abs(residual) > limit).sum())
+    axes.set_xlabel(f"prediction minus target ({inputs.unit})")
+    axes.set_ylabel("test crystals")
+    axes.set_title(
+        f"{inputs.name} errs by less than {value_text(p50)} {inputs.unit} on half of the "
+        f"crystals,\nby less than {value_text(p95)} on 95 %"
+    )
+    title = f"the outermost bars also hold\nthe {beyond} largest errors"
+    axes.legend(loc="upper left", title=title, alignment="left")
+    axes.grid(axis="x", visible=False)
+    return figure
+
+
+def error_by_target_figure(
+    inputs: ExperimentInputs, rows: TestRows, groups: Sequence[Group], index: pd.DataFrame
+) -> Figure:
+    """MAE in each target quintile with its bootstrap interval, and the overall MAE as a line."""
+    figure, axes = _new(8.4, 4.6)
+    lines = index.set_index("group")
+    quintiles = [group for group in groups if group.kind == "target_quintile"]
+    table = pd.DataFrame([lines.loc[group.folder] for group in quintiles])
+    maes = table["mae"].to_numpy(dtype=np.float64)
+    ends = table[["mae_low", "mae_high"]].to_numpy(dtype=np.float64)
+    lengths = np.nan_to_num(np.abs(ends - maes[:, None])).T
+    overall = float(rows.table["abs_error"].mean())
+    positions = range(len(quintiles))
+    axes.bar(positions, maes, color=BLUE, width=0.7)
+    axes.errorbar(positions, maes, yerr=lengths, fmt="none", ecolor=DARK, capsize=4, linewidth=1.2)
+    axes.axhline(overall, color=ORANGE, linestyle="--", linewidth=2)
+    axes.annotate(
+        f"all: {value_text(overall)}",
+        (1.0, overall),
+        xycoords=("axes fraction", "data"),
+        xytext=(4, 0),
+        textcoords="offset points",
+        color=ORANGE,
+        va="center",
+    )
+    labels = [_range_label(rows, int(group.value), len(group.rows)) for group in quintiles]
+    axes.set_xticks(list(positions), labels, fontsize=10)
+    axes.set_xlabel(f"DFT {_quantity(inputs)} ({inputs.unit}), fifths of the test crystals")
+    axes.set_ylabel(f"MAE ({inputs.unit})")
+    worst = int(np.argmax(maes))
+    finding = f"No fifth of the targets is clearly worse than {inputs.name}'s overall MAE"
+    if ends[worst, 0] > overall:
+        fifth = quintiles[worst].description.split(",")[0]
+        ratio = maes[worst] / overall
+        finding = f"{inputs.name} errs most on the {fifth}: {ratio:.1f} times its overall MAE"
+    axes.set_title(f"{finding}\n(whiskers: 95 % intervals)")
+    axes.grid(axis="x", visible=False)
+    return figure
+
+
+def _range_label(rows: TestRows, number: int, count: int) -> str:
+    low, high = rows.edges[number - 1], rows.edges[number]
+    return _typeset(f"{low:.2f} to {high:.2f}\nn = {count:,}")
+
+
+def _typeset(text: str) -> str:
+    """Hyphens before numbers as minus signs, like those of the axes."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def learning_curve_figure(inputs: ExperimentInputs) -> Figure:
+    """MAE over epochs: one thin line per fit, the median over fits as a thick one."""
+    figure, axes = _new(7.6, 4.6)
+    for column, colour, label in (
+        ("train_mae", ORANGE, "training"),
+        ("val_mae", BLUE, "validation"),
+    ):
+        for model in inputs.models:
+            axes.plot(
+                model.history["epoch"], model.history[column], color=colour, alpha=0.2, linewidth=1
+            )
+        middle = _median_curve(inputs.models, column)
+        axes.plot(middle.index, middle, color=colour, linewidth=2.5, label=f"{label}, median")
+    best = float(np.median([model.fit["val_mae_at_best"] for model in inputs.models]))
+    epoch = float(np.median([model.fit["best_epoch"] for model in inputs.models]))
+    _plain_log_axis(axes)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"MAE ({inputs.unit}), log scale")
+    axes.set_title(
+        f"Validation MAE of {inputs.name} is lowest at epoch {epoch:g} (median of "
+        f"{plural(len(inputs.models), 'fit')}),\nat {value_text(best)} {inputs.unit}"
+    )
+    axes.legend(loc="upper right")
+    return figure
+
+
+def _plain_log_axis(axes: Axes) -> None:
+    """A logarithmic y axis whose labels are plain numbers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _median_curve(models: Sequence[Model], column: str) -> pd.Series[float]:
+    """Median over fits, for the epochs that at least half of the fits reached."""
+    curves = pd.concat([model.history.set_index("epoch")[column] for model in models], axis=1)
+    reached = curves.notna().sum(axis=1) >= len(models) / 2
+    return curves[reached].median(axis=1)

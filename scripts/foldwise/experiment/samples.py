@@ -1,0 +1,86 @@
+"""One crystal at a glance: everything that was predicted for it, in a text file."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from foldwise.experiment.inputs import ExperimentInputs
+from foldwise.experiment.names import safe_name
+from foldwise.experiment.rows import TestRows
+from foldwise.experiment.wording import signed_text, value_text
+from foldwise.files import write_text
+
+
+def write_samples(
+    folder: Path, inputs: ExperimentInputs, rows: TestRows, worst: pd.DataFrame, group: str
+) -> None:
+    """Write `{id}/summary.txt` below `folder` for the first `worst_n` rows of `worst`.
+
+    Args:
+        folder: The `samples` folder of a group.
+        inputs: The experiment's inputs.
+        rows: All test rows.
+        worst: The group's rows, worst first.
+        group: The group in words.
+    """
+    head = worst.head(inputs.worst_n)
+    for rank, row_id in enumerate(head["id"], start=1):
+        text = sample_text(inputs, rows, str(row_id))
+        place = f"rank in the group ({group}): {rank} of {len(worst)}, worst first\n"
+        write_text(folder / safe_name(str(row_id)) / "summary.txt", text + place)
+
+
+def sample_text(inputs: ExperimentInputs, rows: TestRows, row_id: str) -> str:
+    """The summary of one crystal: input, outputs, and what is needed to judge them."""
+    row: dict[Hashable, Any] = rows.table[rows.table["id"] == row_id].iloc[0].to_dict()
+    facts: dict[Hashable, Any] = inputs.targets.loc[row_id].to_dict()
+    unit, fold = inputs.unit, int(row["fold"])
+    train = inputs.targets.loc[inputs.splits[fold].train, "target"]
+    lines = [
+        "=== INPUT ===",
+        f"id: {row_id}",
+        f"formula: {row['formula']}",
+        f"atoms in the cell: {facts['n_atoms']}",
+        f"elements: {facts['n_elements']}",
+        f"space group: {facts['spacegroup']} ({facts['crystal_system']})",
+        f"anion family: {facts['anion_family']}",
+        "",
+        "=== OUTPUT ===",
+        f"prediction of {inputs.name}: {value_text(row['prediction'])} {unit}",
+        *_member_lines(inputs, rows, row_id),
+        *_parent_lines(inputs, row_id),
+        "",
+        "=== METADATA ===",
+        f"target: {value_text(row['target'])} {unit}",
+        f"error (prediction minus target): {signed_text(row['prediction'] - row['target'])} {unit}",
+        f"fold: {fold}",
+        f"range of the training targets: {value_text(train.min())} to {value_text(train.max())}"
+        f" {unit}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _member_lines(inputs: ExperimentInputs, rows: TestRows, row_id: str) -> list[str]:
+    if len(inputs.seeds) == 1:
+        return []
+    members: dict[Hashable, Any] = rows.members.loc[row_id].to_dict()
+    spread = rows.table.loc[rows.table["id"] == row_id, "std"].iloc[0]
+    return [
+        *(f"  seed {seed}: {value_text(members[seed])} {inputs.unit}" for seed in inputs.seeds),
+        f"  standard deviation over the seeds: {value_text(spread)} {inputs.unit}",
+    ]
+
+
+def _parent_lines(inputs: ExperimentInputs, row_id: str) -> list[str]:
+    answers = {
+        parent.experiment.upper(): float(parent.rows["prediction"].loc[row_id])
+        for parent in inputs.parents
+    }
+    return [
+        f"prediction of {name}: {value_text(answer)} {inputs.unit}"
+        for name, answer in answers.items()
+    ]

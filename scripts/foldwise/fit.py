@@ -1,0 +1,272 @@
+"""Train one network: batches, steps, validation, early stopping, and resumption after a kill."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from foldwise.batch import ResidentStore
+from foldwise.chgnet import FlatCHGNet
+from foldwise.errors import FoldwiseError
+from foldwise.optimisation import MovingAverage, learning_rate, mixed_loss
+from foldwise.predict import network_output
+from foldwise.progress import ProgressLog
+from foldwise.recipe import Recipe
+from foldwise.reference import TargetTransform
+from foldwise.resume import load_state, save_state
+from foldwise.samples import Samples
+
+
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that a training needs.
+
+    Attributes:
+        store: Graphs on the device.
+        ids: Crystal ids of the store, to name a batch that fails.
+        composition: Atomic fractions, shape [n_store, 94].
+        samples: Training samples.
+        validation_rows: Rows of the hold-out.
+        validation_targets: Their targets.
+        transform: Fitted to the labelled samples.
+        recipe: How to train.
+        seed: Seed of the batch order.
+    """
+
+    store: ResidentStore
+    ids: list[str]
+    composition: NDArray[np.float64]
+    samples: Samples
+    validation_rows: NDArray[np.int64]
+    validation_targets: NDArray[np.float64]
+    transform: TargetTransform
+    recipe: Recipe
+    seed: int
+
+
+@dataclass
+class Progress:
+    """What a training has reached after its last full epoch.
+
+    Attributes:
+        epoch: Epochs done.
+        best_epoch: Epoch of the smallest validation MAE, from 1.
+        best_state: Averaged weights of that epoch.
+        history: One record per epoch.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_mae: float = math.inf
+    best_state: list[Tensor] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A trained network, which holds the best averaged weights, and how it came about."""
+
+    network: FlatCHGNet
+    progress: Progress
+    early_stopped: bool
+    steps: int
+    seconds_per_epoch: list[float]
+    resumed_from_epoch: int
+
+
+def fit(
+    network: FlatCHGNet,
+    problem: Problem,
+    state_path: str | os.PathLike[str],
+    fingerprint: str,
+    log: ProgressLog,
+) -> FitResult:
+    """Train `network` in place; after every epoch the state is saved under `state_path`.
+
+    Raises:
+        FoldwiseError: The loss is no longer finite.
+    """
+    trainer = _Trainer(network, problem, log)
+    saved = load_state(state_path, fingerprint)
+    if saved is not None:
+        trainer.restore(saved)
+        log.line(f"resumed after epoch {trainer.progress.epoch}")
+    resumed_from = trainer.progress.epoch
+    seconds = []
+    while not trainer.finished:
+        started = time.perf_counter()
+        trainer.run_epoch()
+        seconds.append(time.perf_counter() - started)
+        save_state(state_path, fingerprint, trainer.state())
+    with torch.no_grad():
+        for parameter, best in zip(network.parameters(), trainer.progress.best_state, strict=True):
+            parameter.copy_(best)
+    return FitResult(
+        network=network,
+        progress=trainer.progress,
+        early_stopped=trainer.progress.epoch < problem.recipe.epochs,
+        steps=trainer.step,
+        seconds_per_epoch=seconds,
+        resumed_from_epoch=resumed_from,
+    )
+
+
+class _Trainer:
+    """The moving parts of one training."""
+
+    def __init__(self, network: FlatCHGNet, problem: Problem, log: ProgressLog) -> None:
+        self.network, self.problem, self.log = network, problem, log
+        recipe, device = problem.recipe, problem.store.device
+        self.optimiser = torch.optim.AdamW(
+            network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, foreach=True
+        )
+        self.average = MovingAverage(network, recipe.ema_decay)
+        self.progress = Progress()
+        self.step = 0
+        self.total_steps = steps_per_epoch(problem.samples, recipe) * recipe.epochs
+        samples, transform = problem.samples, problem.transform
+        offset = transform.offset(problem.composition[samples.rows])
+
+        def on_device(values: NDArray[Any]) -> Tensor:
+            return torch.from_numpy(values).to(device)
+
+        self.rows = on_device(samples.rows)
+        self.hard = on_device((samples.hard - offset) / transform.scale).float()
+        self.soft = on_device((samples.soft - offset) / transform.scale).float()
+        self.weights = on_device(samples.weights).float()
+        labelled = np.flatnonzero(samples.labelled)
+        stride = max(1, len(labelled) // len(problem.validation_rows))
+        self.measured = labelled[::stride]
+        self.shadow = FlatCHGNet(network.spec).to(device)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the epochs or the patience are used up."""
+        progress, recipe = self.progress, self.problem.recipe
+        waited = progress.epoch - progress.best_epoch
+        return progress.epoch >= recipe.epochs or (progress.epoch > 0 and waited >= recipe.patience)
+
+    def run_epoch(self) -> None:
+        """One pass over the samples, then a validation of the averaged weights."""
+        recipe, progress = self.problem.recipe, self.progress
+        generator = np.random.default_rng([self.problem.seed, 2, progress.epoch])
+        order = torch.from_numpy(generator.permutation(len(self.rows))).to(self.rows.device)
+        self.network.train()
+        losses = []
+        for start in range(0, len(order), recipe.batch_size):
+            loss = self.run_step(order[start : start + recipe.batch_size])
+            losses.append(loss)
+            self.log.step(
+                self.step,
+                f"epoch {progress.epoch + 1}  loss {loss:.5f}  lr {self.rate(self.step - 1):.2e}",
+            )
+        self.validate(float(np.mean(losses)))
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step."""
+        return learning_rate(step, self.total_steps, self.problem.recipe)
+
+    def run_step(self, picked: Tensor) -> float:
+        """One optimiser step on the samples at `picked`; returns the loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate(self.step)
+        batch = self.problem.store.batch(self.rows[picked])
+        prediction = self.network(batch)
+        loss = mixed_loss(
+            prediction,
+            self.hard[picked],
+            self.soft[picked],
+            self.weights[picked],
+            self.problem.recipe,
+        )
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.problem.recipe.clip_norm)
+        value = float(loss.detach())
+        if not (math.isfinite(value) and math.isfinite(float(norm))):
+            self.report_divergence(picked, value, float(norm))
+        self.optimiser.step()
+        self.average.update(self.network)
+        self.step += 1
+        return value
+
+    def report_divergence(self, picked: Tensor, loss: float, norm: float) -> None:
+        """Stop with the step, the batch and the gradient norm."""
+        ids = [self.problem.ids[row] for row in self.rows[picked].tolist()]
+        raise FoldwiseError(
+            f"loss {loss} and gradient norm {norm} at step {self.step + 1} "
+            f"(crystals {', '.join(ids)})",
+            where="training",
+            hint="Lower lr, or look at these crystals' targets.",
+        )
+
+    def validate(self, train_loss: float) -> None:
+        """Record the epoch; keep the averaged weights if they are the best so far."""
+        problem, progress = self.problem, self.progress
+        self.average.copy_to(self.shadow)
+        errors = self.errors_of(problem.validation_rows, problem.validation_targets)
+        train_errors = self.errors_of(
+            problem.samples.rows[self.measured], problem.samples.hard[self.measured]
+        )
+        progress.epoch += 1
+        mae = float(np.abs(errors).mean())
+        progress.history.append(
+            {
+                "epoch": progress.epoch,
+                "lr": self.rate(self.step - 1),
+                "train_loss": train_loss,
+                "train_mae": float(np.abs(train_errors).mean()),
+                "val_mae": mae,
+                "val_rmse": float(np.sqrt(np.square(errors).mean())),
+            }
+        )
+        if mae < progress.best_mae:
+            progress.best_mae, progress.best_epoch = mae, progress.epoch
+            progress.best_state = [average.clone() for average in self.average.average]
+        self.log.line(f"epoch {progress.epoch}  validation MAE {mae:.5f}")
+
+    def errors_of(
+        self, rows: NDArray[np.int64], targets: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Signed errors of the averaged weights in target units."""
+        problem = self.problem
+        output = network_output(self.shadow, problem.store, rows)
+        offset = problem.transform.offset(problem.composition[rows])
+        return offset + problem.transform.scale * output - targets
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on, as tensors and plain values."""
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.average,
+            "average_steps": self.average.steps,
+            "step": self.step,
+            "progress": dict(vars(self.progress)),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a saved state."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        device = self.problem.store.device
+        self.average.average = [tensor.to(device) for tensor in state["average"]]
+        self.average.steps = state["average_steps"]
+        self.step = state["step"]
+        self.progress = Progress(**state["progress"])
+        self.progress.best_state = [tensor.to(device) for tensor in self.progress.best_state]
+
+
+def steps_per_epoch(samples: Samples, recipe: Recipe) -> int:
+    """Optimiser steps of one pass over the samples."""
+    return math.ceil(len(samples.rows) / recipe.batch_size)

@@ -1,0 +1,116 @@
+"""One prediction job: a checkpoint's answers for the subsets of a fold, and their timing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from foldwise.batch import ResidentStore
+from foldwise.checkpoint import load_model
+from foldwise.devices import set_up_device
+from foldwise.errors import FoldwiseError
+from foldwise.files import write_json, write_parquet
+from foldwise.predict import predict
+from foldwise.reference import compositions
+from foldwise.splits import FoldSplit
+from foldwise.store import GraphStore
+
+SUBSETS = ("test", "train", "copies")
+
+
+def subset_ids(split: FoldSplit, subset: str, store: GraphStore) -> list[str]:
+    """Ids of a subset that have a graph, in the split's order.
+
+    `train` is every training row of the fold, hold-outs included; `copies` are the perturbed copies
+    of these rows, `{id}#{copy}`.
+
+    Raises:
+        FoldwiseError: No row is left.
+    """
+    if subset == "copies":
+        training = set(split.train)
+        ids = [copy for copy in store.ids if copy.split("#")[0] in training]
+    else:
+        known = set(store.ids)
+        ids = [crystal for crystal in getattr(split, subset) if crystal in known]
+    if not ids:
+        raise FoldwiseError(
+            f"no row of subset {subset!r} has a graph",
+            where=f"fold {split.fold} of {split.task}",
+            hint="Make graphs and splits from the same dataset.",
+        )
+    return ids
+
+
+def predict_subsets(
+    model_path: str | os.PathLike[str],
+    graphs: str | os.PathLike[str],
+    split_path: str | os.PathLike[str],
+    subsets: Sequence[str],
+    holdout: int,
+    device_name: str,
+    threads: int,
+    out: str | os.PathLike[str],
+) -> None:
+    """Write `{subset}.parquet` with id and prediction (target units) for each subset.
+
+    `train.parquet` also says which rows the model held out. Beside `test.parquet` stands
+    `test_timing.json`, the speed of a second pass without loading and warm-up.
+
+    Args:
+        model_path: Checkpoint.
+        graphs: Graph store of the task, or of its perturbed copies.
+        split_path: Split file of the fold.
+        subsets: Some of `SUBSETS`.
+        holdout: The model's own hold-out.
+        device_name: `auto`, `cpu` or `cuda`.
+        threads: CPU threads.
+        out: Folder of the files.
+
+    Raises:
+        FoldwiseError: An input is missing or broken, or a prediction is not finite.
+    """
+    device = set_up_device(device_name, threads)
+    model = load_model(model_path)
+    network = model.network.to(device)
+    split = FoldSplit.read(split_path)
+    store = GraphStore.open(graphs)
+    resident, composition = ResidentStore(store, device), compositions(store)
+    for subset in subsets:
+        ids = subset_ids(split, subset, store)
+        rows = store.rows_of(ids)
+        values = predict(network, model.transform, resident, composition, rows)
+        if not np.isfinite(values).all():
+            raise FoldwiseError(
+                f"{int((~np.isfinite(values)).sum())} prediction(s) are not finite",
+                where=str(model_path),
+                hint="Train again with a lower lr.",
+            )
+        table = pd.DataFrame({"id": ids, "prediction": values})
+        if subset == "train":
+            _, validation = split.fit_and_validation(holdout)
+            table["held_out"] = table["id"].isin(set(validation))
+        if subset == "test":
+            started = time.perf_counter()
+            predict(network, model.transform, resident, composition, rows)
+            timing = _timing(len(ids), time.perf_counter() - started, device, threads)
+            write_json(Path(out) / "test_timing.json", timing)
+        write_parquet(Path(out) / f"{subset}.parquet", table)
+
+
+def _timing(structures: int, seconds: float, device: torch.device, threads: int) -> dict[str, Any]:
+    return {
+        "structures": structures,
+        "seconds": seconds,
+        "structures_per_s": structures / seconds,
+        "device": device.type,
+        "threads": threads,
+        "views": 1,
+    }

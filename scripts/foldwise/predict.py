@@ -1,0 +1,47 @@
+"""Predictions of one trained model for the crystals of a graph store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foldwise.batch import ResidentStore
+from foldwise.chgnet import FlatCHGNet
+from foldwise.reference import TargetTransform
+
+BATCH_SIZE = 64
+
+
+def batches_by_size(rows: NDArray[np.int64], sizes: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Positions into `rows` in batches of crystals of like size, which waste the least memory."""
+    order = np.argsort(sizes[rows], kind="stable")
+    for start in range(0, len(order), BATCH_SIZE):
+        yield order[start : start + BATCH_SIZE]
+
+
+@torch.no_grad()
+def network_output(
+    network: FlatCHGNet, store: ResidentStore, rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Raw network output of the crystals at `rows`, in that order, float64, shape [len(rows)]."""
+    output = np.empty(len(rows))
+    network.eval()
+    for positions in batches_by_size(rows, store.sizes):
+        batch = store.batch(torch.from_numpy(rows[positions]).to(store.device))
+        output[positions] = network(batch).double().cpu().numpy()
+    return output
+
+
+def predict(
+    network: FlatCHGNet,
+    transform: TargetTransform,
+    store: ResidentStore,
+    composition: NDArray[np.float64],
+    rows: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Predictions in target units of the crystals at `rows`, shape [len(rows)]."""
+    output = network_output(network, store, rows)
+    return transform.offset(composition[rows]) + transform.scale * output

@@ -1,0 +1,227 @@
+"""One training job: from the files of a fold to the checkpoint and its records."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from foldwise.batch import ResidentStore
+from foldwise.checkpoint import TrainedModel, new_network, save_model
+from foldwise.devices import set_up_device
+from foldwise.files import file_sha256, flatten, read_parquet, write_csv, write_json
+from foldwise.fit import FitResult, Problem, fit, steps_per_epoch
+from foldwise.predict import network_output
+from foldwise.progress import ProgressLog
+from foldwise.recipe import Recipe
+from foldwise.reference import compositions, fit_transform
+from foldwise.resume import work_fingerprint
+from foldwise.samples import Samples, make_samples
+from foldwise.soft import SoftTargets, read_soft_targets
+from foldwise.splits import FoldSplit
+from foldwise.store import GraphStore, join_stores
+
+_FRESH_HEAD = "readout.6.weight"
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """Inputs and outputs of one training job.
+
+    Attributes:
+        targets: targets.parquet of the task.
+        graphs: Its graph store.
+        split: Split file of the fold.
+        soft_targets: Soft targets of a student.
+        copies: Graph store of the perturbed copies, where the soft targets are about them.
+        out: Folder of the checkpoint.
+    """
+
+    targets: Path
+    graphs: Path
+    split: Path
+    soft_targets: Path | None
+    copies: Path | None
+    out: Path
+
+
+def train(
+    files: TrainingFiles,
+    recipe_name: str,
+    recipe: Recipe,
+    seed: int,
+    holdout: int,
+    transform_name: str,
+    device_name: str,
+    threads: int,
+) -> None:
+    """Train one model and write model.safetensors, fit.json and history.csv to `files.out`.
+
+    Args:
+        files: Where everything is.
+        recipe_name: Name of the recipe, for the record.
+        recipe: How to train.
+        seed: Decides random weights, batch order, bootstrap.
+        holdout: The hold-out of the split that validates; the other training rows are fitted.
+        transform_name: One of `foldwise.reference.TRANSFORMS`.
+        device_name: `auto`, `cpu` or `cuda`.
+        threads: CPU threads.
+
+    Raises:
+        FoldwiseError: An input is missing or broken, or the loss is no longer finite.
+    """
+    started = time.perf_counter()
+    device = set_up_device(device_name, threads)
+    split = FoldSplit.read(files.split)
+    store = GraphStore.open(files.graphs)
+    soft = (
+        read_soft_targets(files.soft_targets, recipe.teacher)
+        if files.soft_targets is not None and recipe.teacher is not None
+        else None
+    )
+    targets = target_by_id(files.targets)
+    known = set(store.ids)
+    fit_ids, validation_ids = (
+        [crystal for crystal in part if crystal in known]
+        for part in split.fit_and_validation(holdout)
+    )
+    if files.copies is not None:
+        store = join_stores(store, GraphStore.open(files.copies))
+    samples = make_samples(store, targets, fit_ids, soft, recipe, seed)
+    torch.manual_seed(seed)
+    network = new_network(recipe.model, recipe.init).to(device)
+    if transform_name == "standardize":
+        _reset_head(network)
+    resident = ResidentStore(store, device)
+    composition = compositions(store)
+    problem = Problem(
+        store=resident,
+        ids=store.ids,
+        composition=composition,
+        samples=samples,
+        validation_rows=store.rows_of(validation_ids),
+        validation_targets=np.array([targets[crystal] for crystal in validation_ids]),
+        transform=fit_transform(
+            transform_name,
+            composition[samples.rows[samples.labelled]],
+            samples.hard[samples.labelled],
+            network_output(network, resident, samples.rows[samples.labelled]),
+        ),
+        recipe=recipe,
+        seed=seed,
+    )
+    fingerprint = work_fingerprint(
+        recipe=recipe,
+        seed=seed,
+        fit_ids=fit_ids,
+        validation_ids=validation_ids,
+        hard=[targets[crystal] for crystal in (*fit_ids, *validation_ids)],
+        soft=_soft_facts(soft),
+        graphs=file_sha256(files.graphs / "meta.json"),
+        transform=transform_name,
+        device=str(device),
+        threads=threads,
+    )
+    state_path = files.out / ".resume" / "state.pt"
+    total = steps_per_epoch(samples, recipe) * recipe.epochs
+    log = ProgressLog(sys.stderr, total)
+    log.line(
+        f"{recipe_name} {split.task} fold {split.fold} seed {seed}: {len(fit_ids)} crystals to "
+        f"fit, {samples.n_soft} soft targets, {len(validation_ids)} to validate, batches of "
+        f"{recipe.batch_size}, {device}, {threads} thread(s)"
+    )
+    result = fit(network, problem, state_path, fingerprint, log)
+    record = {
+        "recipe": recipe_name,
+        "task": split.task,
+        "fold": split.fold,
+        "seed": seed,
+        "holdout": holdout,
+        **_outcome(result, recipe),
+        "n_train": len(fit_ids),
+        "n_validation": len(validation_ids),
+        "n_soft_targets": samples.n_soft,
+        "target_transform": {
+            "name": transform_name,
+            "train_mean": problem.transform.train_mean,
+            "train_std": problem.transform.train_std,
+        },
+        "num_params": sum(parameter.numel() for parameter in network.parameters()),
+        **_compute(result, device, threads, time.perf_counter() - started),
+        "hyperparams": flatten(recipe.as_dict()),
+    }
+    write_csv(files.out / "history.csv", pd.DataFrame(result.progress.history))
+    write_json(files.out / "fit.json", record)
+    model = TrainedModel(recipe.model, network, problem.transform)
+    save_model(files.out / "model.safetensors", model)
+    state_path.unlink(missing_ok=True)
+    state_path.parent.rmdir()
+    log.line(f"done: best validation MAE {result.progress.best_mae:.5f}")
+
+
+def target_by_id(path: str | os.PathLike[str]) -> dict[str, float]:
+    """Target of every crystal of a task, in the task's unit.
+
+    Raises:
+        FoldwiseError: The file is missing, truncated, or lacks a column.
+    """
+    table = read_parquet(path, ("id", "target"))
+    return dict(zip(table["id"].astype(str), table["target"].astype(float), strict=True))
+
+
+def _reset_head(network: torch.nn.Module) -> None:
+    """Start a standardised target from zero output: the pretrained head speaks of energies."""
+    state = network.state_dict()
+    state[_FRESH_HEAD].zero_()
+    state[_FRESH_HEAD.replace("weight", "bias")].zero_()
+
+
+def _soft_facts(soft: SoftTargets | None) -> dict[str, Any] | None:
+    if soft is None:
+        return None
+    return {"ids": soft.ids, "values": soft.values.tolist(), "weights": soft.weights.tolist()}
+
+
+def _outcome(result: FitResult, recipe: Recipe) -> dict[str, Any]:
+    progress = result.progress
+    best = progress.history[progress.best_epoch - 1]
+    return {
+        "best_epoch": progress.best_epoch,
+        "epochs_run": progress.epoch,
+        "epochs_max": recipe.epochs,
+        "early_stopped": result.early_stopped,
+        "patience": recipe.patience,
+        "stop_reason": "no better epoch within the patience" if result.early_stopped else "all epochs run",
+        "train_mae_at_best": best["train_mae"],
+        "val_mae_at_best": best["val_mae"],
+        "train_loss_at_best": best["train_loss"],
+        "val_mae_last5": [epoch["val_mae"] for epoch in progress.history[-5:]],
+    }
+
+
+def _compute(
+    result: FitResult, device: torch.device, threads: int, seconds: float
+) -> dict[str, Any]:
+    on_gpu = device.type == "cuda"
+    host_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "device": device.type,
+        "gpu_name": torch.cuda.get_device_name(device) if on_gpu else None,
+        "precision": "float32",
+        "threads": threads,
+        "wall_time_sec": seconds,
+        "sec_per_epoch": statistics.median(result.seconds_per_epoch or [0.0]),
+        "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if on_gpu else host_peak,
+        "steps": result.steps,
+        "resumed_from_epoch": result.resumed_from_epoch,
+    }

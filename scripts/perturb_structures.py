@@ -1,0 +1,25 @@
+"""Write perturbed copies of a task's structures, for an ensemble to label."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from foldwise.copies import Perturbation, write_copies
+from foldwise.errors import run_program
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--structures", type=Path, required=True, help="structures.npz of the task")
+    parser.add_argument("--copies", type=int, required=True, help="copies per crystal")
+    parser.add_argument("--displacement", type=float, required=True, help="Å, per coordinate")
+    parser.add_argument("--strain", type=float, required=True, help="per strain component")
+    parser.add_argument("--out", type=Path, required=True, help="structures.npz of the copies")
+    options = parser.parse_args()
+    how = Perturbation(options.copies, options.displacement, options.strain)
+    write_copies(options.structures, how, options.out)
+
+
+if __name__ == "__main__":
+    run_program(main)

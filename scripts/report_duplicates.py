@@ -1,0 +1,30 @@
+"""Report test rows whose formula or structure also stands in the training rows of their fold."""
+
+import argparse
+
+from foldwise.duplicates import duplicate_pairs, summarize
+from foldwise.errors import run_program
+from foldwise.files import read_parquet, write_csv, write_json
+from foldwise.splits import FoldSplit
+from foldwise.store import read_structures
+
+
+def main() -> None:
+    """Parse the command line and write both reports."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", required=True, help="targets.parquet of the task")
+    parser.add_argument("--structures", required=True, help="structures.npz of the task")
+    parser.add_argument("--splits", required=True, nargs="+", help="fold_{fold}.json, each fold")
+    parser.add_argument("--out-json", required=True, help="counts by fold")
+    parser.add_argument("--out-csv", required=True, help="one row per pair")
+    args = parser.parse_args()
+    targets = read_parquet(args.targets, ["id", "formula", "target"])
+    ids, crystals = read_structures(args.structures)
+    splits = [FoldSplit.read(path) for path in args.splits]
+    pairs = duplicate_pairs(targets, dict(zip(ids, crystals, strict=True)), splits)
+    write_csv(args.out_csv, pairs)
+    write_json(args.out_json, summarize(pairs, splits))
+
+
+if __name__ == "__main__":
+    run_program(main)

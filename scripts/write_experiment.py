@@ -1,0 +1,39 @@
+"""Write the folder of an experiment: record, README, groups, figures, diagnostics."""
+
+import argparse
+
+from foldwise.errors import run_program
+from foldwise.experiment.inputs import InputPaths
+from foldwise.experiment.loading import load_inputs
+from foldwise.experiment.review import review_lines
+from foldwise.experiment.writer import write_experiment
+
+
+def main() -> None:
+    """Parse the arguments, write the folder, print the review."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--experiment", required=True, help="name, e.g. e4")
+    parser.add_argument("--config", required=True, help="resolved experiment, JSON")
+    parser.add_argument("--targets", required=True, help="targets.parquet of the task")
+    parser.add_argument("--card", required=True, help="card.json of the task")
+    parser.add_argument("--dataset-failures", required=True, help="failures.csv of the dataset")
+    parser.add_argument("--graph-failures", required=True, help="failures.csv of the graphs")
+    parser.add_argument("--duplicates", required=True, help="duplicates.json of the splits")
+    parser.add_argument("--splits", required=True, nargs="+", help="fold_*.json, one per fold")
+    parser.add_argument("--fits", required=True, nargs="+", help="fit.json, one per model")
+    parser.add_argument("--histories", required=True, nargs="+", help="history.csv, as --fits")
+    parser.add_argument("--predictions", required=True, nargs="+", help="test.parquet, as --fits")
+    parser.add_argument("--timings", required=True, nargs="+", help="test_timing.json, as --fits")
+    parser.add_argument("--ensembles", nargs="*", default=[], help="test.parquet, as --splits")
+    parser.add_argument("--compare", nargs="*", default=[], help="folders of other experiments")
+    parser.add_argument("--command", help="the command that makes it again, for the record")
+    parser.add_argument("--out", required=True, help="folder to write; an older one is replaced")
+    arguments = vars(parser.parse_args())
+    experiment, out, command = (arguments.pop(key) for key in ("experiment", "out", "command"))
+    review = write_experiment(load_inputs(InputPaths(**arguments), experiment), out, command)
+    print(f"{out}: {review['passed']} checks passed, {review['failed']} failed, "
+          f"{review['look']} to look at")  # fmt: skip
+    print("\n".join(review_lines(review)))
+
+
+run_program(main)
