@@ -21,6 +21,7 @@ SPLIT = f"{ROOT}/splits/{{task}}/fold_{{fold}}.json"
 MODEL = f"{ROOT}/models/{{recipe}}/{{task}}/fold_{{fold}}/seed_{{seed}}"
 PREDICTIONS = f"{ROOT}/predictions/{{recipe}}/{{task}}/fold_{{fold}}/seed_{{seed}}"
 ENSEMBLE = f"{ROOT}/ensembles/{{exp}}/{{task}}/fold_{{fold}}"
+TASK_DATA = DATA.format(task=STUDY.task)
 LOGS = f"{ROOT}/logs"
 BENCHMARKS = f"{ROOT}/benchmarks"
 
@@ -43,7 +44,9 @@ def dataset_options(task):
         "--sha256": dataset.get("sha256"),
     }
     given = [f"{flag} {shlex.quote(value)}" for flag, value in flags.items() if value]
-    return " ".join([*given, "--intensive" if dataset["intensive"] else "--no-intensive"])
+    return " ".join(
+        [*given, "--intensive" if dataset["intensive"] else "--no-intensive"]
+    )
 
 
 def members(pattern, exp, fold=None):
@@ -95,7 +98,7 @@ def copy_graphs(wildcards):
     """Graphs of the perturbed copies, where a student's soft targets are about them."""
     if soft_kind(wildcards.recipe) != "augmented":
         return []
-    return DATA.format(task=wildcards.task) + "/copies/graphs"
+    return expand(f"{DATA}/copies/graphs", task=wildcards.task)
 
 
 def _fold_of(wildcards):

@@ -7,18 +7,18 @@ rule prepare_dataset:
         structures=f"{DATA}/structures.npz",
         failures=f"{DATA}/failures.csv",
         card=f"{DATA}/card.json",
-    params:
-        options=lambda wildcards: dataset_options(wildcards.task),
     log:
         f"{LOGS}/prepare_dataset/{{task}}.log",
     benchmark:
         f"{BENCHMARKS}/prepare_dataset/{{task}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
     threads: 1
     resources:
         mem_mb=8000,
         runtime=60,
-    conda:
-        "../envs/crystals.yaml"
+    params:
+        options=lambda wildcards: dataset_options(wildcards.task),
     shell:
         "python scripts/prepare_dataset.py --task {wildcards.task} {params.options}"
         " --out $(dirname {output.targets}) 2> {log}"
@@ -34,12 +34,12 @@ rule build_graphs:
         f"{LOGS}/build_graphs/{{task}}.log",
     benchmark:
         f"{BENCHMARKS}/build_graphs/{{task}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
     threads: 4
     resources:
         mem_mb=8000,
         runtime=60,
-    conda:
-        "../envs/crystals.yaml"
     shell:
         "python scripts/build_graphs.py --structures {input.structures}"
         " --workers {threads} --out {output.graphs} 2> {log}"
@@ -51,18 +51,18 @@ rule perturb_structures:
         code=sources_of("perturb_structures.py"),
     output:
         structures=f"{DATA}/copies/structures.npz",
-    params:
-        how=STUDY.copies,
     log:
         f"{LOGS}/perturb_structures/{{task}}.log",
     benchmark:
         f"{BENCHMARKS}/perturb_structures/{{task}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../envs/crystals.yaml"
+    params:
+        how=STUDY.copies,
     shell:
         "python scripts/perturb_structures.py --structures {input.structures}"
         " --copies {params.how[copies]} --displacement {params.how[displacement]}"
@@ -87,18 +87,18 @@ rule make_splits:
         code=sources_of("make_splits.py"),
     output:
         split=SPLIT,
-    params:
-        splits=STUDY.splits,
     log:
         f"{LOGS}/make_splits/{{task}}/fold_{{fold}}.log",
     benchmark:
         f"{BENCHMARKS}/make_splits/{{task}}/fold_{{fold}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        "../envs/crystals.yaml"
+    params:
+        splits=STUDY.splits,
     shell:
         "python scripts/make_splits.py --targets {input.targets} --task {wildcards.task}"
         " --fold {wildcards.fold} --n-folds {params.splits[folds]}"
@@ -123,12 +123,12 @@ rule report_duplicates:
         f"{LOGS}/report_duplicates/{{task}}.log",
     benchmark:
         f"{BENCHMARKS}/report_duplicates/{{task}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
     threads: 1
     resources:
         mem_mb=8000,
         runtime=60,
-    conda:
-        "../envs/crystals.yaml"
     shell:
         "python scripts/report_duplicates.py --targets {input.targets}"
         " --structures {input.structures} --splits {input.splits}"

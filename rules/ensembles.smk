@@ -6,20 +6,20 @@ rule average_predictions:
         code=sources_of("combine_predictions.py"),
     output:
         ensemble=f"{ENSEMBLE}/{{subset}}.parquet",
-    wildcard_constraints:
-        subset="test|train|copies",
-    params:
-        kind="mean",
     log:
         f"{LOGS}/average_predictions/{{exp}}/{{task}}/fold_{{fold}}_{{subset}}.log",
     benchmark:
         f"{BENCHMARKS}/average_predictions/{{exp}}/{{task}}/fold_{{fold}}_{{subset}}.tsv"
+    wildcard_constraints:
+        subset="test|train|copies",
+    conda:
+        "../envs/crystals.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=10,
-    conda:
-        "../envs/crystals.yaml"
+    params:
+        kind="mean",
     shell:
         "python scripts/combine_predictions.py --members {input.members} --kind {params.kind}"
         " --out {output.ensemble} 2> {log}"
@@ -33,11 +33,11 @@ use rule average_predictions as average_held_out_predictions with:
         code=sources_of("combine_predictions.py"),
     output:
         ensemble=f"{ENSEMBLE}/crossfit.parquet",
-    wildcard_constraints:
-        exp="[a-z][a-z0-9_]*",
-    params:
-        kind="crossfit",
     log:
         f"{LOGS}/average_held_out_predictions/{{exp}}/{{task}}/fold_{{fold}}.log",
     benchmark:
         f"{BENCHMARKS}/average_held_out_predictions/{{exp}}/{{task}}/fold_{{fold}}.tsv"
+    wildcard_constraints:
+        exp="[a-z][a-z0-9_]*",
+    params:
+        kind="crossfit",

@@ -5,18 +5,18 @@ localrules:
 rule resolve_experiment:
     output:
         config=f"{ROOT}/configs/{{exp}}.json",
-    params:
-        resolved=lambda wildcards: json.dumps(STUDY.resolved(wildcards.exp), indent=2),
     log:
         f"{LOGS}/resolve_experiment/{{exp}}.log",
     benchmark:
         f"{BENCHMARKS}/resolve_experiment/{{exp}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
     threads: 1
     resources:
         mem_mb=100,
         runtime=1,
-    conda:
-        "../envs/crystals.yaml"
+    params:
+        resolved=lambda wildcards: json.dumps(STUDY.resolved(wildcards.exp), indent=2),
     shell:
         "printf '%s\\n' {params.resolved:q} > {output.config} 2> {log}"
 
@@ -24,18 +24,27 @@ rule resolve_experiment:
 rule write_experiment:
     input:
         config=f"{ROOT}/configs/{{exp}}.json",
-        targets=DATA.format(task=STUDY.task) + "/targets.parquet",
-        card=DATA.format(task=STUDY.task) + "/card.json",
-        dataset_failures=DATA.format(task=STUDY.task) + "/failures.csv",
-        graphs=DATA.format(task=STUDY.task) + "/graphs",
+        targets=f"{TASK_DATA}/targets.parquet",
+        card=f"{TASK_DATA}/card.json",
+        dataset_failures=f"{TASK_DATA}/failures.csv",
+        graphs=f"{TASK_DATA}/graphs",
         duplicates=f"{ROOT}/splits/{STUDY.task}/duplicates.json",
         splits=folds(SPLIT),
         fits=lambda wildcards: members(f"{MODEL}/fit.json", wildcards.exp),
         histories=lambda wildcards: members(f"{MODEL}/history.csv", wildcards.exp),
-        predictions=lambda wildcards: members(f"{PREDICTIONS}/test.parquet", wildcards.exp),
-        timings=lambda wildcards: members(f"{PREDICTIONS}/test_timing.json", wildcards.exp),
+        predictions=lambda wildcards: members(
+            f"{PREDICTIONS}/test.parquet", wildcards.exp
+        ),
+        timings=lambda wildcards: members(
+            f"{PREDICTIONS}/test_timing.json", wildcards.exp
+        ),
         ensembles=lambda wildcards: (
-            folds(ENSEMBLE.replace("{exp}", wildcards.exp) + "/test.parquet")
+            expand(
+                f"{ENSEMBLE}/test.parquet",
+                exp=wildcards.exp,
+                task=STUDY.task,
+                fold=STUDY.folds,
+            )
             if is_ensemble(wildcards.exp)
             else []
         ),
@@ -82,18 +91,20 @@ rule write_experiment:
             subcategory="{exp}",
             caption="../reports/learning_curves.rst",
         ),
-    params:
-        compare=lambda wildcards, input: [path.rsplit("/", 1)[0] for path in input.compared],
     log:
         f"{LOGS}/write_experiment/{{exp}}.log",
     benchmark:
         f"{BENCHMARKS}/write_experiment/{{exp}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
     threads: 1
     resources:
         mem_mb=8000,
         runtime=30,
-    conda:
-        "../envs/crystals.yaml"
+    params:
+        compare=lambda wildcards, input: [
+            path.rsplit("/", 1)[0] for path in input.compared
+        ],
     shell:
         "python scripts/write_experiment.py --experiment {wildcards.exp} --config {input.config}"
         " --targets {input.targets} --card {input.card}"
@@ -116,20 +127,24 @@ rule summarise:
             f"{ROOT}/RESULTS.md", category="Summary", caption="../reports/summary.rst"
         ),
         csv=report(
-            f"{ROOT}/leaderboard.csv", category="Summary", caption="../reports/summary.rst"
+            f"{ROOT}/leaderboard.csv",
+            category="Summary",
+            caption="../reports/summary.rst",
         ),
-    params:
-        folders=lambda wildcards, input: [path.rsplit("/", 1)[0] for path in input.experiments],
     log:
         f"{LOGS}/summarise.log",
     benchmark:
         f"{BENCHMARKS}/summarise.tsv"
+    conda:
+        "../envs/crystals.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        "../envs/crystals.yaml"
+    params:
+        folders=lambda wildcards, input: [
+            path.rsplit("/", 1)[0] for path in input.experiments
+        ],
     shell:
         "python scripts/write_summary.py --experiments {params.folders}"
         " --out-markdown {output.markdown} --out-csv {output.csv} 2> {log}"

@@ -22,13 +22,13 @@ def main() -> None:
     options = parser.parse_args()
     predict_subsets(
         options.model,
-        options.graphs,
-        options.split,
-        options.subsets,
-        options.holdout,
-        options.device,
-        options.threads,
-        options.out,
+        graphs=options.graphs,
+        split_path=options.split,
+        subsets=options.subsets,
+        holdout=options.holdout,
+        device_name=options.device,
+        threads=options.threads,
+        out=options.out,
     )
 
 

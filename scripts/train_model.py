@@ -31,7 +31,7 @@ def main() -> None:
         values = json.loads(options.recipe)
     except json.JSONDecodeError as error:
         raise FoldwiseError(
-            f"no valid JSON ({error})", where="--recipe", hint='Write --recipe \'{"epochs": 3}\'.'
+            f"no valid JSON ({error})", where="--recipe", hint="Write --recipe '{\"epochs\": 3}'."
         ) from error
     train(
         TrainingFiles(

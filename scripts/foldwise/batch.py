@@ -1,4 +1,4 @@
-"""Batches by gathers: the graphs of any set of crystals, assembled on the device that holds them."""
+"""Batches by gathers: graphs of any set of crystals, assembled on the device that holds them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class GraphBatch(NamedTuple):
         species: Atomic number minus one, int64, [n_atoms].
         crystal_of_atom: int64, [n_atoms].
         n_atoms: Atoms per crystal, float32, [n_crystals].
+        n_edges: Edges per crystal, int64, [n_crystals].
+        n_angles: Angles per crystal, int64, [n_crystals].
         edge_first: First atom of each undirected edge, int64, [n_edges].
         edge_second: Second atom, int64, [n_edges].
         edge_length: Å, float32, [n_edges].
@@ -32,6 +34,8 @@ class GraphBatch(NamedTuple):
     species: Tensor
     crystal_of_atom: Tensor
     n_atoms: Tensor
+    n_edges: Tensor
+    n_angles: Tensor
     edge_first: Tensor
     edge_second: Tensor
     edge_length: Tensor
@@ -96,6 +100,8 @@ class ResidentStore:
             species=self._species[atoms],
             crystal_of_atom=crystal_of_atom,
             n_atoms=n_atoms.float(),
+            n_edges=core[:, 0],
+            n_angles=core[:, 2],
             edge_first=edge_atoms[:, 0].contiguous(),
             edge_second=edge_atoms[:, 1].contiguous(),
             edge_length=self._edge_length[edges],

@@ -21,6 +21,7 @@ from foldwise.weights import from_chgnet, pretrained_state, to_chgnet
 
 _ELEMENT = "foldwise.element_reference"
 _SCALARS = "foldwise.transform"  # shift, scale, train_mean, train_std
+_FACTS = "foldwise"  # the one metadata entry, a JSON object
 FORMAT = "foldwise-1"
 
 
@@ -34,7 +35,7 @@ class TrainedModel:
 
 
 def new_network(model_name: str, init: str) -> FlatCHGNet:
-    """A network with pretrained or random weights; the random ones come from torch's global seed."""
+    """A network with pretrained weights, or random ones from torch's global generator."""
     network = FlatCHGNet(MODELS[model_name])
     if init == "pretrained":
         network.load_state_dict(pretrained_state(network))
@@ -51,7 +52,9 @@ def save_model(path: str | os.PathLike[str], model: TrainedModel) -> None:
         [transform.shift, transform.scale, transform.train_mean, transform.train_std],
         dtype=torch.float64,
     )
-    metadata = {"format": FORMAT, "model": model.model_name, "transform": transform.name}
+    facts = {"format": FORMAT, "model": model.model_name, "transform": transform.name}
+    # One entry: safetensors writes several in random order, and equal models get unequal bytes.
+    metadata = {_FACTS: json.dumps(facts)}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
 
@@ -68,7 +71,7 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
         )
     try:
         with safe_open(str(path), framework="pt") as archive:
-            metadata = archive.metadata() or {}
+            metadata = json.loads((archive.metadata() or {}).get(_FACTS, "{}"))
             tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise FoldwiseError(

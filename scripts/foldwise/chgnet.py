@@ -20,10 +20,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from foldwise.basis import AngularBasis, RadialBasis
 from foldwise.batch import GraphBatch
+from foldwise.kernels.functions import (
+    AngleMessages,
+    AtomConvMessages,
+    GatedWeights,
+    split_by_crystal,
+)
+from foldwise.kernels.library import load_kernels
 
 N_ELEMENTS = 94  # CHGNet embeds hydrogen (Z = 1) to plutonium (Z = 94)
-ENVELOPE_POWER = 8  # CHGNet 0.3.0's `cutoff_coeff`
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,13 @@ class ModelSpec:
 MODELS = {"chgnet": ModelSpec(), "chgnet_lite": ModelSpec(width=32, n_conv=3)}
 
 
+def uses_kernels(features: Tensor) -> bool:
+    """Whether the fused CPU kernels apply: float32 on a CPU, where a compiler was found."""
+    if features.device.type != "cpu" or features.dtype != torch.float32:
+        return False
+    return load_kernels(features.shape[1]) is not None
+
+
 class GatedMLP(nn.Module):
     """`silu(norm(core)) * sigmoid(norm(gate))`; both halves share one set of stacked weights.
 
@@ -64,64 +78,39 @@ class GatedMLP(nn.Module):
         )
         self.input_bias = nn.Parameter(torch.empty(2 * width).uniform_(-bound, bound))
         if hidden:
-            bound = width**-0.5
-            self.core = nn.Linear(width, width)
-            self.gate = nn.Linear(width, width)
+            self.core: nn.Linear | None = nn.Linear(width, width)
+            self.gate: nn.Linear | None = nn.Linear(width, width)
         else:
-            self.core = self.gate = None  # type: ignore[assignment]
+            self.core = self.gate = None
         self.core_norm = nn.LayerNorm(width)
         self.gate_norm = nn.LayerNorm(width)
 
     def project(self, block: int, features: Tensor) -> Tensor:
-        """Input block `block` of the first layer, [n, width] to [n, 2 * width], before gathering."""
+        """Input block `block` of the first layer, [n, width] to [n, 2 * width]."""
         return features @ self.input_weight[block].T
+
+    def weights(self, block: int) -> GatedWeights:
+        """The weights as the CPU kernels take them; `block` is the input that they project."""
+        core, gate = self.core, self.gate
+        return GatedWeights(
+            self.input_weight[block],
+            None if core is None else core.weight,
+            None if core is None else core.bias,
+            None if gate is None else gate.weight,
+            None if gate is None else gate.bias,
+            self.core_norm.weight,
+            self.core_norm.bias,
+            self.gate_norm.weight,
+            self.gate_norm.bias,
+        )
 
     def forward(self, projected: Tensor) -> Tensor:
         """Sum of the gathered projections, [m, 2 * width], to messages, [m, width]."""
-        core, gate = projected.split(self.width, dim=1)
-        if self.core is not None:
+        core, gate = projected[:, : self.width], projected[:, self.width :]
+        if self.core is not None and self.gate is not None:
             core = self.core(functional.silu(core))
             gate = self.gate(functional.silu(gate))
         return functional.silu(self.core_norm(core)) * torch.sigmoid(self.gate_norm(gate))
-
-
-def envelope(scaled: Tensor) -> Tensor:
-    """Polynomial cut-off of DimeNet (Gasteiger et al. 2020, eq. 8), 1 at 0 and 0 from 1 on."""
-    p = ENVELOPE_POWER
-    power = scaled**p
-    value = 1 + power * (
-        -(p + 1) * (p + 2) / 2 + scaled * (p * (p + 2) - scaled * (p * (p + 1) / 2))
-    )
-    return torch.where(scaled < 1, value, torch.zeros_like(value))
-
-
-class RadialBasis(nn.Module):
-    """Enveloped spherical Bessel functions of a bond length in Å, [n] to [n, n_radial]."""
-
-    def __init__(self, n_radial: int, cutoff: float) -> None:
-        super().__init__()
-        self.cutoff = cutoff
-        self.frequencies = nn.Parameter(torch.pi * torch.arange(1, n_radial + 1).float())
-
-    def forward(self, length: Tensor) -> Tensor:
-        """Basis values, [n, n_radial]."""
-        scaled = length / self.cutoff
-        factor = (2 / self.cutoff) ** 0.5 * envelope(scaled) / length
-        return factor[:, None] * torch.sin(scaled[:, None] * self.frequencies)
-
-
-class AngularBasis(nn.Module):
-    """Fourier series of an angle in radians, [n] to [n, n_angular]."""
-
-    def __init__(self, n_angular: int) -> None:
-        super().__init__()
-        self.frequencies = nn.Parameter(torch.arange(1, (n_angular - 1) // 2 + 1).float())
-
-    def forward(self, theta: Tensor) -> Tensor:
-        """Basis values: a constant, the sines, the cosines; [n, n_angular]."""
-        phase = theta[:, None] * self.frequencies
-        constant = torch.full_like(theta[:, None], 0.5**0.5)
-        return torch.cat([constant, torch.sin(phase), torch.cos(phase)], dim=1) / torch.pi**0.5
 
 
 class AtomConv(nn.Module):
@@ -135,62 +124,104 @@ class AtomConv(nn.Module):
     def forward(self, atoms: Tensor, bonds: Tensor, weights: Tensor, batch: GraphBatch) -> Tensor:
         """New atom features, [n_atoms, width]."""
         centre = self.messages.project(0, atoms) + self.messages.input_bias
-        bond = self.messages.project(1, bonds)
         neighbour = self.messages.project(2, atoms)
         first, second = batch.edge_first, batch.edge_second
-        forward = centre.index_select(0, first) + neighbour.index_select(0, second) + bond
-        backward = centre.index_select(0, second) + neighbour.index_select(0, first) + bond
-        summed = torch.zeros_like(atoms)
-        summed = summed.index_add(0, first, self.messages(forward) * weights)
-        summed = summed.index_add(0, second, self.messages(backward) * weights)
-        return atoms + self.out(summed)
+        if uses_kernels(atoms):
+            summed = AtomConvMessages.apply(  # type: ignore[no-untyped-call]
+                split_by_crystal(batch.n_edges, torch.get_num_threads()),
+                *(first, second, centre, neighbour, bonds, weights),
+                *self.messages.weights(1),
+            )
+        else:
+            bond = self.messages.project(1, bonds)
+            forward = centre.index_select(0, first) + neighbour.index_select(0, second) + bond
+            backward = centre.index_select(0, second) + neighbour.index_select(0, first) + bond
+            summed = torch.zeros_like(atoms)
+            summed = summed.index_add(0, first, self.messages(forward) * weights)
+            summed = summed.index_add(0, second, self.messages(backward) * weights)
+        result: Tensor = atoms + self.out(summed)
+        return result
 
 
-class BondConv(nn.Module):
-    """Messages from every angle to its first bond."""
+class AngleLayer(nn.Module):
+    """What a bond convolution and an angle update have in common: a gated MLP on angles."""
+
+    def __init__(self, width: int, *, hidden: bool) -> None:
+        super().__init__()
+        self.messages = GatedMLP(4, width, hidden=hidden)
+
+    def project(self, atoms: Tensor, bonds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Parts of the first layer that are gathered: left bond, right bond, centre atom."""
+        left = self.messages.project(0, bonds) + self.messages.input_bias
+        return left, self.messages.project(1, bonds), self.messages.project(3, atoms)
+
+    def fused(
+        self,
+        parts: tuple[Tensor, Tensor, Tensor],
+        angles: Tensor,
+        envelope: Tensor | None,
+        batch: GraphBatch,
+    ) -> Tensor:
+        """Sum at the left bonds (with an envelope) or updated angles, by the CPU kernels."""
+        result: Tensor = AngleMessages.apply(  # type: ignore[no-untyped-call]
+            split_by_crystal(batch.n_angles, torch.get_num_threads()),
+            envelope,
+            *(batch.angle_left, batch.angle_right, batch.angle_centre),
+            *parts,
+            angles,
+            *self.messages.weights(2),
+        )
+        return result
+
+    def gathered(
+        self, parts: tuple[Tensor, Tensor, Tensor], angles: Tensor, batch: GraphBatch
+    ) -> Tensor:
+        """Messages of all angles, [n_angles, width], in plain PyTorch."""
+        left, right, centre = parts
+        result: Tensor = self.messages(
+            self.messages.project(2, angles)
+            + left.index_select(0, batch.angle_left)
+            + right.index_select(0, batch.angle_right)
+            + centre.index_select(0, batch.angle_centre)
+        )
+        return result
+
+
+class BondConv(AngleLayer):
+    """Messages from every angle to its left bond."""
 
     def __init__(self, width: int) -> None:
-        super().__init__()
-        self.messages = GatedMLP(4, width, hidden=True)
+        super().__init__(width, hidden=True)
         self.out = nn.Linear(width, width, bias=False)
 
     def forward(
         self, atoms: Tensor, bonds: Tensor, angles: Tensor, weights: Tensor, batch: GraphBatch
     ) -> Tensor:
         """New features of the short bonds, [n_short, width]."""
-        gathered = _gather_angle_inputs(self.messages, atoms, bonds, angles, batch)
-        left, right = batch.angle_left, batch.angle_right
-        messages = self.messages(gathered)
-        messages = messages * weights.index_select(0, left) * weights.index_select(0, right)
-        return bonds + self.out(torch.zeros_like(bonds).index_add(0, left, messages))
+        parts = self.project(atoms, bonds)
+        if uses_kernels(atoms):
+            summed = self.fused(parts, angles, weights, batch)
+        else:
+            left, right = batch.angle_left, batch.angle_right
+            messages = self.gathered(parts, angles, batch)
+            messages = messages * weights.index_select(0, left) * weights.index_select(0, right)
+            summed = torch.zeros_like(bonds).index_add(0, left, messages)
+        result: Tensor = bonds + self.out(summed)
+        return result
 
 
-class AngleUpdate(nn.Module):
+class AngleUpdate(AngleLayer):
     """Every angle from its two bonds and its centre atom."""
 
     def __init__(self, width: int) -> None:
-        super().__init__()
-        self.messages = GatedMLP(4, width, hidden=False)
+        super().__init__(width, hidden=False)
 
     def forward(self, atoms: Tensor, bonds: Tensor, angles: Tensor, batch: GraphBatch) -> Tensor:
         """New angle features, [n_angles, width]."""
-        return angles + self.messages(
-            _gather_angle_inputs(self.messages, atoms, bonds, angles, batch)
-        )
-
-
-def _gather_angle_inputs(
-    gated: GatedMLP, atoms: Tensor, bonds: Tensor, angles: Tensor, batch: GraphBatch
-) -> Tensor:
-    left = gated.project(0, bonds) + gated.input_bias
-    right = gated.project(1, bonds)
-    centre = gated.project(3, atoms)
-    return (
-        gated.project(2, angles)
-        + left.index_select(0, batch.angle_left)
-        + right.index_select(0, batch.angle_right)
-        + centre.index_select(0, batch.angle_centre)
-    )
+        parts = self.project(atoms, bonds)
+        if uses_kernels(atoms):
+            return self.fused(parts, angles, None, batch)
+        return angles + self.gathered(parts, angles, batch)
 
 
 class FlatCHGNet(nn.Module):

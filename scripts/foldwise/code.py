@@ -38,8 +38,9 @@ def sources_of(program: str, scripts: str = "scripts") -> list[str]:
             continue
         seen.add(path)
         found.append(str(path))
+        found.extend(str(kernel) for kernel in path.parent.glob("*.cpp"))
         for module in _imported(path) - NEUTRAL:
             stem = root / "foldwise" / module.replace(".", "/")
             source = stem.with_suffix(".py")
             waiting.append(source if source.exists() else stem / "__init__.py")
-    return sorted(found)
+    return sorted(set(found))

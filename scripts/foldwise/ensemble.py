@@ -1,4 +1,4 @@
-"""Averages of several models' predictions: test answers of an ensemble, soft targets of a student."""
+"""Averages of several models' predictions: answers of an ensemble, soft targets of a student."""
 
 from __future__ import annotations
 
@@ -54,4 +54,5 @@ def combine(paths: Sequence[str | os.PathLike[str]], kind: str) -> pd.DataFrame:
         )
     mean = np.where(used, values, 0.0).sum(axis=0) / np.maximum(n, 1)
     table = pd.DataFrame({"id": ids, "mean": mean, "std": values.std(axis=0), "n": n})
-    return table[keep].reset_index(drop=True)
+    kept: pd.DataFrame = table[keep].reset_index(drop=True)
+    return kept

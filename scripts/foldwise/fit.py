@@ -25,8 +25,6 @@ from foldwise.resume import load_state, save_state
 from foldwise.samples import Samples
 
 
-
-
 @dataclass(frozen=True)
 class Problem:
     """Everything that a training needs.

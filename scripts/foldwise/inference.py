@@ -51,6 +51,7 @@ def subset_ids(split: FoldSplit, subset: str, store: GraphStore) -> list[str]:
 
 def predict_subsets(
     model_path: str | os.PathLike[str],
+    *,
     graphs: str | os.PathLike[str],
     split_path: str | os.PathLike[str],
     subsets: Sequence[str],

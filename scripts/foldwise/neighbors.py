@@ -145,9 +145,7 @@ def _angles(
     """All ordered pairs of short directed edges around one atom."""
     centre = atoms.reshape(-1)  # directed edge 2u + s is centred on atoms[u, s]
     by_centre = np.argsort(centre, kind="stable")
-    _, group_start, group_size = np.unique(
-        centre[by_centre], return_index=True, return_counts=True
-    )
+    _, group_start, group_size = np.unique(centre[by_centre], return_index=True, return_counts=True)
     size_of = np.repeat(group_size, group_size)
     start_of = np.repeat(group_start, group_size)
     first = np.repeat(np.arange(len(by_centre)), size_of)

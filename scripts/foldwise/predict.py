@@ -15,7 +15,9 @@ from foldwise.reference import TargetTransform
 BATCH_SIZE = 64
 
 
-def batches_by_size(rows: NDArray[np.int64], sizes: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+def batches_by_size(
+    rows: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> Iterator[NDArray[np.int64]]:
     """Positions into `rows` in batches of crystals of like size, which waste the least memory."""
     order = np.argsort(sizes[rows], kind="stable")
     for start in range(0, len(order), BATCH_SIZE):

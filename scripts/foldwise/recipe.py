@@ -107,9 +107,7 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
     return recipe
 
 
-def _checked(
-    kind: type[Any], values: Any, where: str, required: tuple[str, ...] = ()
-) -> Any:
+def _checked(kind: type[Any], values: Any, where: str, required: tuple[str, ...] = ()) -> Any:
     if not isinstance(values, Mapping):
         raise FoldwiseError("a mapping is needed here", where=where, hint="Write key: value pairs.")
     known = {field.name: field for field in fields(kind)}
@@ -122,9 +120,7 @@ def _checked(
         if key not in values:
             raise FoldwiseError(f"key {key!r} is missing", where=where, hint="Add it.")
     return kind(
-        **{
-            key: _typed(value, known[key].type, f"{where}.{key}") for key, value in values.items()
-        }
+        **{key: _typed(value, known[key].type, f"{where}.{key}") for key, value in values.items()}
     )
 
 

@@ -74,7 +74,7 @@ def fit_transform(
         return TargetTransform(name, np.zeros(N_ELEMENTS), mean, scale, mean, std)
     residual = targets - network_output
     gram = composition.T @ composition + RIDGE * np.eye(N_ELEMENTS)
-    element = np.linalg.solve(gram, composition.T @ residual)
+    element = np.linalg.solve(gram, composition.T @ residual).astype(np.float64)
     return TargetTransform(name, element, 0.0, 1.0, mean, std)
 
 

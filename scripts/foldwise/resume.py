@@ -1,10 +1,11 @@
-"""The state of an interrupted training: written after every epoch, read back by the same work only."""
+"""The state of an interrupted training, saved after every epoch; only the same work reads it."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -15,7 +16,8 @@ from foldwise.files import atomic_path, canonical_sha256, file_sha256
 def work_fingerprint(**facts: Any) -> str:
     """Identity of a training: the given facts, torch's version and this library's own code."""
     package = Path(__file__).parent
-    code = {path.name: file_sha256(path) for path in sorted(package.glob("*.py"))}
+    sources = sorted([*package.rglob("*.py"), *package.rglob("*.cpp")])
+    code = {str(path.relative_to(package)): file_sha256(path) for path in sources}
     plain = {
         key: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
         for key, value in facts.items()
@@ -35,7 +37,7 @@ def load_state(path: str | os.PathLike[str], fingerprint: str) -> dict[str, Any]
         return None
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError):
+    except (RuntimeError, EOFError, OSError, UnpicklingError):
         return None
     if not isinstance(saved, dict) or saved.get("fingerprint") != fingerprint:
         return None

@@ -43,6 +43,7 @@ class Samples:
 
 def make_samples(
     store: GraphStore,
+    *,
     targets: dict[str, float],
     fit_ids: list[str],
     soft: SoftTargets | None,

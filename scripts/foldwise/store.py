@@ -20,8 +20,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -42,7 +45,7 @@ from foldwise.neighbors import (
 
 FORMAT_VERSION = 1
 _CHUNK = 64  # crystals per task of a worker process
-_ARRAYS = {
+_ARRAYS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
     "numbers": (np.dtype(np.int32), ()),
     "frac": (np.dtype(np.float32), (3,)),
     "lattice": (np.dtype(np.float32), (3, 3)),
@@ -130,7 +133,7 @@ def read_structures(path: str | os.PathLike[str]) -> tuple[list[str], list[Cryst
         with np.load(path) as archive:
             ids, lattice, offsets = archive["ids"], archive["lattice"], archive["offsets"]
             numbers, frac = archive["numbers"], archive["frac"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise FoldwiseError(
             f"the structure file is missing, truncated or incomplete ({error})",
             where=str(path),
@@ -138,7 +141,7 @@ def read_structures(path: str | os.PathLike[str]) -> tuple[list[str], list[Cryst
         ) from error
     crystals = [
         CrystalArrays(numbers[start:stop], frac[start:stop], lattice[row])
-        for row, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True))
+        for row, (start, stop) in enumerate(pairwise(offsets))
     ]
     return [str(crystal) for crystal in ids], crystals
 
@@ -171,7 +174,7 @@ def build_store(
             where=str(structures),
             hint="Look at the reasons in the dataset's failures.csv.",
         )
-    _write(Path(folder), good_ids, good, graphs, failures)
+    write_store(Path(folder), good_ids, good, graphs, failures)
 
 
 def _convert_chunk(crystals: list[CrystalArrays]) -> list[CrystalGraphArrays | str]:
@@ -195,13 +198,22 @@ def _convert(crystals: list[CrystalArrays], workers: int) -> Iterator[CrystalGra
             yield from results
 
 
-def _write(
+def write_store(
     folder: Path,
     ids: list[str],
     crystals: list[CrystalArrays],
     graphs: list[CrystalGraphArrays],
     failures: list[tuple[str, str, str, str]],
 ) -> None:
+    """Write a store from its graphs, all at once; an older one is replaced.
+
+    Args:
+        folder: Folder of the store.
+        ids: Id of every crystal.
+        crystals: The crystals, in the same order.
+        graphs: Their graphs.
+        failures: Id, stage, reason and detail of every crystal without a graph.
+    """
     columns: dict[str, list[NDArray[np.generic]]] = {
         "numbers": [crystal.numbers for crystal in crystals],
         "frac": [crystal.frac for crystal in crystals],

@@ -173,9 +173,7 @@ def _check_schema(config: Mapping[str, Any]) -> None:
 
 
 def _recipes(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, Recipe]:
-    return {
-        name: parse_recipe(_extended(name, raw, ()), where=f"recipes.{name}") for name in raw
-    }
+    return {name: parse_recipe(_extended(name, raw, ()), where=f"recipes.{name}") for name in raw}
 
 
 def _extended(

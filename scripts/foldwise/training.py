@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
+import shutil
 import statistics
 import sys
 import time
@@ -18,6 +18,7 @@ import torch
 
 from foldwise.batch import ResidentStore
 from foldwise.checkpoint import TrainedModel, new_network, save_model
+from foldwise.chgnet import uses_kernels
 from foldwise.devices import set_up_device
 from foldwise.files import file_sha256, flatten, read_parquet, write_csv, write_json
 from foldwise.fit import FitResult, Problem, fit, steps_per_epoch
@@ -26,7 +27,7 @@ from foldwise.progress import ProgressLog
 from foldwise.recipe import Recipe
 from foldwise.reference import compositions, fit_transform
 from foldwise.resume import work_fingerprint
-from foldwise.samples import Samples, make_samples
+from foldwise.samples import make_samples
 from foldwise.soft import SoftTargets, read_soft_targets
 from foldwise.splits import FoldSplit
 from foldwise.store import GraphStore, join_stores
@@ -57,6 +58,7 @@ class TrainingFiles:
 
 def train(
     files: TrainingFiles,
+    *,
     recipe_name: str,
     recipe: Recipe,
     seed: int,
@@ -97,7 +99,9 @@ def train(
     )
     if files.copies is not None:
         store = join_stores(store, GraphStore.open(files.copies))
-    samples = make_samples(store, targets, fit_ids, soft, recipe, seed)
+    samples = make_samples(
+        store, targets=targets, fit_ids=fit_ids, soft=soft, recipe=recipe, seed=seed
+    )
     torch.manual_seed(seed)
     network = new_network(recipe.model, recipe.init).to(device)
     if transform_name == "standardize":
@@ -164,8 +168,7 @@ def train(
     write_json(files.out / "fit.json", record)
     model = TrainedModel(recipe.model, network, problem.transform)
     save_model(files.out / "model.safetensors", model)
-    state_path.unlink(missing_ok=True)
-    state_path.parent.rmdir()
+    shutil.rmtree(state_path.parent)  # what a kill has left half-written included
     log.line(f"done: best validation MAE {result.progress.best_mae:.5f}")
 
 
@@ -201,7 +204,9 @@ def _outcome(result: FitResult, recipe: Recipe) -> dict[str, Any]:
         "epochs_max": recipe.epochs,
         "early_stopped": result.early_stopped,
         "patience": recipe.patience,
-        "stop_reason": "no better epoch within the patience" if result.early_stopped else "all epochs run",
+        "stop_reason": "no better epoch within the patience"
+        if result.early_stopped
+        else "all epochs run",
         "train_mae_at_best": best["train_mae"],
         "val_mae_at_best": best["val_mae"],
         "train_loss_at_best": best["train_loss"],
@@ -217,6 +222,7 @@ def _compute(
     return {
         "device": device.type,
         "gpu_name": torch.cuda.get_device_name(device) if on_gpu else None,
+        "engine": "fused" if uses_kernels(next(result.network.parameters())) else "torch",
         "precision": "float32",
         "threads": threads,
         "wall_time_sec": seconds,

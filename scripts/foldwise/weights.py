@@ -38,7 +38,9 @@ def _renamed(model: FlatCHGNet) -> dict[str, str]:
             for kind in ("weight", "bias"):
                 names[f"{prefix}.messages.{half}_norm.{kind}"] = f"{stock}.{norm}.{kind}"
                 if not prefix.startswith("angle"):
-                    names[f"{prefix}.messages.{half}.{kind}"] = f"{stock}.mlp_{half}.layers.3.{kind}"
+                    names[f"{prefix}.messages.{half}.{kind}"] = (
+                        f"{stock}.mlp_{half}.layers.3.{kind}"
+                    )
         if not prefix.startswith("angle"):
             outer = stock.rsplit(".", 1)[0]
             names[f"{prefix}.out.weight"] = f"{outer}.mlp_out.layers.1.weight"
@@ -46,14 +48,16 @@ def _renamed(model: FlatCHGNet) -> dict[str, str]:
 
 
 def _gated_layers(model: FlatCHGNet) -> list[tuple[str, str]]:
-    layers = []
-    for index in range(len(model.atom_convs)):
-        layers.append((f"atom_convs.{index}", f"atom_conv_layers.{index}.twoBody_atom"))
-    for index in range(len(model.bond_convs)):
-        layers.append((f"bond_convs.{index}", f"bond_conv_layers.{index}.twoBody_bond"))
-    for index in range(len(model.angle_updates)):
-        layers.append((f"angle_updates.{index}", f"angle_layers.{index}.twoBody_bond"))
-    return layers
+    kinds = (
+        ("atom_convs", "atom_conv_layers", "twoBody_atom", len(model.atom_convs)),
+        ("bond_convs", "bond_conv_layers", "twoBody_bond", len(model.bond_convs)),
+        ("angle_updates", "angle_layers", "twoBody_bond", len(model.angle_updates)),
+    )
+    return [
+        (f"{ours}.{index}", f"{theirs}.{index}.{gated}")
+        for ours, theirs, gated, count in kinds
+        for index in range(count)
+    ]
 
 
 def _first_layer(stock: str) -> int:
@@ -96,14 +100,17 @@ def to_chgnet(model: FlatCHGNet) -> dict[str, Tensor]:
         blocks = state[f"{prefix}.messages.input_weight"].transpose(0, 1)
         weight = blocks.reshape(len(blocks), -1)
         bias = state[f"{prefix}.messages.input_bias"]
-        for half, rows in (("core", slice(0, model.spec.width)), ("gate", slice(model.spec.width, None))):
+        for half, rows in (
+            ("core", slice(0, model.spec.width)),
+            ("gate", slice(model.spec.width, None)),
+        ):
             stock_state[f"{stock}.mlp_{half}.layers.{at}.weight"] = weight[rows].clone()
             stock_state[f"{stock}.mlp_{half}.layers.{at}.bias"] = bias[rows].clone()
     return stock_state
 
 
 def pretrained_state(model: FlatCHGNet) -> dict[str, Tensor]:
-    """CHGNet 0.3.0's pretrained weights, read from the installed chgnet package without importing it.
+    """CHGNet 0.3.0's weights, read from the installed chgnet package without importing it.
 
     Raises:
         FoldwiseError: chgnet is not installed, or `model` is not of CHGNet's size.

@@ -58,6 +58,6 @@ def test_unknown_official_task(name):
 
 def test_package_that_is_not_installed(monkeypatch):
     task = official_task("matbench_jdft2d")
-    monkeypatch.setattr("foldwise.matbench_tasks.find_spec", lambda name: None)  # noqa: ARG005
+    monkeypatch.setattr("foldwise.matbench_tasks.find_spec", lambda name: None)
     with pytest.raises(FoldwiseError, match="the package 'matbench' is not installed"):
         official_folds(task)

@@ -18,6 +18,7 @@ from foldwise.experiment.inputs import ExperimentInputs, Model
 from foldwise.experiment.rows import TestRows
 from foldwise.experiment.wording import plural, signed_text, value_text
 from foldwise.files import atomic_path
+from foldwise.metrics import Floats
 
 # Okabe and Ito's palette: distinct for all common kinds of colour blindness.
 BLUE, ORANGE, GREY, DARK = "#0072B2", "#D55E00", "#8C8C8C", "#222222"
@@ -164,15 +165,26 @@ def error_by_target_figure(
     axes.set_xticks(list(positions), labels, fontsize=10)
     axes.set_xlabel(f"DFT {_quantity(inputs)} ({inputs.unit}), fifths of the test crystals")
     axes.set_ylabel(f"MAE ({inputs.unit})")
-    worst = int(np.argmax(maes))
-    finding = f"No fifth of the targets is clearly worse than {inputs.name}'s overall MAE"
-    if ends[worst, 0] > overall:
-        fifth = quintiles[worst].description.split(",")[0]
-        ratio = maes[worst] / overall
-        finding = f"{inputs.name} errs most on the {fifth}: {ratio:.1f} times its overall MAE"
+    scale = overall or 1.0
+    finding = _quintile_finding(
+        inputs.name, table["description"].to_list(), maes / scale, ends / scale
+    )
     axes.set_title(f"{finding}\n(whiskers: 95 % intervals)")
     axes.grid(axis="x", visible=False)
     return figure
+
+
+def _quintile_finding(name: str, descriptions: Sequence[str], ratios: Floats, ends: Floats) -> str:
+    """The title: a fifth whose interval lies beyond the overall MAE, if there is one."""
+    worst, best = int(np.argmax(ratios)), int(np.argmin(ratios))
+    if ends[worst, 0] > 1.0:
+        chosen, word = worst, "most"
+    elif ends[best, 1] < 1.0:
+        chosen, word = best, "least"
+    else:
+        return f"On no fifth of the targets does {name} differ clearly from its overall MAE"
+    fifth = descriptions[chosen].split(",")[0]
+    return f"{name} errs {word} on the {fifth}: {ratios[chosen]:.1f} times its overall MAE"
 
 
 def _range_label(rows: TestRows, number: int, count: int) -> str:
@@ -194,10 +206,10 @@ def learning_curve_figure(inputs: ExperimentInputs) -> Figure:
     ):
         for model in inputs.models:
             axes.plot(
-                model.history["epoch"], model.history[column], color=colour, alpha=0.2, linewidth=1
+                model.history["epoch"], model.history[column], color=colour, alpha=0.35, linewidth=1
             )
         middle = _median_curve(inputs.models, column)
-        axes.plot(middle.index, middle, color=colour, linewidth=2.5, label=f"{label}, median")
+        axes.plot(middle.index, middle, color=colour, linewidth=2.5, label=label)
     best = float(np.median([model.fit["val_mae_at_best"] for model in inputs.models]))
     epoch = float(np.median([model.fit["best_epoch"] for model in inputs.models]))
     _plain_log_axis(axes)
@@ -207,20 +219,20 @@ def learning_curve_figure(inputs: ExperimentInputs) -> Figure:
         f"Validation MAE of {inputs.name} is lowest at epoch {epoch:g} (median of "
         f"{plural(len(inputs.models), 'fit')}),\nat {value_text(best)} {inputs.unit}"
     )
-    axes.legend(loc="upper right")
+    title = "thin: one fit\nthick: their median"
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title=title, alignment="left")
     return figure
 
 
 def _plain_log_axis(axes: Axes) -> None:
     """A logarithmic y axis whose labels are plain numbers."""
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _median_curve(models: Sequence[Model], column: str) -> pd.Series[float]:
-    """Median over fits, for the epochs that at least half of the fits reached."""
-    curves = pd.concat([model.history.set_index("epoch")[column] for model in models], axis=1)
-    reached = curves.notna().sum(axis=1) >= len(models) / 2
-    return curves[reached].median(axis=1)
+    """Median over fits up to the epoch that all reached: later it would jump as fits drop out."""
+    curves = [model.history.set_index("epoch")[column] for model in models]
+    return pd.concat(curves, axis=1, join="inner").median(axis=1)

@@ -40,9 +40,8 @@ SPLIT_KEYS = ("task", "fold", "n_folds", "protocol", "official", "train", "test"
 FIT_KEYS = (
     "recipe", "task", "fold", "seed", "best_epoch", "epochs_run", "epochs_max", "early_stopped",
     "patience", "train_mae_at_best", "val_mae_at_best", "val_mae_last5", "n_train",
-    "n_validation", "target_transform", "num_params", "device", "gpu_name", "precision",
-    "threads", "wall_time_sec", "sec_per_epoch", "peak_memory_bytes",
-    "hyperparams",
+    "n_validation", "n_soft_targets", "target_transform", "num_params", "device", "gpu_name",
+    "precision", "threads", "wall_time_sec", "sec_per_epoch", "peak_memory_bytes", "hyperparams",
 )  # fmt: skip
 TIMING_KEYS = ("structures", "seconds", "structures_per_s", "device", "threads", "views")
 TARGET_COLUMNS = ("id", "formula", "n_atoms", "spacegroup", "target", *GROUP_SOURCES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from statistics import mean
 from typing import Any
 
 import pandas as pd
@@ -104,12 +105,15 @@ def _soft_target_text(inputs: ExperimentInputs, record: Json) -> str | None:
         return None
     weight = float(teacher["soft_weight"])
     weighting = teacher.get("weighting")
+    fits = [model.fit for model in inputs.models]
+    soft, hard = (mean(fit[key] for fit in fits) for key in ("n_soft_targets", "n_train"))
     weights = (
         " Rows on which the teachers disagree count less." if weighting == "disagreement" else ""
     )
     return (
         f"The student learns from {teacher_text(teacher)}: in the loss of a crystal that they "
-        f"labelled, their mean weighs {weight:g} and the DFT value {1 - weight:g}.{weights} "
+        f"labelled, their mean weighs {weight:g} and the DFT value {1 - weight:g}.{weights} Per "
+        f"model, {soft:,.0f} soft targets go with {hard:,.0f} labelled training crystals. "
         f"{record['leakage']['soft_targets']['statement']}"
     )
 

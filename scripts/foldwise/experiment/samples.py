@@ -58,8 +58,8 @@ def sample_text(inputs: ExperimentInputs, rows: TestRows, row_id: str) -> str:
         f"target: {value_text(row['target'])} {unit}",
         f"error (prediction minus target): {signed_text(row['prediction'] - row['target'])} {unit}",
         f"fold: {fold}",
-        f"range of the training targets: {value_text(train.min())} to {value_text(train.max())}"
-        f" {unit}",
+        f"lowest training target: {value_text(train.min())} {unit}",
+        f"highest training target: {value_text(train.max())} {unit}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -12,12 +12,12 @@ def value_text(value: float) -> str:
     ('0.0182', '-0.00012', '0.0000')
     """
     if value == 0.0 or abs(value) >= 0.00095:
-        return f"{value:.4f}"
+        return f"{value + 0.0:.4f}"  # Adding zero turns -0.0 into 0.0.
     return f"{value:.1e}" if abs(value) < 1e-6 else _two_digits(value)
 
 
 def _two_digits(value: float) -> str:
-    decimals = 1 - int(f"{value:e}".split("e")[1])
+    decimals = 1 - int(f"{value:.1e}".split("e")[1])
     return f"{value:.{decimals}f}"
 
 

@@ -1,0 +1,1 @@
+"""Fused CPU kernels of CHGNet's message layers, compiled on first use."""

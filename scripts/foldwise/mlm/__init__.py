@@ -1,0 +1,1 @@
+"""Masked-language-model checkpoints: samples, evaluation, statistics, training, search."""
