@@ -10,6 +10,7 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/ensembles.smk"
+include: "rules/submissions.smk"
 include: "rules/experiments.smk"
 
 
@@ -20,10 +21,11 @@ wildcard_constraints:
     fold="[0-9]+",
     seed="[0-9]+",
     subset="test|train|copies|crossfit",
+    submission="[A-Za-z0-9][A-Za-z0-9._-]*",
 
 
 rule all:
     default_target: True
     input:
-        expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.experiments),
+        expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
         f"{ROOT}/RESULTS.md",

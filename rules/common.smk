@@ -1,7 +1,9 @@
 # Paths and look-ups, nothing else: the study is checked and derived in foldwise.study.
 import json
+import re
 import shlex
 import sys
+from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
@@ -73,6 +75,24 @@ def folds(pattern):
     return expand(pattern, task=STUDY.task, fold=STUDY.folds)
 
 
+def one_of(names):
+    """Wildcard constraint: exactly these names; with none, nothing."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+# Tasks with structures, and tasks that are a table of targets alone.
+WITHOUT_STRUCTURES = [
+    task for task, entry in STUDY.datasets.items() if entry["source"] == "targets"
+]
+WITH_STRUCTURES = [task for task in STUDY.datasets if task not in WITHOUT_STRUCTURES]
+
+
+def leaderboard(task):
+    """The published results of an official task, where the repository has them."""
+    path = f"config/leaderboards/{task}.yaml"
+    return [path] if Path(path).is_file() else []
+
+
 def is_ensemble(exp):
     return len(STUDY.experiments[exp].seeds) > 1
 
@@ -87,9 +107,14 @@ def soft_targets(wildcards):
     kind = soft_kind(wildcards.recipe)
     if kind is None:
         return []
-    subset = {"crossfit": "crossfit", "in_sample": "train", "augmented": "copies"}[kind]
+    subset = {
+        "crossfit": "crossfit",
+        "in_sample": "train",
+        "augmented": "copies",
+        "recorded": "recorded",
+    }[kind]
     folder = ENSEMBLE.format(
-        exp=STUDY.teacher_experiment(wildcards.recipe).name, **_fold_of(wildcards)
+        exp=STUDY.recipes[wildcards.recipe].teacher.ensemble, **_fold_of(wildcards)
     )
     return f"{folder}/{subset}.parquet"
 

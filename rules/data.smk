@@ -11,6 +11,8 @@ rule prepare_dataset:
         f"{LOGS}/prepare_dataset/{{task}}.log",
     benchmark:
         f"{BENCHMARKS}/prepare_dataset/{{task}}.tsv"
+    wildcard_constraints:
+        task=one_of(WITH_STRUCTURES),
     conda:
         "../envs/crystals.yaml"
     threads: 1
@@ -123,6 +125,8 @@ rule report_duplicates:
         f"{LOGS}/report_duplicates/{{task}}.log",
     benchmark:
         f"{BENCHMARKS}/report_duplicates/{{task}}.tsv"
+    wildcard_constraints:
+        task=one_of(WITH_STRUCTURES),
     conda:
         "../envs/crystals.yaml"
     threads: 1

@@ -11,6 +11,7 @@ rule average_predictions:
     benchmark:
         f"{BENCHMARKS}/average_predictions/{{exp}}/{{task}}/fold_{{fold}}_{{subset}}.tsv"
     wildcard_constraints:
+        exp=one_of(STUDY.experiments),
         subset="test|train|copies",
     conda:
         "../envs/crystals.yaml"

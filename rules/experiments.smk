@@ -52,7 +52,11 @@ rule write_experiment:
             f"{ROOT}/{{exp}}/results.json",
             exp=STUDY.experiments[wildcards.exp].compare_with,
         ),
-        templates=["reports/README.txt.j2", "config/schemas/results.schema.json"],
+        templates=[
+            "reports/README.txt.j2",
+            "config/schemas/results.schema.json",
+            *leaderboard(STUDY.task),
+        ],
         code=sources_of("write_experiment.py"),
     output:
         results=f"{ROOT}/{{exp}}/results.json",
@@ -95,6 +99,8 @@ rule write_experiment:
         f"{LOGS}/write_experiment/{{exp}}.log",
     benchmark:
         f"{BENCHMARKS}/write_experiment/{{exp}}.tsv"
+    wildcard_constraints:
+        exp=one_of(STUDY.experiments),
     conda:
         "../envs/crystals.yaml"
     threads: 1
@@ -119,8 +125,8 @@ rule write_experiment:
 
 rule summarise:
     input:
-        experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.experiments),
-        template="reports/RESULTS.md.j2",
+        experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
+        template=["reports/RESULTS.md.j2", *leaderboard(STUDY.task)],
         code=sources_of("write_summary.py"),
     output:
         markdown=report(

@@ -6,7 +6,7 @@ from foldwise.duplicates import duplicate_pairs, summarize
 from foldwise.errors import run_program
 from foldwise.files import read_parquet, write_csv, write_json
 from foldwise.splits import FoldSplit
-from foldwise.store import read_structures
+from foldwise.structures import read_structures
 
 
 def main() -> None:

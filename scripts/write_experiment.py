@@ -7,6 +7,7 @@ from foldwise.experiment.inputs import InputPaths
 from foldwise.experiment.loading import load_inputs
 from foldwise.experiment.review import review_lines
 from foldwise.experiment.writer import write_experiment
+from foldwise.tracking.lifecycle import complete_experiment
 
 
 def main() -> None:
@@ -31,6 +32,7 @@ def main() -> None:
     arguments = vars(parser.parse_args())
     experiment, out, command = (arguments.pop(key) for key in ("experiment", "out", "command"))
     review = write_experiment(load_inputs(InputPaths(**arguments), experiment), out, command)
+    complete_experiment(out)
     print(f"{out}: {review['passed']} checks passed, {review['failed']} failed, "
           f"{review['look']} to look at")  # fmt: skip
     print("\n".join(review_lines(review)))

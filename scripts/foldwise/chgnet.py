@@ -14,6 +14,9 @@ These make it fast and change no output beyond rounding:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
@@ -53,11 +56,24 @@ class ModelSpec:
 MODELS = {"chgnet": ModelSpec(), "chgnet_lite": ModelSpec(width=32, n_conv=3)}
 
 
+_kernels_enabled = ContextVar("kernels_enabled", default=True)
+
+
+@contextmanager
+def plain_torch() -> Iterator[None]:
+    """Leave the fused CPU kernels out of every forward pass inside the block."""
+    token = _kernels_enabled.set(False)
+    try:
+        yield
+    finally:
+        _kernels_enabled.reset(token)
+
+
 def uses_kernels(features: Tensor) -> bool:
     """Whether the fused CPU kernels apply: float32 on a CPU, where a compiler was found."""
     if features.device.type != "cpu" or features.dtype != torch.float32:
         return False
-    return load_kernels(features.shape[1]) is not None
+    return _kernels_enabled.get() and load_kernels(features.shape[1]) is not None
 
 
 class GatedMLP(nn.Module):

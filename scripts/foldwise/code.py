@@ -6,8 +6,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
-# They decide how a file is written or an error worded, never a number.
-NEUTRAL = frozenset({"errors", "files", "progress"})
+# They decide how a file is written, an error worded or a run recorded, never a number.
+NEUTRAL = frozenset({"errors", "files", "progress", "tracking.lifecycle"})
 
 
 @cache

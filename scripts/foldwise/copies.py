@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foldwise.files import atomic_path
 from foldwise.neighbors import CrystalArrays
-from foldwise.store import read_structures
+from foldwise.structures import read_structures, write_structures
 
 MAX_DISPLACEMENT = 0.1  # Å; farther would leave the range in which the energy is near-harmonic
 
@@ -52,13 +51,4 @@ def write_copies(
         for copy in range(how.copies):
             names.append(f"{crystal_id}#{copy}")
             copied.append(perturb(crystal, crystal_id, copy, how))
-    counts = [len(crystal.numbers) for crystal in copied]
-    with atomic_path(out) as temporary, temporary.open("wb") as handle:
-        np.savez(
-            handle,
-            ids=np.array(names),
-            lattice=np.stack([crystal.lattice for crystal in copied]),
-            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            numbers=np.concatenate([crystal.numbers for crystal in copied]),
-            frac=np.concatenate([crystal.frac for crystal in copied]),
-        )
+    write_structures(out, names, copied)

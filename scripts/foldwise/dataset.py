@@ -18,12 +18,13 @@ import pandas as pd
 from foldwise.crystals import CrystalError, Failure, check_crystal, parse_structure
 from foldwise.descriptors import Descriptors, describe
 from foldwise.errors import FoldwiseError
-from foldwise.files import atomic_path, write_csv, write_json, write_parquet
+from foldwise.files import write_csv, write_json, write_parquet
 from foldwise.identifiers import crystal_ids
 from foldwise.matbench_tasks import official_task
 from foldwise.neighbors import CrystalArrays
 from foldwise.sources import SourceFile, locate_source
 from foldwise.split_json import SplitTable, read_split_json
+from foldwise.structures import write_structures
 
 STRUCTURE_COLUMN = "structure"
 BAD_TARGET = "target is not a finite number"
@@ -106,7 +107,9 @@ def prepare_dataset(
     card = _card(spec, source, accepted, rejected)
     folder = Path(out_dir)
     write_parquet(folder / "targets.parquet", _targets_table(accepted))
-    _write_structures(folder / "structures.npz", accepted)
+    write_structures(
+        folder / "structures.npz", [row.id for row in accepted], [row.crystal for row in accepted]
+    )
     write_csv(folder / "failures.csv", pd.DataFrame(rejected, columns=list(_Rejected._fields)))
     write_json(folder / "card.json", card)
     return card
@@ -211,19 +214,6 @@ def _targets_table(accepted: Sequence[_Row]) -> pd.DataFrame:
     table.insert(0, "id", [row.id for row in accepted])
     table["target"] = np.array([row.target for row in accepted], dtype=np.float64)
     return table.astype({"n_atoms": np.int32, "n_elements": np.int32, "spacegroup": np.int32})
-
-
-def _write_structures(path: Path, accepted: Sequence[_Row]) -> None:
-    sizes = [len(row.crystal.numbers) for row in accepted]
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            ids=np.array([row.id for row in accepted], dtype=np.str_),
-            lattice=np.stack([row.crystal.lattice for row in accepted]),
-            offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            numbers=np.concatenate([row.crystal.numbers for row in accepted]),
-            frac=np.concatenate([row.crystal.frac for row in accepted]),
-        )
 
 
 def _card(

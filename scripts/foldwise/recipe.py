@@ -11,7 +11,7 @@ from foldwise.errors import FoldwiseError
 INITS = ("pretrained", "scratch")
 MODEL_NAMES = ("chgnet", "chgnet_lite")
 LOSSES = ("huber", "l1", "mse")
-SOFT_TARGETS = ("crossfit", "in_sample", "augmented")
+SOFT_TARGETS = ("crossfit", "in_sample", "augmented", "recorded")
 WEIGHTINGS = ("uniform", "disagreement")
 
 
@@ -22,7 +22,8 @@ class Teacher:
     Attributes:
         ensemble: Experiment whose models are averaged.
         targets: `crossfit` asks a teacher only about rows that it held out; `in_sample` asks all
-            teachers about all rows; `augmented` asks them about perturbed copies.
+            teachers about all rows; `augmented` asks them about perturbed copies; `recorded` takes
+            what public submissions predicted for rows of other folds.
         soft_weight: Share of the soft targets in the loss of a row that has one, 0 to 1.
         weighting: `disagreement` weighs a soft target down where its teachers disagree.
     """
@@ -80,7 +81,7 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
     Raises:
         FoldwiseError: An unknown key, a wrong type or a value out of range.
     """
-    options = dict(values)
+    options = dict(_mapping(values, where))
     teacher = options.pop("teacher", None)
     if teacher is not None:
         options["teacher"] = _checked(Teacher, teacher, f"{where}.teacher", required=("ensemble",))
@@ -96,6 +97,7 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
         )
     for key in ("epochs", "batch_size", "patience"):
         _at_least(getattr(recipe, key), 1, f"{where}.{key}")
+    _at_least(recipe.weight_decay, 0, f"{where}.weight_decay")
     for key in ("lr", "huber_delta", "clip_norm"):
         _above_zero(getattr(recipe, key), f"{where}.{key}")
     for key in ("warmup", "ema_decay"):
@@ -108,8 +110,7 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
 
 
 def _checked(kind: type[Any], values: Any, where: str, required: tuple[str, ...] = ()) -> Any:
-    if not isinstance(values, Mapping):
-        raise FoldwiseError("a mapping is needed here", where=where, hint="Write key: value pairs.")
+    _mapping(values, where)
     known = {field.name: field for field in fields(kind)}
     for key in values:
         if key not in known:
@@ -122,6 +123,12 @@ def _checked(kind: type[Any], values: Any, where: str, required: tuple[str, ...]
     return kind(
         **{key: _typed(value, known[key].type, f"{where}.{key}") for key, value in values.items()}
     )
+
+
+def _mapping(values: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping):
+        raise FoldwiseError("a mapping is needed here", where=where, hint="Write key: value pairs.")
+    return values
 
 
 def _typed(value: Any, annotation: Any, where: str) -> Any:
@@ -142,8 +149,8 @@ def _one_of(value: str, allowed: tuple[str, ...], where: str) -> None:
         )
 
 
-def _at_least(value: int, least: int, where: str) -> None:
-    if value < least:
+def _at_least(value: float, least: int, where: str) -> None:
+    if not value >= least:
         raise FoldwiseError(f"{value} is below {least}", where=where, hint="Give a larger number.")
 
 

@@ -37,7 +37,7 @@ def load_state(path: str | os.PathLike[str], fingerprint: str) -> dict[str, Any]
         return None
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, UnpicklingError):
+    except (RuntimeError, EOFError, OSError, LookupError, ValueError, UnpicklingError):
         return None
     if not isinstance(saved, dict) or saved.get("fingerprint") != fingerprint:
         return None

@@ -15,23 +15,17 @@ A structure is converted once and shared by all folds, seeds and experiments. La
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from foldwise.errors import FoldwiseError
-from foldwise.files import read_json, write_csv, write_json
+from foldwise.files import read_json, replaced_folder, write_csv, write_json
 from foldwise.neighbors import (
     ATOM_CUTOFF,
     ATOM_SKIN_CUTOFF,
@@ -39,22 +33,72 @@ from foldwise.neighbors import (
     BOND_SKIN_CUTOFF,
     CrystalArrays,
     CrystalGraphArrays,
-    GraphError,
-    build_graph,
 )
 
 FORMAT_VERSION = 1
-_CHUNK = 64  # crystals per task of a worker process
-_ARRAYS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
-    "numbers": (np.dtype(np.int32), ()),
-    "frac": (np.dtype(np.float32), (3,)),
-    "lattice": (np.dtype(np.float32), (3, 3)),
+_CRYSTAL_ARRAYS = ("numbers", "frac", "lattice")
+_GRAPH_ARRAYS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
     "edge_atoms": (np.dtype(np.int32), (2,)),
     "edge_image": (np.dtype(np.int8), (3,)),
     "edge_length": (np.dtype(np.float32), ()),
     "angle_edges": (np.dtype(np.int32), (2,)),
     "angle_theta": (np.dtype(np.float32), ()),
 }
+_ARRAYS = (*_CRYSTAL_ARRAYS, *_GRAPH_ARRAYS)
+
+
+class StoreFailure(NamedTuple):
+    """A row of failures.csv: a crystal that has no graph, and why."""
+
+    id: str
+    stage: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class GraphColumns:
+    """Graphs of several crystals one after the other, indices local to their crystal.
+
+    Attributes:
+        counts: Edges and angles of each crystal, int64, [n, 2].
+        core: Edges, short edges and angles inside the model's cut-offs, int64, [n, 3].
+        short: Edges inside the bond graph's skin radius, int64, [n].
+        arrays: The edge and angle arrays by name.
+    """
+
+    counts: NDArray[np.int64]
+    core: NDArray[np.int64]
+    short: NDArray[np.int64]
+    arrays: dict[str, NDArray[np.generic]]
+
+    @classmethod
+    def of(cls, graphs: Sequence[CrystalGraphArrays]) -> GraphColumns:
+        """Join single graphs."""
+        counts = [[len(graph.edge_length), len(graph.angle_theta)] for graph in graphs]
+        empty = {name: np.empty((0, *shape), kind) for name, (kind, shape) in _GRAPH_ARRAYS.items()}
+        return cls(
+            counts=np.array(counts, dtype=np.int64).reshape(-1, 2),
+            core=np.array([graph.core for graph in graphs], dtype=np.int64).reshape(-1, 3),
+            short=np.array([graph.n_short for graph in graphs], dtype=np.int64),
+            arrays={
+                name: np.concatenate([nothing, *(getattr(graph, name) for graph in graphs)])
+                for name, nothing in empty.items()
+            },
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[GraphColumns]) -> GraphColumns:
+        """Join several joins."""
+        return cls(
+            counts=np.concatenate([part.counts for part in parts]),
+            core=np.concatenate([part.core for part in parts]),
+            short=np.concatenate([part.short for part in parts]),
+            arrays={
+                name: np.concatenate([part.arrays[name] for part in parts])
+                for name in _GRAPH_ARRAYS
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -95,7 +139,7 @@ class GraphStore:
             offsets, core, short = (
                 np.load(path / f"{name}.npy") for name in ("offsets", "core", "short")
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise FoldwiseError(
                 f"the graph store is incomplete or truncated ({error})",
                 where=str(path),
@@ -123,112 +167,34 @@ class GraphStore:
         return np.array([position[crystal] for crystal in ids], dtype=np.int64)
 
 
-def read_structures(path: str | os.PathLike[str]) -> tuple[list[str], list[CrystalArrays]]:
-    """Ids and crystals of a `structures.npz`.
-
-    Raises:
-        FoldwiseError: The file is missing, truncated or lacks an array.
-    """
-    try:
-        with np.load(path) as archive:
-            ids, lattice, offsets = archive["ids"], archive["lattice"], archive["offsets"]
-            numbers, frac = archive["numbers"], archive["frac"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise FoldwiseError(
-            f"the structure file is missing, truncated or incomplete ({error})",
-            where=str(path),
-            hint="Delete it and prepare the dataset again.",
-        ) from error
-    crystals = [
-        CrystalArrays(numbers[start:stop], frac[start:stop], lattice[row])
-        for row, (start, stop) in enumerate(pairwise(offsets))
-    ]
-    return [str(crystal) for crystal in ids], crystals
-
-
-def build_store(
-    structures: str | os.PathLike[str], folder: str | os.PathLike[str], workers: int = 1
-) -> None:
-    """Convert every structure and write the store; a crystal without a graph becomes a failure row.
-
-    The result does not depend on `workers`.
-
-    Raises:
-        FoldwiseError: No structure at all has a graph.
-    """
-    ids, crystals = read_structures(structures)
-    good_ids: list[str] = []
-    graphs: list[CrystalGraphArrays] = []
-    good: list[CrystalArrays] = []
-    failures: list[tuple[str, str, str, str]] = []
-    for crystal_id, crystal, result in zip(ids, crystals, _convert(crystals, workers), strict=True):
-        if isinstance(result, str):
-            failures.append((crystal_id, "graphs", "isolated or unreadable graph", result))
-        else:
-            good_ids.append(crystal_id)
-            good.append(crystal)
-            graphs.append(result)
-    if not graphs:
-        raise FoldwiseError(
-            f"none of the {len(ids)} structures has a graph",
-            where=str(structures),
-            hint="Look at the reasons in the dataset's failures.csv.",
-        )
-    write_store(Path(folder), good_ids, good, graphs, failures)
-
-
-def _convert_chunk(crystals: list[CrystalArrays]) -> list[CrystalGraphArrays | str]:
-    results: list[CrystalGraphArrays | str] = []
-    for crystal in crystals:
-        try:
-            results.append(build_graph(crystal))
-        except (GraphError, ValueError) as error:
-            results.append(str(error))
-    return results
-
-
-def _convert(crystals: list[CrystalArrays], workers: int) -> Iterator[CrystalGraphArrays | str]:
-    chunks = [crystals[start : start + _CHUNK] for start in range(0, len(crystals), _CHUNK)]
-    if workers == 1 or len(chunks) == 1:
-        for chunk in chunks:
-            yield from _convert_chunk(chunk)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-        for results in pool.map(_convert_chunk, chunks):
-            yield from results
-
-
 def write_store(
     folder: Path,
-    ids: list[str],
-    crystals: list[CrystalArrays],
-    graphs: list[CrystalGraphArrays],
-    failures: list[tuple[str, str, str, str]],
+    ids: Sequence[str],
+    crystals: Sequence[CrystalArrays],
+    graphs: GraphColumns,
+    failures: Sequence[StoreFailure],
 ) -> None:
-    """Write a store from its graphs, all at once; an older one is replaced.
+    """Write a store, all at once; an older one is replaced.
 
     Args:
         folder: Folder of the store.
         ids: Id of every crystal.
         crystals: The crystals, in the same order.
-        graphs: Their graphs.
-        failures: Id, stage, reason and detail of every crystal without a graph.
+        graphs: Their graphs, in the same order.
+        failures: Crystals without a graph.
     """
-    columns: dict[str, list[NDArray[np.generic]]] = {
-        "numbers": [crystal.numbers for crystal in crystals],
-        "frac": [crystal.frac for crystal in crystals],
-        "lattice": [crystal.lattice[None] for crystal in crystals],
-        "edge_atoms": [graph.edge_atoms for graph in graphs],
-        "edge_image": [graph.edge_image for graph in graphs],
-        "edge_length": [graph.edge_length for graph in graphs],
-        "angle_edges": [graph.angle_edges for graph in graphs],
-        "angle_theta": [graph.angle_theta for graph in graphs],
-    }
-    counts = [
-        [len(crystal.numbers), len(graph.edge_length), len(graph.angle_theta)]
-        for crystal, graph in zip(crystals, graphs, strict=True)
-    ]
+    atoms = [len(crystal.numbers) for crystal in crystals]
+    counts = np.column_stack([atoms, graphs.counts])
     offsets = np.concatenate([np.zeros((1, 3), np.int64), np.cumsum(counts, axis=0)])
+    arrays = {
+        "numbers": np.concatenate([crystal.numbers for crystal in crystals]).astype(np.int32),
+        "frac": np.concatenate([crystal.frac for crystal in crystals]).astype(np.float32),
+        "lattice": np.stack([crystal.lattice for crystal in crystals]).astype(np.float32),
+        **graphs.arrays,
+        "offsets": offsets,
+        "core": graphs.core,
+        "short": graphs.short,
+    }
     meta = {
         "format_version": FORMAT_VERSION,
         "atom_cutoff_angstrom": ATOM_CUTOFF,
@@ -240,27 +206,13 @@ def write_store(
         "n_atoms": int(offsets[-1, 0]),
         "n_undirected_edges": int(offsets[-1, 1]),
         "n_angles": int(offsets[-1, 2]),
-        "ids": ids,
+        "ids": list(ids),
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        for name, (dtype, shape) in _ARRAYS.items():
-            joined = np.concatenate(columns[name]).astype(dtype)
-            np.save(staging / f"{name}.npy", joined.reshape(-1, *shape))
-        np.save(staging / "offsets.npy", offsets)
-        np.save(staging / "core.npy", np.array([graph.core for graph in graphs], np.int64))
-        np.save(staging / "short.npy", np.array([graph.n_short for graph in graphs], np.int64))
-        table = pd.DataFrame(failures, columns=["id", "stage", "reason", "detail"])
-        write_csv(staging / "failures.csv", table)
+    with replaced_folder(folder) as staging:
+        for name, array in arrays.items():
+            np.save(staging / f"{name}.npy", array)
+        write_csv(staging / "failures.csv", pd.DataFrame(failures, columns=StoreFailure._fields))
         write_json(staging / "meta.json", meta)
-        staging.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        staging.rename(folder)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
 
 
 def join_stores(first: GraphStore, second: GraphStore) -> GraphStore:

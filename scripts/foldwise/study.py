@@ -13,12 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from jsonschema.validators import extend
 
 from foldwise.errors import FoldwiseError
 from foldwise.files import read_json
-from foldwise.recipe import Recipe, parse_recipe
+from foldwise.recipe import Recipe, Teacher, parse_recipe
+from foldwise.submission_study import RecordedTeachers, is_combination, parse_recorded, selected
 
 SCHEMA = Path(__file__).parents[2] / "config" / "schemas" / "config.schema.json"
+# JSON Schema calls 2.0 an integer; a path such as seed_2.0 does not.
+_Validator = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,8 @@ class Study:
         copies: Perturbed copies for soft targets of kind `augmented`.
         report: Depth of the result folders.
         recipes: Resolved recipes by name.
-        experiments: Experiments by name, in the config's order.
+        experiments: Experiments of trained models by name, in the config's order.
+        recorded: Experiments that combine recorded teachers.
     """
 
     run: str
@@ -65,6 +75,12 @@ class Study:
     report: dict[str, int]
     recipes: dict[str, Recipe]
     experiments: dict[str, Experiment]
+    recorded: RecordedTeachers
+
+    @property
+    def names(self) -> list[str]:
+        """All experiments."""
+        return [*self.experiments, *self.recorded.combinations]
 
     @property
     def root(self) -> str:
@@ -77,9 +93,9 @@ class Study:
         return list(range(self.splits["folds"]))
 
     def teacher_experiment(self, recipe: str) -> Experiment | None:
-        """The experiment whose models teach `recipe`, if it is a student's."""
+        """The experiment whose models teach `recipe`, if it is a student's of trained models."""
         teacher = self.recipes[recipe].teacher
-        return self.experiments[teacher.ensemble] if teacher else None
+        return self.experiments.get(teacher.ensemble) if teacher else None
 
     def holdout(self, recipe: str, seed: int) -> int:
         """Hold-out that a model validates on.
@@ -93,26 +109,33 @@ class Study:
 
     def resolved(self, name: str) -> dict[str, Any]:
         """Everything that decides the numbers of an experiment, as plain values."""
+        if name in self.recorded.combinations:
+            return self._shared() | self.recorded.resolved(name)
         experiment = self.experiments[name]
         recipe = self.recipes[experiment.recipe].as_dict()
         teachers = self.teacher_experiment(experiment.recipe)
         if teachers is not None:
             recipe["teacher"] |= {"recipe": teachers.recipe, "seeds": list(teachers.seeds)}
-        return {
+        return self._shared() | {
             "experiment": name,
             "title": experiment.title,
             "purpose": experiment.purpose,
+            "recipe_name": experiment.recipe,
+            "recipe": recipe,
+            "seeds": list(experiment.seeds),
+            "tta": 1,
+            "parents": list(experiment.compare_with),
+        }
+
+    def _shared(self) -> dict[str, Any]:
+        """What all experiments of the study have in common."""
+        return {
             "run": self.run,
             "task": self.task,
             "dataset": self.datasets[self.task],
             "splits": self.splits,
             "copies": self.copies,
             "folds": self.folds,
-            "recipe_name": experiment.recipe,
-            "recipe": recipe,
-            "seeds": list(experiment.seeds),
-            "tta": 1,
-            "parents": list(experiment.compare_with),
             "report": self.report,
             "random_state": self.splits["seed"],
         }
@@ -125,17 +148,20 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         FoldwiseError: An unknown key, a wrong type, a value out of range, or a name that does not
             exist.
     """
+    config = selected(config)
     _check_schema(config)
-    recipes = _recipes({name: value for name, value in config["recipes"].items() if value})
+    recipes = _recipes(
+        {name: value for name, value in config["recipes"].items() if value is not None}
+    )
     experiments = {
         name: _experiment(name, value)
         for name, value in config["experiments"].items()
-        if value is not None
+        if value is not None and not is_combination(value)
     }
     datasets = {name: dict(value) for name, value in config["datasets"].items() if value}
     _check_known(config["task"], datasets, "task")
     for name, dataset in datasets.items():
-        if (dataset["source"] == "file") != ("path" in dataset):
+        if dataset["source"] != "targets" and (dataset["source"] == "file") != ("path" in dataset):
             raise FoldwiseError(
                 "a path belongs to source: file, and to no other",
                 where=f"datasets.{name}.path",
@@ -150,6 +176,7 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         report=dict(config["report"]),
         recipes=recipes,
         experiments=experiments,
+        recorded=parse_recorded(config),
     )
     _check_names(study)
     return study
@@ -158,7 +185,7 @@ def parse_study(config: Mapping[str, Any]) -> Study:
 def _check_schema(config: Mapping[str, Any]) -> None:
     """Report the first disagreement with the schema in one line."""
     errors = sorted(
-        Draft202012Validator(read_json(SCHEMA)).iter_errors(config),
+        _Validator(read_json(SCHEMA)).iter_errors(config),
         key=lambda error: [str(part) for part in error.absolute_path],
     )
     if not errors:
@@ -180,7 +207,7 @@ def _extended(
     name: str, raw: Mapping[str, Mapping[str, Any]], seen: tuple[str, ...]
 ) -> dict[str, Any]:
     """Options of a recipe laid over those of the one that it extends."""
-    if name not in raw or name in seen:
+    if name not in list(raw) or name in seen:
         problem = "extends itself" if name in seen else f"unknown recipe {name!r}"
         raise FoldwiseError(
             problem, where=f"recipes.{seen[-1]}.extends", hint=f"Allowed: {', '.join(raw)}."
@@ -202,11 +229,15 @@ def _experiment(name: str, value: Mapping[str, Any]) -> Experiment:
 
 
 def _check_names(study: Study) -> None:
+    known = dict.fromkeys(study.names)
+    for name, combination in study.recorded.combinations.items():
+        for other in combination.compare_with:
+            _check_known(other, known, f"experiments.{name}.compare_with")
     for name, experiment in study.experiments.items():
         where = f"experiments.{name}"
         _check_known(experiment.recipe, study.recipes, f"{where}.recipe")
         for other in experiment.compare_with:
-            _check_known(other, study.experiments, f"{where}.compare_with")
+            _check_known(other, known, f"{where}.compare_with")
         if len(set(experiment.seeds)) < len(experiment.seeds):
             raise FoldwiseError(
                 "a seed is named twice", where=f"{where}.seeds", hint="Name each seed once."
@@ -214,8 +245,18 @@ def _check_names(study: Study) -> None:
     for name, recipe in study.recipes.items():
         if recipe.teacher is not None:
             where = f"recipes.{name}.teacher"
-            _check_known(recipe.teacher.ensemble, study.experiments, f"{where}.ensemble")
+            _check_known(recipe.teacher.ensemble, known, f"{where}.ensemble")
+            _check_recorded(study, recipe.teacher, where)
             _check_teachers(study, name, where)
+
+
+def _check_recorded(study: Study, teacher: Teacher, where: str) -> None:
+    if (teacher.ensemble in study.recorded.combinations) != (teacher.targets == "recorded"):
+        raise FoldwiseError(
+            f"soft targets {teacher.targets!r} of {teacher.ensemble!r}",
+            where=f"{where}.targets",
+            hint="Take `recorded` for a combination of submissions, and for nothing else.",
+        )
 
 
 def _check_teachers(study: Study, recipe: str, where: str) -> None:

@@ -20,6 +20,7 @@ from foldwise.batch import ResidentStore
 from foldwise.checkpoint import TrainedModel, new_network, save_model
 from foldwise.chgnet import uses_kernels
 from foldwise.devices import set_up_device
+from foldwise.errors import FoldwiseError
 from foldwise.files import file_sha256, flatten, read_parquet, write_csv, write_json
 from foldwise.fit import FitResult, Problem, fit, steps_per_epoch
 from foldwise.predict import network_output
@@ -86,17 +87,14 @@ def train(
     device = set_up_device(device_name, threads)
     split = FoldSplit.read(files.split)
     store = GraphStore.open(files.graphs)
-    soft = (
-        read_soft_targets(files.soft_targets, recipe.teacher)
-        if files.soft_targets is not None and recipe.teacher is not None
-        else None
-    )
+    soft = _soft_targets(files.soft_targets, recipe)
     targets = target_by_id(files.targets)
     known = set(store.ids)
     fit_ids, validation_ids = (
         [crystal for crystal in part if crystal in known]
         for part in split.fit_and_validation(holdout)
     )
+    _check_rows(files, fit_ids, validation_ids, targets)
     if files.copies is not None:
         store = join_stores(store, GraphStore.open(files.copies))
     samples = make_samples(
@@ -180,6 +178,36 @@ def target_by_id(path: str | os.PathLike[str]) -> dict[str, float]:
     """
     table = read_parquet(path, ("id", "target"))
     return dict(zip(table["id"].astype(str), table["target"].astype(float), strict=True))
+
+
+def _soft_targets(path: Path | None, recipe: Recipe) -> SoftTargets | None:
+    if path is not None and recipe.teacher is not None:
+        return read_soft_targets(path, recipe.teacher)
+    if path is not None or recipe.teacher is not None:
+        raise FoldwiseError(
+            "soft targets belong to a recipe with a teacher, and to no other",
+            where="--soft-targets",
+            hint="Give both or neither.",
+        )
+    return None
+
+
+def _check_rows(
+    files: TrainingFiles, fit_ids: list[str], validation_ids: list[str], targets: dict[str, float]
+) -> None:
+    if not (fit_ids and validation_ids):
+        raise FoldwiseError(
+            "no row to fit or to validate has a graph",
+            where=str(files.split),
+            hint="Make graphs and splits from the same dataset.",
+        )
+    absent = [crystal for crystal in (*fit_ids, *validation_ids) if crystal not in targets]
+    if absent:
+        raise FoldwiseError(
+            f"{len(absent)} id(s) of the split have no target, the first is {absent[0]!r}",
+            where=str(files.targets),
+            hint="Make targets and splits from the same dataset.",
+        )
 
 
 def _reset_head(network: torch.nn.Module) -> None:

@@ -7,6 +7,7 @@ itself in double by up to 5e-6 eV/atom, more than the engine does.
 import copy
 import gzip
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -17,12 +18,11 @@ from chgnet.model import CHGNet
 from pymatgen.core import Structure
 
 from crystal_files import ROOT
-from foldwise import chgnet as engine
 from foldwise.batch import GraphBatch, ResidentStore
-from foldwise.chgnet import MODELS, FlatCHGNet
+from foldwise.chgnet import MODELS, FlatCHGNet, plain_torch
 from foldwise.kernels.library import load_kernels
 from foldwise.neighbors import CrystalArrays, build_graph
-from foldwise.store import GraphStore, write_store
+from foldwise.store import GraphColumns, GraphStore, write_store
 from foldwise.weights import from_chgnet, pretrained_state, to_chgnet
 
 N_STRUCTURES = 200
@@ -62,7 +62,8 @@ def store(structures, tmp_path_factory):
     ]
     folder = tmp_path_factory.mktemp("engine") / "graphs"
     ids = [f"c{number}" for number in range(len(crystals))]
-    write_store(folder, ids, crystals, [build_graph(crystal) for crystal in crystals], [])
+    graphs = GraphColumns.of([build_graph(crystal) for crystal in crystals])
+    write_store(folder, ids, crystals, graphs, [])
     return GraphStore.open(folder)
 
 
@@ -105,12 +106,11 @@ def network():
 
 
 @pytest.fixture(params=PATHS)
-def path(request, monkeypatch):
-    if request.param == "torch":
-        monkeypatch.setattr(engine, "uses_kernels", lambda _features: False)
-    elif load_kernels(64) is None:
+def path(request):
+    if request.param == "fused" and load_kernels(64) is None:
         pytest.skip("no C++ compiler")
-    return request.param
+    with nullcontext() if request.param == "fused" else plain_torch():
+        yield request.param
 
 
 def doubled(batch):
@@ -168,7 +168,7 @@ def test_gradients_equal_stock(network, resident, stock, stock_graphs, path):
         assert difference <= 1e-4 * expected[name].norm(), name
 
 
-def test_both_paths_give_the_same_gradients_for_the_small_network(resident, monkeypatch):
+def test_both_paths_give_the_same_gradients_for_the_small_network(resident):
     if load_kernels(32) is None:
         pytest.skip("no C++ compiler")
     torch.manual_seed(0)
@@ -181,8 +181,9 @@ def test_both_paths_give_the_same_gradients_for_the_small_network(resident, monk
         return [parameter.grad.clone() for parameter in network.parameters()]
 
     fused = gradients()
-    monkeypatch.setattr(engine, "uses_kernels", lambda _features: False)
-    for ours, plain in zip(fused, gradients(), strict=True):
+    with plain_torch():
+        in_torch = gradients()
+    for ours, plain in zip(fused, in_torch, strict=True):
         assert (ours - plain).norm() <= 1e-4 * plain.norm() + 1e-9
 
 

@@ -21,7 +21,7 @@ from crystal_files import (
 from foldwise.dataset import BAD_TARGET, prepare_dataset
 from foldwise.errors import FoldwiseError
 from foldwise.files import file_sha256
-from foldwise.store import read_structures
+from foldwise.structures import read_structures
 
 FILES = ["card.json", "failures.csv", "structures.npz", "targets.parquet"]
 GOOD = cesium_chloride()

@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from conftest import BASELINE, TASK
+from small_study import BASELINE, TASK, build_house
 
 TRAINED = ("model.safetensors", "history.csv")
 LONGER = {**BASELINE, "epochs": 6, "batch_size": 1}
@@ -21,8 +21,6 @@ def same_bytes(first, second, names):
 @pytest.fixture(scope="module")
 def poisoned(study, tmp_path_factory):
     """The same study with other targets for the test rows of fold 0, run as far as its student."""
-    from conftest import build_house  # noqa: PLC0415
-
     house = build_house(tmp_path_factory.mktemp("poisoned") / "house")
     split = json.loads((study.results / f"splits/{TASK}/fold_0.json").read_text())
     path = house.root / "tiny.json.gz"

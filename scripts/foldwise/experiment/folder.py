@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from foldwise.errors import FoldwiseError
+from foldwise.files import replaced_folder
 
 CONTENT = frozenset(
     {
@@ -19,36 +18,16 @@ CONTENT = frozenset(
 
 
 @contextmanager
-def replaced_folder(target: str | Path) -> Iterator[Path]:
+def experiment_folder(target: str | Path) -> Iterator[Path]:
     """Yield an empty folder beside `target`; when the block succeeds, it becomes `target`.
-
-    What `target` held before is removed. On an exception `target` is as it was.
 
     Raises:
         FoldwiseError: `target` holds something that is no part of an experiment's folder.
     """
     place = Path(target)
     _check_replaceable(place)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=".part"))
-    try:
-        new = work / "new"
-        new.mkdir()
+    with replaced_folder(place) as new:
         yield new
-        _swap(new, place, work / "old")
-    finally:
-        shutil.rmtree(work)
-
-
-def _swap(new: Path, place: Path, old: Path) -> None:
-    if place.exists():
-        place.rename(old)
-    try:
-        new.rename(place)
-    except OSError:
-        if old.exists():
-            old.rename(place)
-        raise
 
 
 def _check_replaceable(place: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from foldwise.experiment.diagnostics import outlier_table, write_diagnostics
 from foldwise.experiment.figures import write_figures
-from foldwise.experiment.folder import replaced_folder
+from foldwise.experiment.folder import experiment_folder
 from foldwise.experiment.groups import build_groups, index_table, write_groups
 from foldwise.experiment.inputs import ExperimentInputs, Json
 from foldwise.experiment.readme import readme_text
@@ -36,7 +36,7 @@ def write_experiment(inputs: ExperimentInputs, out: str | Path, command: str | N
     check_record(record, f"results.json of {inputs.name}")
     groups = build_groups(inputs, rows)
     index = index_table(inputs, groups)
-    with replaced_folder(out) as folder:
+    with experiment_folder(out) as folder:
         write_json(folder / "config.json", inputs.config)
         write_json(folder / "metrics.json", record["metrics"])
         write_parquet(folder / "predictions.parquet", rows.table)

@@ -93,7 +93,9 @@ def _blank(row: Any, number: int, path: Path) -> Blank:
             where=str(path),
             hint="Mark one blank with _ and give its answer.",
         )
-    return Blank(name, text[: last.start(1)], text[last.end(1) :], answer or last[1], last_word=True)
+    return Blank(
+        name, text[: last.start(1)], text[last.end(1) :], answer or last[1], last_word=True
+    )
 
 
 def _string(row: Any, key: str) -> str:

@@ -19,14 +19,16 @@ from transformers.utils import logging
 from foldwise.errors import FoldwiseError
 from foldwise.files import canonical_sha256, file_sha256, read_json
 
-logging.set_verbosity_error()
-logging.disable_progress_bar()
+logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
                     "vocab.json", "merges.txt", "tokenizer.model")  # fmt: skip
 _TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 # They say where a model was or which library wrote it, not what it is.
-_UNTELLING = frozenset({"_name_or_path", "name_or_path", "transformers_version", "torch_dtype", "dtype"})
+_UNTELLING = frozenset(
+    {"_name_or_path", "name_or_path", "transformers_version", "torch_dtype", "dtype"}
+)
 _PADDED_POSITIONS = ("roberta", "camembert", "mpnet", "longformer", "luke", "data2vec", "ibert",
                      "xmod")  # fmt: skip
 
@@ -107,7 +109,8 @@ def load_tokenizer(folder: Path) -> Any:
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # noqa: BLE001  The Rust library raises bare exceptions.
+    except Exception as error:
+        # The Rust library raises bare exceptions.
         raise FoldwiseError(
             f"the tokenizer cannot be loaded ({_first_line(error)})",
             where=str(folder),
@@ -127,9 +130,7 @@ def load_tokenizer(folder: Path) -> Any:
 def tokenizer_sha256(folder: Path) -> str:
     """Hash of everything that decides how a tokenizer cuts a text."""
     files = {
-        name: file_sha256(folder / name)
-        for name in _TOKENIZER_FILES
-        if (folder / name).exists()
+        name: file_sha256(folder / name) for name in _TOKENIZER_FILES if (folder / name).exists()
     }
     settings = {
         name: _telling(folder / name) for name in _TOKENIZER_SETTINGS if (folder / name).exists()
@@ -183,7 +184,8 @@ def _config(folder: Path) -> Any:
         )
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # noqa: BLE001  Each architecture validates in its own way.
+    except Exception as error:
+        # Each architecture validates in its own way.
         raise FoldwiseError(
             f"the config cannot be read ({_first_line(error)})",
             where=str(folder / "config.json"),
@@ -211,7 +213,9 @@ def _weight_files(folder: Path) -> list[Path]:
 def _check_weights(path: Path) -> None:
     try:
         for name, tensor in _tensors(path):
-            if tensor.is_floating_point() and not math.isfinite(float(tensor.sum(dtype=torch.float64))):
+            if tensor.is_floating_point() and not math.isfinite(
+                float(tensor.sum(dtype=torch.float64))
+            ):
                 raise FoldwiseError(
                     f"the weight {name} holds NaN or infinity",
                     where=str(path),

@@ -234,20 +234,23 @@ def _most_frequent(nouns: dict[str, list[int]], masked: str) -> tuple[str, ...]:
 def _setting(piece: str, morphemes: Sequence[Morpheme], index: int) -> tuple[str, str]:
     """What follows a mention, and the reason to reject it (empty where it is accepted)."""
     mention = morphemes[index]
+    following = morphemes[index + 1] if index + 1 < len(morphemes) else None
     if mention.start and not piece[mention.start - 1].isspace():
         return "", "the second mention is not at the start of an eojeol"
-    following = morphemes[index + 1] if index + 1 < len(morphemes) else None
     if following is None or following.start > mention.end or piece[mention.end].isspace():
         return "nothing", ""
-    if following.tag.startswith("J"):
+    return _following(following.tag)
+
+
+def _following(tag: str) -> tuple[str, str]:
+    if tag.startswith("J"):
         return "particle", ""
-    if following.tag == "VCP":
+    if tag == "VCP":
         return "copula", ""
-    if following.tag.startswith("S") and following.tag not in _FOREIGN:
+    if tag.startswith("S") and tag not in _FOREIGN:
         return "punctuation", ""
-    if following.tag.startswith("XS"):
-        return "", "the second mention has a suffix"
-    return "", "the second mention is part of a compound"
+    suffixed = tag.startswith("XS")
+    return "", f"the second mention {'has a suffix' if suffixed else 'is part of a compound'}"
 
 
 def _capped(found: Sequence[Sample], rules: SampleRules) -> tuple[list[Sample], list[Rejection]]:

@@ -30,7 +30,9 @@ class Surfaces:
 
     def ids_of(self, answer: str, *, initial: bool) -> list[int]:
         """Entries that write exactly `answer`; only those that begin a word, if `initial`."""
-        return (self.words if initial else self.pieces).get(unicodedata.normalize("NFC", answer), [])
+        return (self.words if initial else self.pieces).get(
+            unicodedata.normalize("NFC", answer), []
+        )
 
     def shown(self, entry: int) -> str:
         """The entry for a reader: continuations carry `##`."""
@@ -63,6 +65,4 @@ def read_surfaces(tokenizer: Any) -> Surfaces:
 
 
 def _decoded(tokenizer: Any, sequences: list[list[int]]) -> list[str]:
-    return [
-        str(tokenizer.decode(ids, clean_up_tokenization_spaces=False)) for ids in sequences
-    ]
+    return [str(tokenizer.decode(ids, clean_up_tokenization_spaces=False)) for ids in sequences]

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from kiwipiepy import Kiwi
+from kiwipiepy import Kiwi  # type: ignore[import-untyped]
 
 NOUN_TAGS = frozenset({"NNG", "NNP"})
 PRONOUN_TAG = "NP"

@@ -17,28 +17,25 @@ from tokenizers.models import WordPiece
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
-from foldwise.mlm.tagging import Morpheme
+from foldwise.mlm.tagged_texts import TaggedText
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _CONTINUED = "##"
 
 
-def learn_vocabulary(
-    texts: Sequence[str], tagged: Iterable[Sequence[Morpheme]], size: int, min_count: int = 2
-) -> list[str]:
+def learn_vocabulary(texts: Iterable[TaggedText], size: int, min_count: int = 2) -> list[str]:
     """The special tokens, every character, then the most frequent morphemes.
 
     Args:
         texts: Training texts.
-        tagged: Their morphemes.
         size: Entries at most.
         min_count: Rarer morphemes are left to characters.
     """
     characters: set[str] = set()
     counts: Counter[str] = Counter()
-    for text, morphemes in zip(texts, tagged, strict=True):
-        characters.update(text)
-        counts.update(_pieces(text, morphemes))
+    for text in texts:
+        characters.update(text.text)
+        counts.update(_pieces(text.text, text.morphemes))
     single = sorted(character for character in characters if not character.isspace())
     entries = [*SPECIAL_TOKENS, *single, *(f"{_CONTINUED}{character}" for character in single)]
     known = set(entries)
@@ -47,18 +44,18 @@ def learn_vocabulary(
     return entries[: max(size, len(known))]
 
 
-def _pieces(text: str, morphemes: Sequence[Morpheme]) -> Iterator[str]:
+def _pieces(text: str, morphemes: Sequence[tuple[int, int]]) -> Iterator[str]:
     """Morphemes as they are written; those inside an eojeol carry the mark of a continuation."""
     end = 0
-    for morpheme in morphemes:
+    for start, stop in morphemes:
         # Contracted morphemes share a syllable; the later one then has no place of its own.
-        if morpheme.start < end or morpheme.end <= morpheme.start:
+        if start < end or stop <= start:
             continue
-        end = morpheme.end
-        written = text[morpheme.start : morpheme.end]
+        end = stop
+        written = text[start:stop]
         if any(character.isspace() for character in written):
             continue
-        inside = morpheme.start > 0 and text[morpheme.start - 1].isalnum()
+        inside = start > 0 and text[start - 1].isalnum()
         yield f"{_CONTINUED}{written}" if inside else written
 
 
@@ -80,7 +77,7 @@ def make_tokenizer(vocabulary: Sequence[str], max_length: int) -> Any:
         special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
     )
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         model_max_length=max_length,
         clean_up_tokenization_spaces=False,

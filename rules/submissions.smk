@@ -1,0 +1,279 @@
+# Recorded teachers: public submissions, read, checked and combined. Nothing is trained here.
+RECORDED = f"{ROOT}/submissions/{{task}}/{{submission}}"
+COMBINED = ENSEMBLE.replace("{exp}", "{combination}")
+COMBINATION = STUDY.recorded.combinations
+
+wildcard_constraints:
+    combination=one_of(COMBINATION),
+
+
+def recorded(pattern):
+    """`pattern` for every submission that a combination is made of."""
+    return lambda wildcards: expand(
+        pattern,
+        task=STUDY.task,
+        submission=COMBINATION[wildcards.combination].submissions,
+    )
+
+
+def combining(wildcards):
+    combination = COMBINATION[wildcards.combination]
+    names = " ".join(shlex.quote(name) for name in combination.submissions)
+    booster = STUDY.recorded.resolved(combination.name)["recipe"]["booster"] or {}
+    return (
+        f"--names {names} --rule {combination.rule} --booster {json.dumps(booster)!r}"
+    )
+
+
+def checksum(wildcards):
+    sha256 = STUDY.recorded.sha256(wildcards.submission)
+    return f"--sha256 {sha256}" if sha256 else ""
+
+
+def target_table(task):
+    """The CSV of a task without structures; nothing where the official file is downloaded."""
+    return STUDY.recorded.target_table(task, STUDY.datasets[task]) or []
+
+
+def target_options(wildcards):
+    dataset = STUDY.datasets[wildcards.task]
+    given = {
+        "--path": target_table(wildcards.task),
+        "--target": dataset.get("column"),
+        "--target-name": dataset["target_name"],
+        "--unit": dataset["unit"],
+    }
+    flags = [f"{flag} {shlex.quote(value)}" for flag, value in given.items() if value]
+    return " ".join([*flags, "--intensive" if dataset["intensive"] else "--no-intensive"])
+
+
+localrules:
+    fetch_submission,
+
+
+rule fetch_submission:
+    output:
+        file="results/downloads/submissions/{submission}/results.json.gz",
+    log:
+        "results/downloads/logs/{submission}.log",
+    benchmark:
+        "results/downloads/benchmarks/{submission}.tsv"
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        sha256=checksum,
+    shell:
+        "python scripts/fetch_submission.py --name {wildcards.submission} {params.sha256}"
+        " --out {output.file} 2> {log}"
+
+
+rule prepare_targets:
+    input:
+        file=lambda wildcards: target_table(wildcards.task),
+        code=sources_of("prepare_targets.py"),
+    output:
+        targets=f"{DATA}/targets.parquet",
+        failures=f"{DATA}/failures.csv",
+        card=f"{DATA}/card.json",
+    log:
+        f"{LOGS}/prepare_targets/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/prepare_targets/{{task}}.tsv"
+    wildcard_constraints:
+        task=one_of(WITHOUT_STRUCTURES),
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        options=target_options,
+    shell:
+        "python scripts/prepare_targets.py --task {wildcards.task} {params.options}"
+        " --out $(dirname {output.targets}) 2> {log}"
+
+
+rule count_formula_duplicates:
+    input:
+        targets=f"{DATA}/targets.parquet",
+        splits=expand(SPLIT, fold=STUDY.folds, allow_missing=True),
+        code=sources_of("count_formula_duplicates.py"),
+    output:
+        json=f"{ROOT}/splits/{{task}}/duplicates.json",
+    log:
+        f"{LOGS}/count_formula_duplicates/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/count_formula_duplicates/{{task}}.tsv"
+    wildcard_constraints:
+        task=one_of(WITHOUT_STRUCTURES),
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "python scripts/count_formula_duplicates.py --targets {input.targets}"
+        " --splits {input.splits} --out {output.json} 2> {log}"
+
+
+rule read_submission:
+    input:
+        submission=lambda wildcards: STUDY.recorded.file(wildcards.submission),
+        targets=f"{DATA}/targets.parquet",
+        code=sources_of("read_submission.py"),
+    output:
+        predictions=f"{RECORDED}/predictions.parquet",
+        scores=f"{RECORDED}/scores.json",
+    log:
+        f"{LOGS}/read_submission/{{task}}/{{submission}}.log",
+    benchmark:
+        f"{BENCHMARKS}/read_submission/{{task}}/{{submission}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        sha256=checksum,
+    shell:
+        "python scripts/read_submission.py --submission {input.submission}"
+        " --name {wildcards.submission} --task {wildcards.task} --targets {input.targets}"
+        " {params.sha256} --out $(dirname {output.scores}) 2> {log}"
+
+
+rule combine_submissions:
+    input:
+        targets=f"{DATA}/targets.parquet",
+        predictions=recorded(f"{RECORDED}/predictions.parquet"),
+        code=sources_of("combine_submissions.py"),
+    output:
+        ensemble=f"{COMBINED}/test.parquet",
+        done=f"{COMBINED}/test.json",
+    log:
+        f"{LOGS}/combine_submissions/{{combination}}/{{task}}/fold_{{fold}}.log",
+    benchmark:
+        f"{BENCHMARKS}/combine_submissions/{{combination}}/{{task}}/fold_{{fold}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        how=combining,
+        rows="test",
+    shell:
+        "python scripts/combine_submissions.py --targets {input.targets}"
+        " --predictions {input.predictions} {params.how} --fold {wildcards.fold}"
+        " --rows {params.rows} --out {output.ensemble} --out-json {output.done} 2> {log}"
+
+
+use rule combine_submissions as label_training_rows with:
+    output:
+        ensemble=f"{COMBINED}/recorded.parquet",
+        done=f"{COMBINED}/recorded.json",
+    log:
+        f"{LOGS}/label_training_rows/{{combination}}/{{task}}/fold_{{fold}}.log",
+    benchmark:
+        f"{BENCHMARKS}/label_training_rows/{{combination}}/{{task}}/fold_{{fold}}.tsv"
+    params:
+        how=combining,
+        rows="train",
+
+
+rule write_combination:
+    input:
+        config=f"{ROOT}/configs/{{combination}}.json",
+        targets=f"{TASK_DATA}/targets.parquet",
+        card=f"{TASK_DATA}/card.json",
+        dataset_failures=f"{TASK_DATA}/failures.csv",
+        duplicates=f"{ROOT}/splits/{STUDY.task}/duplicates.json",
+        splits=folds(SPLIT),
+        scores=recorded(f"{RECORDED}/scores.json"),
+        recorded=recorded(f"{RECORDED}/predictions.parquet"),
+        ensembles=expand(
+            f"{COMBINED}/test.parquet",
+            task=STUDY.task,
+            fold=STUDY.folds,
+            allow_missing=True,
+        ),
+        combinations=expand(
+            f"{COMBINED}/test.json", task=STUDY.task, fold=STUDY.folds, allow_missing=True
+        ),
+        compared=lambda wildcards: expand(
+            f"{ROOT}/{{exp}}/results.json",
+            exp=COMBINATION[wildcards.combination].compare_with,
+        ),
+        templates=[
+            "reports/README.txt.j2",
+            "config/schemas/results.schema.json",
+            *leaderboard(STUDY.task),
+        ],
+        code=sources_of("write_experiment.py"),
+    output:
+        results=f"{ROOT}/{{combination}}/results.json",
+        readme=report(
+            f"{ROOT}/{{combination}}/README.txt",
+            category="Experiments",
+            subcategory="{combination}",
+            caption="../reports/readme.rst",
+        ),
+        config=f"{ROOT}/{{combination}}/config.json",
+        metrics=f"{ROOT}/{{combination}}/metrics.json",
+        predictions=f"{ROOT}/{{combination}}/predictions.parquet",
+        groups=directory(f"{ROOT}/{{combination}}/groups"),
+        diagnostics=directory(f"{ROOT}/{{combination}}/diagnostics"),
+        parity=report(
+            f"{ROOT}/{{combination}}/figures/parity.png",
+            category="Experiments",
+            subcategory="{combination}",
+            caption="../reports/parity.rst",
+        ),
+        errors=report(
+            f"{ROOT}/{{combination}}/figures/error_distribution.png",
+            category="Experiments",
+            subcategory="{combination}",
+            caption="../reports/error_distribution.rst",
+        ),
+        by_target=report(
+            f"{ROOT}/{{combination}}/figures/error_by_target.png",
+            category="Experiments",
+            subcategory="{combination}",
+            caption="../reports/error_by_target.rst",
+        ),
+        members=report(
+            f"{ROOT}/{{combination}}/figures/members.png",
+            category="Experiments",
+            subcategory="{combination}",
+            caption="../reports/members.rst",
+        ),
+    log:
+        f"{LOGS}/write_experiment/{{combination}}.log",
+    benchmark:
+        f"{BENCHMARKS}/write_experiment/{{combination}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        compare=lambda wildcards, input: [
+            path.rsplit("/", 1)[0] for path in input.compared
+        ],
+    shell:
+        "python scripts/write_experiment.py --experiment {wildcards.combination}"
+        " --config {input.config} --targets {input.targets} --card {input.card}"
+        " --dataset-failures {input.dataset_failures} --duplicates {input.duplicates}"
+        " --splits {input.splits} --submissions {input.scores}"
+        " --submission-predictions {input.recorded} --ensembles {input.ensembles}"
+        " --combinations {input.combinations} --compare {params.compare}"
+        " --command 'snakemake --cores 2 {output.results}'"
+        " --out $(dirname {output.results}) 2> {log}"

@@ -1,0 +1,24 @@
+"""Count test rows whose formula also stands in the training rows of their fold."""
+
+import argparse
+
+from foldwise.errors import run_program
+from foldwise.files import read_parquet, write_json
+from foldwise.formula_duplicates import count_formula_duplicates
+from foldwise.splits import FoldSplit
+
+
+def main() -> None:
+    """Parse the command line and write the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", required=True, help="targets.parquet of the task")
+    parser.add_argument("--splits", required=True, nargs="+", help="fold_{fold}.json, each fold")
+    parser.add_argument("--out", required=True, help="duplicates.json")
+    args = parser.parse_args()
+    targets = read_parquet(args.targets, ["id", "formula"])
+    splits = [FoldSplit.read(path) for path in args.splits]
+    write_json(args.out, count_formula_duplicates(targets, splits))
+
+
+if __name__ == "__main__":
+    run_program(main)

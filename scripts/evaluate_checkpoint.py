@@ -1,0 +1,63 @@
+"""Evaluate a masked-LM checkpoint: Real@1, Real@5, LAMBADA@1, the composite score."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from foldwise.errors import run_program
+from foldwise.mlm.evaluation import EvaluationSettings
+from foldwise.mlm.settings import DEFAULT_CONFIG, ROOT, read_study
+from foldwise.mlm.single import SingleRun, evaluate_one, given_baseline
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", required=True, help="folder of the model")
+    parser.add_argument("--seq-len", type=int, help="longest sequence; the model's own if left out")
+    parser.add_argument("--output-dir", type=Path, help="the checkpoint's parent if left out")
+    parser.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, help="gives what is left out below"
+    )
+    parser.add_argument("--samples", type=Path, help="sample file")
+    parser.add_argument("--lambada", type=Path, help="Ko-LAMBADA file")
+    parser.add_argument("--baseline", help="known result to compare with, as JSON; null for none")
+    parser.add_argument(
+        "--training-texts", type=Path, nargs="*", default=[], help="to look for an overlap"
+    )
+    parser.add_argument("--limit", type=int, help="ask only so many samples; marks it partial")
+    parser.add_argument("--limit-seed", type=int, default=0, help="decides which")
+    parser.add_argument("--token-budget", type=int, help="padded tokens of a batch")
+    parser.add_argument("--worst-n", type=int, help="sample texts per group")
+    parser.add_argument("--bootstrap", type=int, help="resamples of each interval")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--cache-dir", type=Path, default=Path(ROOT) / "cache")
+    options = parser.parse_args()
+    config = read_study(options.config).config
+    depth = config["evaluation"]
+    settings = EvaluationSettings(
+        seq_len=options.seq_len,
+        limit=options.limit,
+        limit_seed=options.limit_seed,
+        token_budget=options.token_budget or depth["token_budget"],
+        device=options.device,
+        threads=options.threads,
+    )
+    default_set = config["runs"][config["default_run"]]["samples"]
+    run = SingleRun(
+        checkpoint=options.checkpoint,
+        output_dir=options.output_dir,
+        samples=options.samples or Path(ROOT) / "samples" / f"{default_set}.jsonl",
+        lambada=options.lambada or config["lambada"],
+        baseline=given_baseline(options.baseline, config["baseline"]),
+        training_texts=options.training_texts,
+        worst_n=depth["worst_n"] if options.worst_n is None else options.worst_n,
+        resamples=options.bootstrap or depth["bootstrap"],
+        cache=options.cache_dir,
+    )
+    print(evaluate_one(run, settings))
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,48 @@
+"""The order of experiments: the one with the least training first, each finished before the next."""
+
+from __future__ import annotations
+
+from foldwise.study import Study
+
+STEP = 10
+"""Between the priorities of two experiments."""
+
+
+def models_of(study: Study, experiment: str) -> set[tuple[str, int]]:
+    """Recipe and seed of every model that an experiment needs, its teachers' and parents' included."""
+    entry = study.experiments[experiment]
+    models = {(entry.recipe, seed) for seed in entry.seeds}
+    teachers = study.teacher_experiment(entry.recipe)
+    if teachers is not None:
+        models |= models_of(study, teachers.name)
+    for parent in entry.compare_with:
+        models |= models_of(study, parent)
+    return models
+
+
+def experiment_order(study: Study) -> list[str]:
+    """Experiments by rising number of training epochs that they need; equal ones as configured."""
+    return sorted(
+        study.experiments,
+        key=lambda name: sum(study.recipes[recipe].epochs for recipe, _ in models_of(study, name)),
+    )
+
+
+def model_priorities(study: Study) -> dict[tuple[str, int], int]:
+    """Priority of each model by recipe and seed: that of the first experiment that needs it."""
+    priorities: dict[tuple[str, int], int] = {}
+    for name, priority in experiment_priorities(study).items():
+        for model in models_of(study, name):
+            priorities[model] = max(priority, priorities.get(model, 0))
+    return priorities
+
+
+def experiment_priorities(study: Study) -> dict[str, int]:
+    """Priority of each experiment's own jobs; a job of no experiment goes before all (`first`)."""
+    order = experiment_order(study)
+    return {name: STEP * (len(order) - place) for place, name in enumerate(order)}
+
+
+def first(study: Study) -> int:
+    """Priority of the jobs that all experiments wait for."""
+    return STEP * (len(study.experiments) + 1)

@@ -1,0 +1,170 @@
+"""One call of Snakemake: which runs it began, and what became of each of them.
+
+`begin` is called when the jobs are known and before the first one starts, `end` after the last one.
+A call that is killed leaves its file in `runs/.sessions`, and the reaper ends it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from foldwise.files import read_json, write_json
+from foldwise.tracking.code_state import code_state
+from foldwise.tracking.events import now
+from foldwise.tracking.identity import config_hash
+from foldwise.tracking.lifecycle import Prepared, complete, fail, prepare, start, stop
+from foldwise.tracking.process import has_ended, this_process
+from foldwise.tracking.reasons import Failure, call_failure, job_failure, oom_kills
+from foldwise.tracking.registry import Change, Registry
+from foldwise.tracking.snakemake_log import CallLog, parse_log
+
+
+def begin(
+    root: str,
+    *,
+    study: Mapping[str, Any],
+    configs: Mapping[str, Mapping[str, Any]],
+    outputs: Mapping[str, Sequence[str]],
+    log: str,
+) -> None:
+    """Record the runs that a call of Snakemake begins; first end those that an older call left.
+
+    What there is to say about runs that are known already goes to stderr.
+
+    Args:
+        root: Folder of the results.
+        study: The study's whole config.
+        configs: Resolved config of each experiment.
+        outputs: Files that this call makes for each experiment that it is asked for; none for one
+            that is up to date.
+        log: Snakemake's own log of this call.
+
+    """
+    registry = Registry(root)
+    messages = reap(root)
+    code = code_state()
+    runs = {}
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    with registry.change() as change:
+        for name, files in outputs.items():
+            run = prepare(change.entries, configs[name], code)
+            if files:
+                folder = registry.folder(run.identity)
+                start(change, folder, configs[name], code=code, study=study, command=command)
+                runs[name] = {"identity": run.identity, "outputs": list(files)}
+            messages += _remarks(run, again=bool(files))
+    process = this_process()
+    content = {
+        "process": process, "log": str(Path(log).resolve()), "workdir": str(Path.cwd()),
+        "started": now(), "oom_kills": oom_kills(), "runs": runs,
+    }  # fmt: skip
+    if runs:
+        write_json(_folder(root) / f"{process['host']}_{process['pid']}.json", content)
+    _say(messages)
+
+
+def end(root: str) -> None:
+    """Record what became of the runs of this process's own call, and say it on stderr."""
+    process = this_process()
+    path = _folder(root) / f"{process['host']}_{process['pid']}.json"
+    if path.exists():
+        _say(_end_session(Registry(root), path, vanished=False))
+
+
+def reap(root: str | Path) -> list[str]:
+    """End the runs of calls that were killed; runs on other machines are left alone.
+
+    Returns:
+        One line per run that was ended.
+    """
+    messages = []
+    folder = _folder(root)
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+        if has_ended(read_json(path)["process"]):
+            messages += _end_session(Registry(root), path, vanished=True)
+    return messages
+
+
+def _remarks(run: Prepared, *, again: bool) -> list[str]:
+    """What to say of a run that is asked for, where the registry knows it already."""
+    if run.status == "new" or (run.status != "complete" and not again):
+        return []
+    return [run.message if not again else run.message.replace("skipped, see", "made again in")]
+
+
+def _say(messages: Sequence[str]) -> None:
+    for message in messages:
+        print(message, file=sys.stderr)
+
+
+def _end_session(registry: Registry, path: Path, *, vanished: bool) -> list[str]:
+    session = read_json(path)
+    workdir = Path(session["workdir"])
+    log = Path(session["log"])
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    call = parse_log(text)
+    messages = []
+    with registry.change() as change:
+        for name, run in session["runs"].items():
+            entry = change.entries.get(run["identity"])
+            if entry is None or entry["status"] != "running":
+                continue
+            ending = _ending(call, session, run, workdir, vanished=vanished)
+            messages.append(_record(change, registry, name, run["identity"], ending))
+    path.unlink(missing_ok=True)
+    return messages
+
+
+def _record(
+    change: Change, registry: Registry, name: str, identity: str, ending: tuple[str, Failure]
+) -> str:
+    """End one running run: complete where its folder is there, else as `ending` says."""
+    results = registry.root / name
+    if _is_result_of(results, change.entries[identity]):
+        complete(change, registry.folder(identity), results)
+        return f"run {identity} ({name}): complete"
+    status, failure = ending
+    (fail if status == "failed" else stop)(change, identity, failure)
+    return f"run {identity} ({name}): {status}: {failure['reason']}"
+
+
+def _is_result_of(results: Path, entry: dict[str, Any]) -> bool:
+    """Whether `results` was written for the run, after its start."""
+    record = results / "results.json"
+    if not record.exists():
+        return False
+    config = read_json(results / "config.json")
+    written = record.stat().st_mtime
+    return config_hash(config) == entry["config_hash"] and written >= _seconds(entry["started"])
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
+
+
+def _ending(
+    call: CallLog, session: dict[str, Any], run: dict[str, Any], workdir: Path, *, vanished: bool
+) -> tuple[str, Failure]:
+    """Whether an unfinished run failed or was stopped, and why."""
+    own = set(run["outputs"])
+    for job in call.failed:
+        if own & set(job.outputs):
+            return "failed", job_failure(job, call, session["oom_kills"], workdir)
+    if call.failed:
+        reason = f"not reached: Snakemake stopped after {call.failed[0].rule} of another run failed"
+        return "stopped", call_failure("not_reached", reason, call, workdir)
+    if call.interrupted:
+        return "stopped", call_failure("interrupted", "stopped by the user", call, workdir)
+    if vanished:
+        pid = session["process"]["pid"]
+        reason = f"Snakemake itself (process {pid}) ended without a word: killed, or the machine stopped"
+        return "failed", call_failure("vanished", reason, call, workdir)
+    return "failed", call_failure("unknown", "Snakemake ended with an error of its own", call, workdir)
+
+
+def _folder(root: str | Path) -> Path:
+    return Path(root) / "runs" / ".sessions"

@@ -1,0 +1,64 @@
+"""Fine-tune a checkpoint on the later mentions of nouns, stopped early by a held-out set."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from foldwise.errors import run_program
+from foldwise.mlm.masking import MaskingRules
+from foldwise.mlm.models import finetune_entities
+from foldwise.mlm.training import TrainingPlan
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="folder to start from")
+    parser.add_argument("--dataset", type=Path, required=True, help="folder of a prepared corpus")
+    parser.add_argument(
+        "--epochs", type=int, required=True, help="passes through the training texts"
+    )
+    parser.add_argument(
+        "--measure-every", type=int, default=1, help="epochs between two measured checkpoints"
+    )
+    parser.add_argument("--patience", type=int, default=3, help="measurements without a gain")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=1e-4)
+    parser.add_argument("--mask-rate", type=float, default=0.15)
+    parser.add_argument(
+        "--entity-fraction",
+        type=float,
+        default=0.8,
+        help="share of the examples that hide mentions; the others are masked at random",
+    )
+    parser.add_argument(
+        "--substitute",
+        type=float,
+        default=0.0,
+        help="share of these whose nouns are exchanged; for small corpora",
+    )
+    parser.add_argument("--max-length", type=int, default=512)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output-dir", type=Path, required=True)
+    options = parser.parse_args()
+    plan = TrainingPlan(
+        rules=MaskingRules(
+            options.mask_rate, options.entity_fraction, options.substitute, options.seed
+        ),
+        passes=options.epochs,
+        steps=None,
+        batch_size=options.batch_size,
+        lr=options.lr,
+        save_every=options.measure_every,
+        patience=options.patience,
+        max_length=options.max_length,
+        threads=options.threads,
+    )
+    # finetune_entities turns epochs into steps: it knows the number of texts.
+    record = finetune_entities(options.checkpoint, options.dataset, plan, options.output_dir)
+    print(f"{options.output_dir}: {record['steps']} steps, best at step {record['best_step']}")
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,53 @@
+"""Train a masked language model with random masks: a small BERT from scratch, or a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from foldwise.errors import run_program
+from foldwise.mlm.masking import MaskingRules
+from foldwise.mlm.models import BertSize, pretrain
+from foldwise.mlm.training import TrainingPlan
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    size = BertSize()
+    parser.add_argument("--texts", type=Path, required=True, help="training.jsonl of a corpus")
+    parser.add_argument("--checkpoint", type=Path, help="go on from this folder")
+    parser.add_argument("--hidden", type=int, default=size.hidden)
+    parser.add_argument("--layers", type=int, default=size.layers)
+    parser.add_argument("--heads", type=int, default=size.heads)
+    parser.add_argument("--vocabulary", type=int, default=size.vocabulary)
+    parser.add_argument("--dropout", type=float, default=size.dropout)
+    parser.add_argument("--max-length", type=int, default=192, help="longest sequence")
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--save-every", type=int, required=True, help="steps between checkpoints")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--mask-rate", type=float, default=0.15)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output-dir", type=Path, required=True)
+    options = parser.parse_args()
+    sequences = options.steps * options.batch_size
+    plan = TrainingPlan(
+        rules=MaskingRules(mask_rate=options.mask_rate, seed=options.seed),
+        passes=sequences,
+        steps=options.steps,
+        batch_size=options.batch_size,
+        lr=options.lr,
+        save_every=options.save_every,
+        max_length=options.max_length,
+        threads=options.threads,
+    )
+    size = BertSize(
+        options.hidden, options.layers, options.heads, options.vocabulary, options.dropout
+    )
+    record = pretrain(options.texts, size, options.checkpoint, plan, options.output_dir)
+    print(f"{options.output_dir}: {record['steps']} steps, {record['parameters']:,} parameters")
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,63 @@
+import io
+import re
+
+import pytest
+
+from foldwise.progress import ProgressLog, duration
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0:00"),
+        (59.6, "1:00"),
+        (61, "1:01"),
+        (3599, "59:59"),
+        (3600, "1:00:00"),
+        (36061, "10:01:01"),
+    ],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_first_and_last_steps_speak_and_the_others_wait():
+    stream = io.StringIO()
+    log = ProgressLog(stream, total=50, interval=1000.0)
+    for step in range(1, 51):
+        log.step(step, f"loss {step}")
+    lines = stream.getvalue().splitlines()
+    assert [re.search(r"step (\d+)/50  loss (\d+) ", line).groups() for line in lines] == [
+        ("1", "1"),
+        ("50", "50"),
+    ]
+    assert re.fullmatch(
+        r"\[\d\d:\d\d:\d\d\] step 1/50  loss 1  \d\.\d{3} s/step  elapsed 0:00  ETA \d+:\d\d",
+        lines[0],
+    )
+    assert lines[1].endswith("ETA 0:00")
+
+
+def test_every_step_speaks_without_an_interval():
+    stream = io.StringIO()
+    log = ProgressLog(stream, total=5, interval=0.0)
+    for step in range(1, 6):
+        log.step(step, "x")
+    assert len(stream.getvalue().splitlines()) == 5
+
+
+def test_a_resumed_log_starts_where_the_work_does():
+    stream = io.StringIO()
+    log = ProgressLog(stream, total=50, done=20, interval=1000.0)
+    log.step(21, "x")
+    log.step(22, "x")
+    assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_lines_and_the_reason_of_a_stop():
+    stream = io.StringIO()
+    with pytest.raises(KeyError), ProgressLog(stream, total=1):
+        raise KeyError("x")
+    ProgressLog(stream, total=1).line("hello")
+    lines = [line[11:] for line in stream.getvalue().splitlines()]
+    assert lines == ["stopped: 'x'", "hello"]

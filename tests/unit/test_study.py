@@ -1,0 +1,191 @@
+import copy
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crystal_files import ROOT
+from foldwise.errors import FoldwiseError
+from foldwise.files import read_json
+from foldwise.study import SCHEMA, parse_study
+
+DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+KEYS = ", ".join(read_json(SCHEMA)["properties"])
+SCHEMA_HINT = "See config/schemas/config.schema.json."
+
+
+def changed(path, value):
+    """The default config with one value set, or taken out (`...`)."""
+    config = copy.deepcopy(DEFAULT)
+    *parents, last = path.split(".")
+    place = config
+    for key in parents:
+        place = place[key]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return config
+
+
+def line_of(config):
+    with pytest.raises(FoldwiseError) as caught:
+        parse_study(config)
+    return str(caught.value)
+
+
+def test_the_default_study():
+    study = parse_study(DEFAULT)
+    assert list(study.experiments) == list(DEFAULT["experiments"])
+    assert (study.root, study.folds) == ("results", [0, 1, 2, 3, 4])
+    assert parse_study(changed("run", "mine")).root == "results/mine"
+    assert study.teacher_experiment("baseline") is None
+    assert study.teacher_experiment("student").name == "e3"
+
+
+STUDIES = sorted(
+    path.name
+    for path in (ROOT / "config").glob("*.yaml")
+    if "run" in yaml.safe_load(path.read_text())
+)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_of_the_repository_is_valid(name):
+    config = copy.deepcopy(DEFAULT)
+    merge(config, yaml.safe_load((ROOT / "config" / name).read_text()))
+    assert parse_study(config).run in ("", name.removesuffix(".yaml"))
+
+
+def merge(config, changes):
+    """As Snakemake lays one config over another."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(config.get(key), dict):
+            merge(config[key], value)
+        else:
+            config[key] = value
+
+
+def test_a_recipe_is_laid_over_the_one_it_extends():
+    study = parse_study(changed("recipes.student.lr", 1e-4))
+    base, student = study.recipes["baseline"], study.recipes["student"]
+    assert (student.epochs, student.init) == (base.epochs, base.init)
+    assert (base.lr, student.lr) == (3e-4, 1e-4)
+
+
+def test_null_takes_out_and_an_empty_recipe_is_all_defaults():
+    config = changed("recipes.plain", {})
+    for name in ("e0_scratch", "e3_scratch", "e4_scratch"):
+        config["experiments"][name] = None
+    config["recipes"]["scratch"] = config["recipes"]["scratch_student"] = None
+    config["datasets"]["demo_e_hull"] = None
+    study = parse_study(config)
+    assert list(study.experiments) == ["e0", "e3", "e4"]
+    assert list(study.recipes) == ["baseline", "student", "plain"]
+    assert list(study.datasets) == ["demo_e_form"]
+
+
+@given(n_teachers=st.integers(1, 8), more=st.integers(1, 4))
+def test_a_student_validates_on_rows_that_no_teacher_held_out(n_teachers, more):
+    config = changed("experiments.e3.seeds", list(range(n_teachers)))
+    config["splits"]["holdouts"] = n_teachers + more
+    config["experiments"]["e3_scratch"]["seeds"] = [0]
+    study = parse_study(config)
+    teachers = {study.holdout("baseline", seed) for seed in range(n_teachers)}
+    assert teachers == set(range(n_teachers))
+    assert study.holdout("student", 0) == n_teachers
+
+
+def test_resolved_parameters_name_the_teachers():
+    resolved = parse_study(DEFAULT).resolved("e4")
+    assert resolved["recipe"]["teacher"] == {
+        "ensemble": "e3",
+        "targets": "crossfit",
+        "soft_weight": 0.5,
+        "weighting": "uniform",
+        "recipe": "baseline",
+        "seeds": [0, 1, 2],
+    }
+    assert (resolved["recipe_name"], resolved["parents"]) == ("student", ["e0", "e3"])
+    assert resolved["dataset"] == DEFAULT["datasets"]["demo_e_form"]
+
+
+RECIPES = ", ".join(DEFAULT["recipes"])
+EXPERIMENTS = ", ".join(DEFAULT["experiments"])
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("fold", 1, f"config: unknown key 'fold'. Allowed: {KEYS}."),
+        ("splits.n", 1, "splits: unknown key 'n'. Allowed: folds, seed, holdouts."),
+        ("task", ..., f"config: 'task' is a required property. {SCHEMA_HINT}"),
+        ("splits.folds", 1, f"splits.folds: 1 is less than the minimum of 2. {SCHEMA_HINT}"),
+        ("splits.folds", 2.0, f"splits.folds: 2.0 is not of type 'integer'. {SCHEMA_HINT}"),
+        ("experiments.e0.seeds", [1.0],
+         f"experiments.e0.seeds.0: 1.0 is not of type 'integer'. {SCHEMA_HINT}"),
+        ("experiments.e0.seeds", ["a"],
+         f"experiments.e0.seeds.0: 'a' is not of type 'integer'. {SCHEMA_HINT}"),
+        ("experiments.e0.seeds", [True],
+         f"experiments.e0.seeds.0: True is not of type 'integer'. {SCHEMA_HINT}"),
+        ("experiments.e0.seeds", [-1],
+         f"experiments.e0.seeds.0: -1 is less than the minimum of 0. {SCHEMA_HINT}"),
+        ("experiments.e0.seeds", [0, 0],
+         "experiments.e0.seeds: a seed is named twice. Name each seed once."),
+        ("experiments.e0.seed", 0, "experiments.e0: unknown key 'seed'. "
+         "Allowed: recipe, seeds, title, purpose, compare_with."),
+        ("experiments.e0.recipe", "base",
+         f"experiments.e0.recipe: unknown name 'base'. Allowed: {RECIPES}."),
+        ("experiments.e4.compare_with", ["e1"],
+         f"experiments.e4.compare_with: unknown name 'e1'. Allowed: {EXPERIMENTS}."),
+        ("datasets.demo_e_form.transform", "log",
+         "datasets.demo_e_form.transform: 'log' is not one of "
+         f"['element_reference', 'standardize']. {SCHEMA_HINT}"),
+        ("datasets.demo_e_form.path", "x.json.gz", "datasets.demo_e_form.path: a path belongs to "
+         "source: file, and to no other. Give the path of a Matbench-format json.gz, or change "
+         "the source."),
+        ("datasets.demo_e_form.source", "file", "datasets.demo_e_form.path: a path belongs to "
+         "source: file, and to no other. Give the path of a Matbench-format json.gz, or change "
+         "the source."),
+        ("task", "mp_gap", "task: unknown name 'mp_gap'. Allowed: demo_e_form, demo_e_hull."),
+        ("recipes.student.extends", "base",
+         f"recipes.student.extends: unknown recipe 'base'. Allowed: {RECIPES}."),
+        ("recipes.student.extends", ["baseline"],
+         f"recipes.student.extends: unknown recipe ['baseline']. Allowed: {RECIPES}."),
+        ("recipes.baseline.extends", "student",
+         f"recipes.student.extends: extends itself. Allowed: {RECIPES}."),
+        ("recipes.student.teacher.ensemble", "e9",
+         f"recipes.student.teacher.ensemble: unknown name 'e9'. Allowed: {EXPERIMENTS}."),
+        ("recipes.student.teacher.ensemble", "e4", "recipes.student.teacher.ensemble: its teachers "
+         "(e4) are students themselves. Name an experiment whose recipe has no teacher."),
+        ("splits.holdouts", 3, "splits.holdouts: 3 teachers leave no hold-out to the student. "
+         "Set it to at least 4."),
+    ],
+)  # fmt: skip
+def test_mistakes(path, value, line):
+    assert line_of(changed(path, value)) == line
+
+
+scalars = st.none() | st.booleans() | st.integers(-3, 9) | st.floats(-2, 2) | st.text(max_size=5)
+wild = scalars | st.lists(scalars, max_size=2) | st.dictionaries(st.text(max_size=5), scalars)
+PLACES = [
+    *DEFAULT,
+    *(f"{top}.{key}" for top in DEFAULT if isinstance(DEFAULT[top], dict) for key in DEFAULT[top]),
+    *(f"recipes.baseline.{key}" for key in ("model", "epochs", "lr", "extends", "teacher")),
+    *(f"experiments.e3.{key}" for key in DEFAULT["experiments"]["e3"]),
+    *(f"datasets.demo_e_form.{key}" for key in DEFAULT["datasets"]["demo_e_form"]),
+]
+
+
+@given(st.sampled_from(PLACES), wild)
+@settings(max_examples=200, deadline=None)
+def test_any_value_anywhere_is_a_study_or_one_line(place, value):
+    try:
+        study = parse_study(changed(place, value))
+    except FoldwiseError as error:
+        line = str(error)
+    else:
+        assert all(isinstance(seed, int) for e in study.experiments.values() for seed in e.seeds)
+        return
+    assert len(line.splitlines()) == 1
