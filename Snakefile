@@ -12,6 +12,7 @@ include: "rules/models.smk"
 include: "rules/ensembles.smk"
 include: "rules/submissions.smk"
 include: "rules/experiments.smk"
+include: "rules/tracking.smk"
 
 
 wildcard_constraints:

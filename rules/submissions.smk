@@ -3,6 +3,7 @@ RECORDED = f"{ROOT}/submissions/{{task}}/{{submission}}"
 COMBINED = ENSEMBLE.replace("{exp}", "{combination}")
 COMBINATION = STUDY.recorded.combinations
 
+
 wildcard_constraints:
     combination=one_of(COMBINATION),
 
@@ -44,7 +45,9 @@ def target_options(wildcards):
         "--unit": dataset["unit"],
     }
     flags = [f"{flag} {shlex.quote(value)}" for flag, value in given.items() if value]
-    return " ".join([*flags, "--intensive" if dataset["intensive"] else "--no-intensive"])
+    return " ".join(
+        [*flags, "--intensive" if dataset["intensive"] else "--no-intensive"]
+    )
 
 
 localrules:
@@ -205,7 +208,10 @@ rule write_combination:
             allow_missing=True,
         ),
         combinations=expand(
-            f"{COMBINED}/test.json", task=STUDY.task, fold=STUDY.folds, allow_missing=True
+            f"{COMBINED}/test.json",
+            task=STUDY.task,
+            fold=STUDY.folds,
+            allow_missing=True,
         ),
         compared=lambda wildcards: expand(
             f"{ROOT}/{{exp}}/results.json",

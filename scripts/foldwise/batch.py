@@ -1,14 +1,18 @@
-"""Batches by gathers: graphs of any set of crystals, assembled on the device that holds them."""
+"""Batches: the graphs of any set of crystals as one graph, on the device that computes."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from foldwise.store import GraphStore
+
+RESIDENT_BYTES_PER_STORED_BYTE = 2  # indices are kept as int64
 
 
 class GraphBatch(NamedTuple):
@@ -46,6 +50,45 @@ class GraphBatch(NamedTuple):
     angle_theta: Tensor
 
 
+class BatchSource(Protocol):
+    """Where batches come from.
+
+    Attributes:
+        device: Where the batches are.
+        sizes: Edges plus angles of every crystal, int64, shape [n]: what its compute and memory
+            grow with.
+    """
+
+    device: torch.device
+    sizes: NDArray[np.int64]
+
+    def batch(self, rows: Tensor) -> GraphBatch:
+        """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
+        ...
+
+
+def open_batches(
+    store: GraphStore, device: torch.device, budget_bytes: int | None = None
+) -> BatchSource:
+    """A resident source where the whole store fits into the budget, else a streamed one.
+
+    Args:
+        store: The memory-mapped store.
+        device: Where the batches are wanted.
+        budget_bytes: Device memory that the store may take; by default half of what is free on a
+            GPU. On a CPU the memory map is shared by all processes and nothing is copied.
+    """
+    needed = RESIDENT_BYTES_PER_STORED_BYTE * sum(array.nbytes for array in store.arrays.values())
+    if budget_bytes is None:
+        if device.type == "cpu":
+            return StreamedStore(store, device)
+        free, _total = torch.cuda.mem_get_info(device)
+        budget_bytes = free // 2
+    if needed <= budget_bytes:
+        return ResidentStore(store, device)
+    return StreamedStore(store, device)
+
+
 def _ranges(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     """Positions `starts[k] … starts[k] + counts[k]` one after the other, and their owner `k`."""
     owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
@@ -54,60 +97,123 @@ def _ranges(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     return ramp + (starts - before)[owner], owner
 
 
+class _Pieces(NamedTuple):
+    """Rows of a batch as they stand in the store: indices local to their crystal."""
+
+    numbers: Tensor
+    edge_atoms: Tensor
+    edge_length: Tensor
+    angle_edges: Tensor
+    angle_theta: Tensor
+
+
+def _join(pieces: _Pieces, n_atoms: Tensor, core: Tensor) -> GraphBatch:
+    """Shift the local indices of the pieces to indices of the batch."""
+    first_atom = torch.cumsum(n_atoms, 0) - n_atoms
+    first_edge, first_short = (torch.cumsum(core, 0) - core)[:, :2].unbind(1)
+    crystals = torch.arange(len(n_atoms), device=n_atoms.device)
+    short_edges, _ = _ranges(first_edge, core[:, 1])
+    edge_atoms = pieces.edge_atoms.long() + torch.repeat_interleave(first_atom, core[:, 0])[:, None]
+    directed = pieces.angle_edges.long()
+    bonds = (directed >> 1) + torch.repeat_interleave(first_short, core[:, 2])[:, None]
+    return GraphBatch(
+        species=pieces.numbers.long() - 1,
+        crystal_of_atom=torch.repeat_interleave(crystals, n_atoms),
+        n_atoms=n_atoms.float(),
+        n_edges=core[:, 0],
+        n_angles=core[:, 2],
+        edge_first=edge_atoms[:, 0].contiguous(),
+        edge_second=edge_atoms[:, 1].contiguous(),
+        edge_length=pieces.edge_length,
+        short_edges=short_edges,
+        angle_left=bonds[:, 0].contiguous(),
+        angle_right=bonds[:, 1].contiguous(),
+        angle_centre=edge_atoms[short_edges[bonds[:, 0]], directed[:, 0] & 1],
+        angle_theta=pieces.angle_theta,
+    )
+
+
 class ResidentStore:
-    """A graph store held on one device; batches take the edges inside the model's cut-offs.
-
-    Args:
-        store: The memory-mapped store.
-        device: Where the arrays are kept and the batches assembled.
-
-    Attributes:
-        device: As given.
-        sizes: Angles plus edges of every crystal, int64, shape [n]: what its compute grows with.
-    """
+    """A store held on the device; batches are gathered there."""
 
     def __init__(self, store: GraphStore, device: torch.device) -> None:
         self.device = device
         self.sizes = store.core[:, 0] + store.core[:, 2]
-
-        def load(name: str) -> Tensor:
-            return torch.from_numpy(np.array(store.arrays[name])).to(device)
-
         offsets = torch.from_numpy(store.offsets).to(device)
         self._starts = offsets[:-1]
         self._n_atoms = offsets[1:, 0] - offsets[:-1, 0]
         self._core = torch.from_numpy(store.core).to(device)
-        self._species = load("numbers").long() - 1
-        self._edge_atoms = load("edge_atoms").long()
-        self._edge_length = load("edge_length")
-        self._angle_edges = load("angle_edges").long()
-        self._angle_theta = load("angle_theta")
+        self._arrays = _Pieces(
+            *(torch.from_numpy(np.array(store.arrays[name])).to(device) for name in _Pieces._fields)
+        )
 
     def batch(self, rows: Tensor) -> GraphBatch:
         """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
         starts, n_atoms, core = self._starts[rows], self._n_atoms[rows], self._core[rows]
-        atoms, crystal_of_atom = _ranges(starts[:, 0], n_atoms)
-        edges, crystal_of_edge = _ranges(starts[:, 1], core[:, 0])
-        angles, crystal_of_angle = _ranges(starts[:, 2], core[:, 2])
-        first_atom = torch.cumsum(n_atoms, 0) - n_atoms
-        first_edge, first_short = (torch.cumsum(core, 0) - core)[:, :2].unbind(1)
-        short_edges, _ = _ranges(first_edge, core[:, 1])
-        edge_atoms = self._edge_atoms[edges] + first_atom[crystal_of_edge, None]
-        directed = self._angle_edges[angles]
-        bonds = (directed >> 1) + first_short[crystal_of_angle, None]
-        centre = edge_atoms[short_edges[bonds[:, 0]], directed[:, 0] & 1]
-        return GraphBatch(
-            species=self._species[atoms],
-            crystal_of_atom=crystal_of_atom,
-            n_atoms=n_atoms.float(),
-            n_edges=core[:, 0],
-            n_angles=core[:, 2],
-            edge_first=edge_atoms[:, 0].contiguous(),
-            edge_second=edge_atoms[:, 1].contiguous(),
-            edge_length=self._edge_length[edges],
-            short_edges=short_edges,
-            angle_left=bonds[:, 0].contiguous(),
-            angle_right=bonds[:, 1].contiguous(),
-            angle_centre=centre,
-            angle_theta=self._angle_theta[angles],
+        atoms, _ = _ranges(starts[:, 0], n_atoms)
+        edges, _ = _ranges(starts[:, 1], core[:, 0])
+        angles, _ = _ranges(starts[:, 2], core[:, 2])
+        held = self._arrays
+        pieces = _Pieces(
+            held.numbers[atoms],
+            held.edge_atoms[edges],
+            held.edge_length[edges],
+            held.angle_edges[angles],
+            held.angle_theta[angles],
         )
+        return _join(pieces, n_atoms, core)
+
+
+class StreamedStore:
+    """A store read from its memory map, batch by batch: for stores larger than the device."""
+
+    def __init__(self, store: GraphStore, device: torch.device) -> None:
+        self.device = device
+        self.sizes = store.core[:, 0] + store.core[:, 2]
+        self._store = store
+
+    def batch(self, rows: Tensor) -> GraphBatch:
+        """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
+        store, at = self._store, rows.cpu().numpy()
+        starts, core = store.offsets[at], store.core[at]
+        n_atoms = store.offsets[at + 1, 0] - starts[:, 0]
+        atoms, edges, angles = (
+            [slice(start, start + count) for start, count in zip(first, counts, strict=True)]
+            for first, counts in (
+                (starts[:, 0], n_atoms),
+                (starts[:, 1], core[:, 0]),
+                (starts[:, 2], core[:, 2]),
+            )
+        )
+        pieces = _Pieces(
+            self._read("numbers", atoms),
+            self._read("edge_atoms", edges),
+            self._read("edge_length", edges),
+            self._read("angle_edges", angles),
+            self._read("angle_theta", angles),
+        )
+        return _join(
+            pieces,
+            torch.from_numpy(n_atoms).to(self.device),
+            torch.from_numpy(core).to(self.device),
+        )
+
+    def _read(self, name: str, slices: Sequence[slice]) -> Tensor:
+        array = self._store.arrays[name]
+        joined = torch.from_numpy(np.concatenate([array[part] for part in slices]))
+        return joined.to(self.device)
+
+
+def cut_by_size(sizes: NDArray[np.int64], budget: int) -> list[slice]:
+    """Cut consecutive crystals into parts whose sizes add up to `budget` at most.
+
+    A crystal beyond the budget makes a part of its own.
+    """
+    parts, start, total = [], 0, 0
+    for position, size in enumerate(sizes.tolist()):
+        if total + size > budget and position > start:
+            parts.append(slice(start, position))
+            start, total = position, 0
+        total += size
+    parts.append(slice(start, len(sizes)))
+    return parts

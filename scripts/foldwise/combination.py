@@ -23,6 +23,7 @@ from foldwise.boosting import MedianBooster
 from foldwise.errors import FoldwiseError
 from foldwise.files import read_parquet
 from foldwise.metrics import Floats
+from foldwise.recorded import CROSS_FOLD
 from foldwise.stacking import SOLVER, simplex_weights
 
 RULES = ("mean", "median", "stacked", "boosted")
@@ -219,10 +220,3 @@ def _fitted(
     booster.fit(known.values, known.formulas.tolist(), known.target)
     return booster
 
-
-CROSS_FOLD = (
-    "The members that predicted the other folds were themselves trained on this fold's labels "
-    "(cross-fold): each recorded model learned four folds, so what is fitted on its predictions "
-    "has indirectly seen the labels of the fold that is tested."
-)
-"""The warning that goes with everything fitted on recorded predictions."""

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from foldwise.batch import ResidentStore
+from foldwise.batch import BatchSource
 from foldwise.chgnet import FlatCHGNet
 from foldwise.errors import FoldwiseError
+from foldwise.memory import PartBudget
 from foldwise.optimisation import MovingAverage, learning_rate, mixed_loss
 from foldwise.predict import network_output
 from foldwise.progress import ProgressLog
@@ -30,7 +31,7 @@ class Problem:
     """Everything that a training needs.
 
     Attributes:
-        store: Graphs on the device.
+        store: Graphs of the samples and of the hold-out.
         ids: Crystal ids of the store, to name a batch that fails.
         composition: Atomic fractions, shape [n_store, 94].
         samples: Training samples.
@@ -41,7 +42,7 @@ class Problem:
         seed: Seed of the batch order.
     """
 
-    store: ResidentStore
+    store: BatchSource
     ids: list[str]
     composition: NDArray[np.float64]
     samples: Samples
@@ -129,6 +130,7 @@ class _Trainer:
             network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, foreach=True
         )
         self.average = MovingAverage(network, recipe.ema_decay)
+        self.budget = PartBudget(log.line)
         self.progress = Progress()
         self.step = 0
         self.total_steps = steps_per_epoch(problem.samples, recipe) * recipe.epochs
@@ -145,7 +147,6 @@ class _Trainer:
         labelled = np.flatnonzero(samples.labelled)
         stride = max(1, len(labelled) // len(problem.validation_rows))
         self.measured = labelled[::stride]
-        self.shadow = FlatCHGNet(network.spec).to(device)
 
     @property
     def finished(self) -> bool:
@@ -178,25 +179,31 @@ class _Trainer:
         """One optimiser step on the samples at `picked`; returns the loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate(self.step)
-        batch = self.problem.store.batch(self.rows[picked])
-        prediction = self.network(batch)
-        loss = mixed_loss(
-            prediction,
-            self.hard[picked],
-            self.soft[picked],
-            self.weights[picked],
-            self.problem.recipe,
-        )
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        sizes = self.problem.store.sizes[self.problem.samples.rows[picked.cpu().numpy()]]
+        value = self.budget.run(sizes, lambda parts: self.accumulate(picked, parts))
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.problem.recipe.clip_norm)
-        value = float(loss.detach())
         if not (math.isfinite(value) and math.isfinite(float(norm))):
             self.report_divergence(picked, value, float(norm))
         self.optimiser.step()
         self.average.update(self.network)
         self.step += 1
         return value
+
+    def accumulate(self, picked: Tensor, parts: list[slice]) -> float:
+        """Gradient of the batch's mean loss, part by part; returns that loss."""
+        self.optimiser.zero_grad()
+        total = 0.0
+        for part in (picked[at] for at in parts):
+            loss = mixed_loss(
+                self.network(self.problem.store.batch(self.rows[part])),
+                self.hard[part],
+                self.soft[part],
+                self.weights[part],
+                self.problem.recipe,
+            ) * (len(part) / len(picked))
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        return total
 
     def report_divergence(self, picked: Tensor, loss: float, norm: float) -> None:
         """Stop with the step, the batch and the gradient norm."""
@@ -211,11 +218,11 @@ class _Trainer:
     def validate(self, train_loss: float) -> None:
         """Record the epoch; keep the averaged weights if they are the best so far."""
         problem, progress = self.problem, self.progress
-        self.average.copy_to(self.shadow)
-        errors = self.errors_of(problem.validation_rows, problem.validation_targets)
-        train_errors = self.errors_of(
-            problem.samples.rows[self.measured], problem.samples.hard[self.measured]
-        )
+        with self.average.in_place_of(self.network):
+            errors = self.errors_of(problem.validation_rows, problem.validation_targets)
+            train_errors = self.errors_of(
+                problem.samples.rows[self.measured], problem.samples.hard[self.measured]
+            )
         progress.epoch += 1
         mae = float(np.abs(errors).mean())
         progress.history.append(
@@ -236,9 +243,9 @@ class _Trainer:
     def errors_of(
         self, rows: NDArray[np.int64], targets: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Signed errors of the averaged weights in target units."""
+        """Signed errors of the network in target units."""
         problem = self.problem
-        output = network_output(self.shadow, problem.store, rows)
+        output = network_output(self.network, problem.store, rows)
         offset = problem.transform.offset(problem.composition[rows])
         return offset + problem.transform.scale * output - targets
 

@@ -25,7 +25,9 @@ def count_formula_duplicates(targets: pd.DataFrame, splits: Sequence[FoldSplit])
         known = set(formula.loc[list(split.train)])
         shared = int(formula.loc[list(split.test)].isin(known).sum())
         folds.append({"fold": split.fold, **_shares(len(split.test), shared)})
-    total = [sum(int(fold[key] or 0) for fold in folds) for key in ("n_test", "n_test_same_formula")]
+    total = [
+        sum(int(fold[key] or 0) for fold in folds) for key in ("n_test", "n_test_same_formula")
+    ]
     return {
         "task": splits[0].task,
         "matcher": MATCHER,

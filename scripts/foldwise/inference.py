@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from foldwise.batch import ResidentStore
+from foldwise.batch import open_batches
 from foldwise.checkpoint import load_model
 from foldwise.devices import set_up_device
 from foldwise.errors import FoldwiseError
@@ -83,7 +83,7 @@ def predict_subsets(
     network = model.network.to(device)
     split = FoldSplit.read(split_path)
     store = GraphStore.open(graphs)
-    resident, composition = ResidentStore(store, device), compositions(store)
+    resident, composition = open_batches(store, device), compositions(store)
     for subset in subsets:
         ids = subset_ids(split, subset, store)
         rows = store.rows_of(ids)

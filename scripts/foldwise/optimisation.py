@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -72,8 +74,18 @@ class MovingAverage:
         self.steps += 1
         torch._foreach_lerp_(self.average, list(module.parameters()), 1 - decay)
 
-    @torch.no_grad()
-    def copy_to(self, module: nn.Module) -> None:
-        """Overwrite the module's parameters with the average."""
-        for parameter, average in zip(module.parameters(), self.average, strict=True):
-            parameter.copy_(average)
+    @contextmanager
+    def in_place_of(self, module: nn.Module) -> Iterator[None]:
+        """Put the average into the module inside the block: one module, compiled once."""
+        own = [parameter.detach().clone() for parameter in module.parameters()]
+        _overwrite(module, self.average)
+        try:
+            yield
+        finally:
+            _overwrite(module, own)
+
+
+@torch.no_grad()
+def _overwrite(module: nn.Module, values: list[Tensor]) -> None:
+    for parameter, value in zip(module.parameters(), values, strict=True):
+        parameter.copy_(value)

@@ -8,30 +8,31 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foldwise.batch import ResidentStore
+from foldwise.batch import BatchSource, cut_by_size
 from foldwise.chgnet import FlatCHGNet
 from foldwise.reference import TargetTransform
 
-BATCH_SIZE = 64
+# Edges plus angles of one batch: few enough for a processor's cache, enough to fill a GPU.
+BATCH_BUDGET = {"cpu": 60_000, "cuda": 4_000_000}
 
 
 def batches_by_size(
-    rows: NDArray[np.int64], sizes: NDArray[np.int64]
+    rows: NDArray[np.int64], sizes: NDArray[np.int64], budget: int
 ) -> Iterator[NDArray[np.int64]]:
-    """Positions into `rows` in batches of crystals of like size, which waste the least memory."""
+    """Positions into `rows` in batches of crystals of like size, within the budget."""
     order = np.argsort(sizes[rows], kind="stable")
-    for start in range(0, len(order), BATCH_SIZE):
-        yield order[start : start + BATCH_SIZE]
+    for part in cut_by_size(sizes[rows[order]], budget):
+        yield order[part]
 
 
 @torch.no_grad()
 def network_output(
-    network: FlatCHGNet, store: ResidentStore, rows: NDArray[np.int64]
+    network: FlatCHGNet, store: BatchSource, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Raw network output of the crystals at `rows`, in that order, float64, shape [len(rows)]."""
     output = np.empty(len(rows))
     network.eval()
-    for positions in batches_by_size(rows, store.sizes):
+    for positions in batches_by_size(rows, store.sizes, BATCH_BUDGET[store.device.type]):
         batch = store.batch(torch.from_numpy(rows[positions]).to(store.device))
         output[positions] = network(batch).double().cpu().numpy()
     return output
@@ -40,7 +41,7 @@ def network_output(
 def predict(
     network: FlatCHGNet,
     transform: TargetTransform,
-    store: ResidentStore,
+    store: BatchSource,
     composition: NDArray[np.float64],
     rows: NDArray[np.int64],
 ) -> NDArray[np.float64]:

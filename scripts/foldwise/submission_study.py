@@ -145,9 +145,7 @@ def parse_recorded(config: Mapping[str, Any]) -> RecordedTeachers:
         FoldwiseError: An unknown submission or rule setting, a missing file or folder, or an
             experiment that needs structures which its dataset does not have.
     """
-    submissions = {
-        name: dict(value or {}) for name, value in config.get("submissions", {}).items()
-    }
+    submissions = {name: dict(value or {}) for name, value in config.get("submissions", {}).items()}
     combinations = {
         name: _combination(name, value, submissions)
         for name, value in config["experiments"].items()

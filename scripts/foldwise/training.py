@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from foldwise.batch import ResidentStore
+from foldwise.batch import open_batches
 from foldwise.checkpoint import TrainedModel, new_network, save_model
 from foldwise.chgnet import uses_kernels
 from foldwise.devices import set_up_device
@@ -104,7 +104,7 @@ def train(
     network = new_network(recipe.model, recipe.init).to(device)
     if transform_name == "standardize":
         _reset_head(network)
-    resident = ResidentStore(store, device)
+    resident = open_batches(store, device)
     composition = compositions(store)
     problem = Problem(
         store=resident,

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from foldwise.crystals import parse_structure
 from foldwise.dataset import DatasetSpec
+from foldwise.neighbors import build_graph
+from foldwise.store import GraphColumns, GraphStore, write_store
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -73,3 +76,13 @@ def run_script(name: str, *arguments: object) -> subprocess.CompletedProcess[str
     """Run one of scripts/*.py as the workflow does."""
     command = [sys.executable, str(ROOT / "scripts" / name), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def small_store(folder: Path, count: int) -> GraphStore:
+    """Graphs of the first `count` crystals of the embedded dataset."""
+    content = json.loads(gzip.decompress((ROOT / "data" / "demo.json.gz").read_bytes()))
+    at = content["columns"].index("structure")
+    crystals = [parse_structure(row[at]) for row in content["data"][:count]]
+    graphs = GraphColumns.of([build_graph(crystal) for crystal in crystals])
+    write_store(folder, content["index"][:count], crystals, graphs, [])
+    return GraphStore.open(folder)

@@ -139,9 +139,3 @@ def test_isolated_atoms_have_no_graph():
 def test_an_atom_with_neighbours_in_the_skin_alone_is_isolated():
     with pytest.raises(GraphError, match="1 isolated atom"):
         build_graph(CrystalArrays(np.array([2]), np.zeros((1, 3)), np.eye(3) * 6.1))
-
-
-def test_two_atoms_on_one_site_are_an_edge_of_no_length():
-    crystal = CrystalArrays(np.array([3, 3]), np.zeros((2, 3)), np.eye(3) * 4.0)
-    graph = build_graph(crystal)
-    assert graph.edge_length[0] == 0

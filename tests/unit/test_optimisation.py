@@ -45,7 +45,7 @@ def test_hard_and_soft_targets_share_the_loss():
     weight = torch.tensor([0.5, 9.0, 2.0])
     loss = mixed_loss(prediction, hard, soft, weight, recipe)
     expected = (0.75 * 1 + 0.25 * 0.5 * 4) + 2 + 2 * 8
-    assert float(loss) == pytest.approx(expected / 3)
+    assert float(loss.detach()) == pytest.approx(expected / 3)
     loss.backward()
     torch.testing.assert_close(prediction.grad, torch.tensor([-0.875, -1.0, -2.0]) / 3)
 
@@ -78,7 +78,16 @@ def test_the_average_is_fast_at_first_and_then_limited():
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay)
         assert float(average.average[0]) == pytest.approx(expected)
-    other = nn.Linear(1, 1, bias=False)
-    average.copy_to(other)
-    assert float(other.weight) == pytest.approx(expected)
-    assert float(module.weight) == 1.0
+    with average.in_place_of(module):
+        assert float(module.weight.detach()) == pytest.approx(expected)
+    assert float(module.weight.detach()) == 1.0
+
+
+def test_the_module_gets_its_own_weights_back_after_a_failure():
+    module = nn.Linear(2, 1)
+    average = MovingAverage(module, 0.5)
+    with torch.no_grad():
+        module.weight.fill_(7.0)
+    with pytest.raises(RuntimeError), average.in_place_of(module):
+        raise RuntimeError
+    assert module.weight.tolist() == [[7.0, 7.0]]

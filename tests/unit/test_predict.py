@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from foldwise.batch import ResidentStore
 from foldwise.checkpoint import new_network
-from foldwise.predict import BATCH_SIZE, batches_by_size, network_output, predict
+from foldwise.predict import BATCH_BUDGET, batches_by_size, network_output, predict
 from foldwise.reference import compositions, fit_transform
 from graph_files import salt_store
 
@@ -28,14 +28,15 @@ def network():
     return new_network("chgnet_lite", "scratch")
 
 
-@given(arrays(np.int64, st.integers(0, 300), elements=st.integers(0, 19)))
-def test_batches_hold_every_row_once_and_by_size(rows):
+@given(arrays(np.int64, st.integers(1, 300), elements=st.integers(0, 19)), st.integers(1, 60))
+def test_batches_hold_every_row_once_by_size_and_within_the_budget(rows, budget):
     sizes = np.arange(20) ** 2 % 7
-    batches = list(batches_by_size(rows, sizes))
-    positions = np.concatenate([np.empty(0, int), *batches])
+    batches = list(batches_by_size(rows, sizes, budget))
+    positions = np.concatenate(batches)
     assert sorted(positions) == list(range(len(rows)))
     assert (np.diff(sizes[rows[positions]]) >= 0).all()
-    assert all(len(batch) <= BATCH_SIZE for batch in batches)
+    for batch in batches:
+        assert len(batch) == 1 or sizes[rows[batch]].sum() <= budget
 
 
 def test_answers_follow_the_rows_asked_for(network, resident):
@@ -48,7 +49,7 @@ def test_answers_follow_the_rows_asked_for(network, resident):
 
 
 def test_more_rows_than_a_batch(network, resident):
-    rows = np.arange(3 * BATCH_SIZE) % 9
+    rows = np.arange(2 * BATCH_BUDGET["cpu"] // resident.sizes.min()) % 9
     answers = network_output(network, resident, rows)
     np.testing.assert_allclose(
         answers, network_output(network, resident, rows[:9])[rows], atol=2e-6

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from foldwise.chgnet import MODELS
 from foldwise.errors import FoldwiseError
-from foldwise.recipe import MODEL_NAMES, Recipe, Teacher, parse_recipe
+from foldwise.recipe import MODEL_NAMES, SOFT_TARGETS, Recipe, Teacher, parse_recipe
 
 KEYS = ", ".join(field.name for field in fields(Recipe))
-SCRATCH = {"init": "scratch"}
+TEACHER_KEYS = ", ".join(field.name for field in fields(Teacher))
 
 
 def line_of(values):
@@ -41,7 +41,7 @@ def test_whole_numbers_become_floats():
         (
             {"teacher": {"ensemble": "e3", "weight": 1}},
             "recipes.r.teacher: unknown key 'weight'. "
-            "Allowed: ensemble, targets, soft_weight, weighting.",
+            f"Allowed: {TEACHER_KEYS}.",
         ),
         ({"teacher": {}}, "recipes.r.teacher: key 'ensemble' is missing. Add it."),
         ({"teacher": "e3"}, "recipes.r.teacher: a mapping is needed here. Write key: value pairs."),
@@ -81,7 +81,7 @@ def test_whole_numbers_become_floats():
         (
             {"teacher": {"ensemble": "e3", "targets": "all"}},
             "recipes.r.teacher.targets: unknown value 'all'. "
-            "Allowed: crossfit, in_sample, augmented.",
+            f"Allowed: {', '.join(SOFT_TARGETS)}.",
         ),
         (
             {"teacher": {"ensemble": "e3", "weighting": "std"}},

@@ -19,7 +19,7 @@ from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 from torch import Tensor
 
-from foldwise.batch import ResidentStore
+from foldwise.batch import BatchSource, ResidentStore
 from foldwise.bench.rows import Work
 from foldwise.checkpoint import TrainedModel, new_network, save_model
 from foldwise.chgnet import FlatCHGNet, plain_torch
@@ -51,7 +51,7 @@ class Data:
     structures: list[Structure]
     graphs: list[CrystalGraph]
     crystals: list[CrystalArrays]
-    store: ResidentStore
+    store: BatchSource
     targets: Tensor
 
 

@@ -85,6 +85,8 @@ def _cost(own: Json, other: Json) -> Json:
 
 def cost_text(name: str, other: str, cost: Json) -> str:
     """What one prediction costs in passes through a network, beside another experiment."""
+    if cost["parameters"] is None or cost["parameters_against"] is None:
+        return _recorded_cost_text(name, other, cost)
     passes = [int(cost[key]) for key in ("passes_per_prediction", "passes_against")]
     parameters = [int(cost[key]) for key in ("parameters", "parameters_against")]
     if passes[0] == passes[1] and parameters[0] == parameters[1]:
@@ -95,8 +97,24 @@ def cost_text(name: str, other: str, cost: Json) -> str:
     )
 
 
+def _recorded_cost_text(name: str, other: str, cost: Json) -> str:
+    """As `cost_text`, where a side asks recorded models, whose size no file tells."""
+    sides = (
+        (name, "parameters", "passes_per_prediction"), (other, "parameters_against",
+                                                        "passes_against"),
+    )  # fmt: skip
+    texts = [
+        f"{who} needs {_passes(int(cost[passes]))} through "
+        + (f"{cost[size]:,} parameters" if cost[size] is not None else "recorded models")
+        for who, size, passes in sides
+    ]
+    return f"For one prediction {texts[0]}, {texts[1]}."
+
+
 def speed_text(name: str, other: str, cost: Json) -> str:
     """The measured speeds of two experiments, with the warning where they cannot be compared."""
+    if cost["parameters"] is None and cost["parameters_against"] is None:
+        return "Neither has a speed of its own: the answers of their members were recorded."
     if cost["speed_ratio"] is None:
         return "The speed of one of the two was not measured."
     sentence = (

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from foldwise.experiment.figure_members import members_figure
 from foldwise.experiment.groups import Group
 from foldwise.experiment.inputs import ExperimentInputs, Model
 from foldwise.experiment.rows import TestRows
@@ -52,12 +53,18 @@ def write_figures(
     groups: Sequence[Group],
     index: pd.DataFrame,
 ) -> None:
-    """Write `parity`, `error_distribution`, `error_by_target`, `learning_curves` below `folder`."""
+    """Write `parity`, `error_distribution` and `error_by_target` below `folder`.
+
+    To them comes `learning_curves` where models were trained, and `members` for a combination.
+    """
     with rc_context(_STYLE):
         _save(folder / "parity", parity_figure(inputs, rows))
         _save(folder / "error_distribution", error_distribution_figure(inputs, rows))
         _save(folder / "error_by_target", error_by_target_figure(inputs, rows, groups, index))
-        _save(folder / "learning_curves", learning_curve_figure(inputs))
+        if inputs.combined is None:
+            _save(folder / "learning_curves", learning_curve_figure(inputs))
+        else:
+            _save(folder / "members", members_figure(inputs, rows, (BLUE, ORANGE)))
 
 
 def _new(width: float, height: float) -> tuple[Figure, Axes]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from statistics import mean, median, median_low
 
+from foldwise.experiment.combined import combined_compute_block
 from foldwise.experiment.inputs import ExperimentInputs, Json, Model
 
 LAST_EPOCHS = 5
 
 
-def fit_block(inputs: ExperimentInputs) -> Json:
+def fit_block(inputs: ExperimentInputs) -> Json | None:
     """The `fit` block of `results.json`: over all fits, and one short line per fit.
 
     `best_epoch` is the median over fits (the lower one of two), `early_stopped` says whether any
     fit stopped early, errors are means over fits, and `val_mae_last5` is the mean validation MAE of
-    the last five epochs, first to last.
+    the last five epochs, first to last. `None` where nothing was trained.
     """
+    if not inputs.models:
+        return None
     fits = [model.fit for model in inputs.models]
     train = mean(float(fit["train_mae_at_best"]) for fit in fits)
     validation = mean(float(fit["val_mae_at_best"]) for fit in fits)
@@ -57,6 +60,8 @@ def _fit_line(model: Model) -> Json:
 
 def transform_block(inputs: ExperimentInputs) -> Json:
     """The `target_transform` block: its name, and mean and spread averaged over fits."""
+    if not inputs.models:
+        return {"name": "none", "train_mean": None, "train_std": None, "ridge": None}
     transforms = [dict(model.fit["target_transform"]) for model in inputs.models]
     block: Json = {"name": transforms[0]["name"]}
     for key in ("train_mean", "train_std", "ridge"):
@@ -68,6 +73,8 @@ def transform_block(inputs: ExperimentInputs) -> Json:
 
 def compute_block(inputs: ExperimentInputs) -> Json:
     """The `compute` block: hardware, training time summed over fits, and the cost of predicting."""
+    if inputs.combined is not None:
+        return combined_compute_block(inputs.combined)
     fits = [model.fit for model in inputs.models]
     first = fits[0]
     predicting = sum(float(model.timing["seconds"]) for model in inputs.models)

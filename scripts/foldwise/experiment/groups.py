@@ -47,6 +47,7 @@ def build_groups(inputs: ExperimentInputs, rows: TestRows) -> list[Group]:
     return [
         Group(kind, str(value), _description(kind, str(value), rows, inputs.unit), table)
         for kind in GROUP_COLUMNS
+        if kind != "crystal_system" or inputs.has_structures
         for value, table in rows.table.groupby(kind, sort=True)
     ]
 
@@ -120,16 +121,18 @@ def write_groups(
                 "error_share": entry["error_share"],
             },
         )
-        write_csv(place / "predictions.csv", _predictions_table(group, rows))
+        write_csv(place / "predictions.csv", _predictions_table(inputs, group, rows))
         write_csv(place / "per_sample.csv", _sample_table(inputs, group))
         write_samples(place / "samples", inputs, rows, group.rows, group.description)
 
 
-def _predictions_table(group: Group, rows: TestRows) -> pd.DataFrame:
-    """What every seed predicted for every crystal of the group, worst first."""
+def _predictions_table(inputs: ExperimentInputs, group: Group, rows: TestRows) -> pd.DataFrame:
+    """What every member predicted for every crystal of the group, worst first."""
     table = group.rows[["id", "formula", "fold", "target", "prediction"]].reset_index(drop=True)
     members = rows.members.loc[table["id"]].reset_index(drop=True)
-    members.columns = pd.Index([f"prediction_seed_{seed}" for seed in members.columns])
+    members.columns = pd.Index(
+        [f"prediction_{inputs.label_text(label).replace(' ', '_')}" for label in members.columns]
+    )
     return pd.concat([table, members], axis=1)
 
 
@@ -138,7 +141,7 @@ def _sample_table(inputs: ExperimentInputs, group: Group) -> pd.DataFrame:
     rows = group.rows
     facts = inputs.targets.loc[rows["id"]]
     shown = [f"samples/{safe_name(row)}/summary.txt" for row in rows["id"][: inputs.worst_n]]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "rank": range(1, len(rows) + 1),
             "id": rows["id"].to_numpy(),
@@ -154,3 +157,4 @@ def _sample_table(inputs: ExperimentInputs, group: Group) -> pd.DataFrame:
             "summary": shown + [""] * (len(rows) - len(shown)),
         }
     )
+    return table if inputs.has_structures else table.drop(columns="spacegroup")

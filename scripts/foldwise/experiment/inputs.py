@@ -9,9 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from foldwise.experiment.combined import Combined
+
 Json = dict[str, Any]
 Paths = Sequence[str | Path]
 
+UNKNOWN_SYSTEM = "unknown"  # foldwise.descriptors says so where a structure has no space group
 GROUP_SOURCES = ("anion_family", "crystal_system", "n_elements")
 
 
@@ -19,12 +22,15 @@ GROUP_SOURCES = ("anion_family", "crystal_system", "n_elements")
 class InputPaths:
     """Paths of all input files; `fits`, `histories`, `predictions`, `timings` in one order.
 
+    An experiment either has trained models (those four lists) or is a combination of recorded
+    teachers (`submissions`, `submission_predictions`, `combinations`).
+
     Attributes:
         config: The resolved experiment, JSON.
         targets: Table of the accepted crystals.
         card: Description of the dataset, JSON.
         dataset_failures: Rows that the dataset stage left out, CSV.
-        graph_failures: Rows that the graph stage left out, CSV.
+        graph_failures: Rows that the graph stage left out, CSV; none without structures.
         duplicates: Report on near-copies across train and test, JSON.
         splits: One JSON per fold.
         fits: One `fit.json` per trained model.
@@ -33,21 +39,27 @@ class InputPaths:
         timings: One `test_timing.json` per trained model.
         ensembles: One `test.parquet` per fold in the order of `splits`, or empty.
         compare: Folders of the experiments that this one is compared with.
+        submissions: One `scores.json` per recorded teacher.
+        submission_predictions: One `predictions.parquet` per recorded teacher, in the same order.
+        combinations: One JSON per fold: what was combined, and how.
     """
 
     config: str | Path
     targets: str | Path
     card: str | Path
     dataset_failures: str | Path
-    graph_failures: str | Path
     duplicates: str | Path
     splits: Paths
-    fits: Paths
-    histories: Paths
-    predictions: Paths
-    timings: Paths
+    graph_failures: str | Path | None = None
+    fits: Paths = ()
+    histories: Paths = ()
+    predictions: Paths = ()
+    timings: Paths = ()
     ensembles: Paths = ()
     compare: Paths = ()
+    submissions: Paths = ()
+    submission_predictions: Paths = ()
+    combinations: Paths = ()
 
 
 @dataclass(frozen=True)
@@ -102,9 +114,11 @@ class ExperimentInputs:
         failures: Rows left out: id, stage, reason, detail.
         duplicates: Report on near-copies across train and test.
         splits: By fold.
-        models: Sorted by fold, then seed.
-        ensembles: Mean and standard deviation over the seeds by fold, indexed by id; may be empty.
+        models: Sorted by fold, then seed; empty for a combination.
+        ensembles: Mean and standard deviation over the members by fold, indexed by id; may be
+            empty.
         parents: Experiments to compare with, in the order given.
+        combined: Recorded teachers and what was done with them; `None` with trained models.
     """
 
     experiment: str
@@ -117,6 +131,7 @@ class ExperimentInputs:
     models: Sequence[Model]
     ensembles: Mapping[int, pd.DataFrame]
     parents: Sequence[Parent]
+    combined: Combined | None = None
 
     @property
     def name(self) -> str:
@@ -137,6 +152,20 @@ class ExperimentInputs:
     def seeds(self) -> list[int]:
         """Seeds of the members."""
         return [int(seed) for seed in self.config["seeds"]]
+
+    @property
+    def labels(self) -> list[int] | list[str]:
+        """Names of the members' columns: seeds, or names of recorded teachers."""
+        return self.seeds if self.combined is None else self.combined.names
+
+    def label_text(self, label: int | str) -> str:
+        """A member in words."""
+        return str(label) if self.combined else f"seed {label}"
+
+    @property
+    def has_structures(self) -> bool:
+        """Whether the dataset knows the crystals' structures, or only their composition."""
+        return bool((self.targets["crystal_system"] != UNKNOWN_SYSTEM).any())
 
     @property
     def folds(self) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foldwise.experiment.combined import leakage_statement, recorded_block
 from foldwise.experiment.inputs import ExperimentInputs, Json
 
 PRETRAINED_ON = "MPtrj (145,923 materials of Materials Project)"
@@ -20,6 +21,11 @@ _SOFT_TARGETS = {
         "Soft targets label changed copies of training crystals; no test crystal was copied, and "
         "no teacher of a fold trained on that fold's test crystals."
     ),
+    "recorded": (
+        "Soft targets are what public Matbench submissions predicted for training crystals that "
+        "they did not train on. Each of those models, though, trained on the labels of four folds, "
+        "this fold's test labels among them (cross-fold): the student has indirectly seen them."
+    ),
 }
 
 
@@ -34,6 +40,7 @@ def leakage_block(inputs: ExperimentInputs) -> Json:
         "test_structures_presumably_seen": seen,
         "statement": _statement(inputs, teacher=bool(teacher)),
         "soft_targets": _soft_targets(inputs),
+        "recorded_teachers": recorded_block(inputs.combined),
         "duplicates": _duplicates(inputs.duplicates),
     }
 
@@ -43,6 +50,8 @@ def _teacher_pretrained(inputs: ExperimentInputs) -> bool | None:
     teacher = inputs.recipe.get("teacher")
     if not teacher:
         return None
+    if teacher["targets"] == "recorded":
+        return False
     for parent in inputs.parents:
         if parent.experiment == teacher["ensemble"]:
             return bool(parent.record["leakage"]["pretrained"])
@@ -52,6 +61,8 @@ def _teacher_pretrained(inputs: ExperimentInputs) -> bool | None:
 
 
 def _statement(inputs: ExperimentInputs, *, teacher: bool) -> str:
+    if inputs.combined is not None:
+        return leakage_statement(inputs.combined)
     if not inputs.pretrained and not teacher:
         return (
             "Trained from scratch on the training crystals of each fold alone; no data from "
@@ -93,8 +104,12 @@ def _soft_targets(inputs: ExperimentInputs) -> Json | None:
 def _duplicates(report: Json) -> Json:
     """Counts over all folds from the duplicate report, and what they mean."""
     counts = report["all_folds"]
-    n_test, formula, structure = (
-        int(counts[key]) for key in ("n_test", "n_test_same_formula", "n_test_same_structure")
+    n_test, formula = (int(counts[key]) for key in ("n_test", "n_test_same_formula"))
+    structure = counts["n_test_same_structure"]
+    match = (
+        "whether they match in structure is not known here"
+        if structure is None
+        else f"{int(structure):,} match one in structure as well"
     )
     return {
         "same_formula": formula,
@@ -102,7 +117,7 @@ def _duplicates(report: Json) -> Json:
         "n_test": n_test,
         "statement": (
             f"Near-copies: of {n_test:,} test crystals, {formula:,} have the formula of a training "
-            f"crystal of their fold, and {structure:,} match one in structure as well. The folds "
+            f"crystal of their fold; {match}. The folds "
             "are random, so this is part of the protocol; on crystals of a new kind, errors are "
             "probably larger."
         ),

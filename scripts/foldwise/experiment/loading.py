@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from foldwise.errors import FoldwiseError
+from foldwise.experiment.combined import read_combined
 from foldwise.experiment.inputs import (
     GROUP_SOURCES,
     ExperimentInputs,
@@ -63,13 +64,14 @@ def load_inputs(paths: InputPaths, experiment: str) -> ExperimentInputs:
     config = _read_config(paths.config, experiment)
     card = read_object(paths.card, CARD_KEYS)
     targets = _read_targets(paths.targets)
-    failures = pd.concat(
-        [_read_failures(paths.dataset_failures), _read_failures(paths.graph_failures)],
-        ignore_index=True,
-    )
+    files = [path for path in (paths.dataset_failures, paths.graph_failures) if path is not None]
+    failures = pd.concat([_read_failures(path) for path in files], ignore_index=True)
     splits = _read_splits(paths.splits, config, targets)
     left_out = set(failures["id"])
     expected = {fold: set(split.test) - left_out for fold, split in splits.items()}
+    combined = read_combined(
+        paths.submissions, paths.submission_predictions, paths.combinations, config, expected
+    )
     return ExperimentInputs(
         experiment=experiment,
         config=config,
@@ -84,6 +86,7 @@ def load_inputs(paths: InputPaths, experiment: str) -> ExperimentInputs:
             _read_parent(folder, config["task"], expected, targets["target"])
             for folder in paths.compare
         ],
+        combined=combined,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,6 +30,15 @@ def provenance_block(inputs: ExperimentInputs, command: str | None) -> Json:
         "packages": {name: _version(name) for name in PACKAGES},
         **_git_state(),
     }
+
+
+def commit_time() -> datetime:
+    """When the commit of the repository was made (UTC), 1970 outside of git.
+
+    Unlike the hour of the run it is the same for equal code, so equal inputs give equal bytes.
+    """
+    seconds = _git("show", "-s", "--format=%ct", "HEAD")
+    return datetime.fromtimestamp(int(seconds or 0), tz=UTC)
 
 
 def _version(package: str) -> str | None:

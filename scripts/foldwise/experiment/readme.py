@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from foldwise.experiment.combined import member_lines, model_text
 from foldwise.experiment.compare import speed_text, teacher_text
 from foldwise.experiment.inputs import ExperimentInputs, Json
+from foldwise.experiment.leaderboard import CONTAMINATION, read_leaderboard, standing
 from foldwise.experiment.provenance import REPOSITORY
 from foldwise.experiment.review import review_lines
 from foldwise.experiment.rows import TestRows
@@ -56,6 +58,12 @@ def readme_text(
             "n_test": len(rows.table),
             "n_failed": len(inputs.failures),
             "recipe_lines": _recipe_lines(inputs),
+            "combined": inputs.combined is not None,
+            "model_paragraphs": model_text(inputs.combined) if inputs.combined else [],
+            "member_lines": member_lines(inputs.combined) if inputs.combined else [],
+            "has_structures": inputs.has_structures,
+            "standing": standing(record, read_leaderboard(inputs.task)),
+            "contamination": CONTAMINATION,
             "soft_targets": _soft_target_text(inputs, record),
             "worst_groups": index.head(WORST_GROUPS).to_dict("records"),
             "worst_row": rows.table.iloc[0].to_dict(),
@@ -132,10 +140,16 @@ def _comparison_rows(inputs: ExperimentInputs, record: Json) -> list[dict[str, A
             "parameters": entry["compute"]["inference"]["parameters"],
             "speed": entry["compute"]["inference"]["structures_per_s"],
             "training": entry["compute"]["wall_time_sec"],
-            "start": "pretrained" if entry["leakage"]["pretrained"] else "scratch",
+            "start": _start(entry),
         }
         for entry in records
     ]
+
+
+def _start(record: Json) -> str:
+    if record["leakage"]["recorded_teachers"]:
+        return "recorded"
+    return "pretrained" if record["leakage"]["pretrained"] else "scratch"
 
 
 def _comparison_texts(inputs: ExperimentInputs, record: Json) -> list[str]:
@@ -174,7 +188,7 @@ def _comparison_notes(inputs: ExperimentInputs, record: Json) -> list[str]:
 def _spread_notes(records: Sequence[Json]) -> list[str]:
     notes = []
     for entry in records:
-        if entry["ensemble"]:
+        if entry["ensemble"] and not entry["combination"]:
             maes = [float(member["mae"]) for member in entry["ensemble"]["members"]]
             notes.append(
                 f"The single members of {str(entry['experiment']).upper()} have MAEs of "

@@ -9,10 +9,12 @@ import numpy as np
 
 from foldwise.bootstrap import mae_interval
 from foldwise.experiment.baselines import baseline_maes
+from foldwise.experiment.combined import combination_block
 from foldwise.experiment.compare import decision_block, interval_entry
 from foldwise.experiment.fits import compute_block, fit_block, transform_block
 from foldwise.experiment.inputs import ExperimentInputs, Json
 from foldwise.experiment.leakage import leakage_block
+from foldwise.experiment.matbench_files import matbench_block
 from foldwise.experiment.provenance import provenance_block
 from foldwise.experiment.rows import TestRows
 from foldwise.experiment.schema import SCHEMA_VERSION
@@ -41,16 +43,18 @@ def build_record(inputs: ExperimentInputs, rows: TestRows, command: str | None =
         "title": inputs.config["title"],
         "task": inputs.task,
         "unit": inputs.unit,
-        "seed": inputs.seeds[0],
+        "seed": inputs.seeds[0] if inputs.seeds else None,
         "seeds": inputs.seeds,
         "recipe": inputs.config["recipe_name"],
         "hyperparams": _hyperparams(inputs),
         "target_transform": transform_block(inputs),
         "fit": fit_block(inputs),
+        "combination": combination_block(inputs.combined),
         "metrics": metrics_block(inputs, rows),
         "error_slices": _error_slices(rows),
         "ensemble": _ensemble_block(inputs, rows),
         "compute": compute,
+        "matbench": matbench_block(inputs, rows),
         "leakage": leakage_block(inputs),
         "decision": decision_block(inputs, rows, compute),
         "provenance": provenance_block(inputs, command),
@@ -86,7 +90,7 @@ def metrics_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
 
 def _hyperparams(inputs: ExperimentInputs) -> Json:
     """The recipe in one level, with what the training loop adds to it."""
-    trained = flatten(inputs.models[0].fit["hyperparams"])
+    trained = flatten(inputs.models[0].fit["hyperparams"]) if inputs.models else {}
     return {**trained, **flatten(inputs.recipe), "tta": inputs.config["tta"]}
 
 
@@ -102,17 +106,18 @@ def _error_slices(rows: TestRows) -> Json:
 
 def _ensemble_block(inputs: ExperimentInputs, rows: TestRows) -> Json | None:
     """Disagreement of the members and what their mean gained; `None` for a single model."""
-    if len(inputs.seeds) == 1:
+    if len(inputs.labels) == 1:
         return None
     target = rows.table["target"].to_numpy()
     members: list[dict[str, Any]] = []
-    for seed in inputs.seeds:
-        error = np.abs(rows.members[seed].to_numpy() - target)
+    for label in inputs.labels:
+        error = np.abs(rows.members[label].to_numpy() - target)
         by_fold = [float(error[rows.table["fold"] == fold].mean()) for fold in inputs.splits]
-        members.append({"seed": seed, "mae_mean": mean(by_fold), "mae": float(error.mean())})
+        who = {"name": label} if inputs.combined else {"seed": label}
+        members.append({**who, "mae_mean": mean(by_fold), "mae": float(error.mean())})
     average = mean(member["mae"] for member in members)
     return {
-        "size": len(inputs.seeds),
+        "size": len(inputs.labels),
         **disagreement_stats(rows.table["std"].to_numpy(), rows.table["abs_error"].to_numpy()),
         "members": members,
         "member_mae_mean": average,

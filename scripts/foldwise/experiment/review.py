@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from foldwise.experiment.combined import Combined
 from foldwise.experiment.groups import Group
 from foldwise.experiment.inputs import ExperimentInputs, Json
 from foldwise.experiment.review_results import result_checks
@@ -103,6 +104,8 @@ def _counts(inputs: ExperimentInputs, rows: TestRows) -> Check:
 
 
 def _config(inputs: ExperimentInputs) -> Check:
+    if inputs.combined is not None:
+        return _combined_config(inputs, inputs.combined)
     wanted = flatten(inputs.recipe)
     different = sorted(
         {
@@ -115,6 +118,18 @@ def _config(inputs: ExperimentInputs) -> Check:
     count = plural(len(inputs.models), "model")
     detail = f"{count} trained as config.json says" if not different else listing(different[:3])
     return Check("resolved config", not different, detail)
+
+
+def _combined_config(inputs: ExperimentInputs, combined: Combined) -> Check:
+    wanted = inputs.recipe
+    different = sorted(
+        f"fold {fold} is {done[key]!r}, config says {wanted[name]!r}"
+        for fold, done in combined.done.items()
+        for key, name in (("rule", "combine"), ("members", "members"), ("options", "booster"))
+        if done[key] != (wanted[name] or {})
+    )
+    detail = f"{plural(len(combined.done), 'fold')} combined as config.json says"
+    return Check("resolved config", not different, listing(different[:3]) if different else detail)
 
 
 def _failures(inputs: ExperimentInputs) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foldwise.experiment.combined import Combined
 from foldwise.experiment.inputs import ExperimentInputs, Json
 from foldwise.experiment.review_types import Check
 from foldwise.experiment.wording import value_text
@@ -14,7 +15,7 @@ OVERFIT_RATIO = 5.0
 def result_checks(inputs: ExperimentInputs, record: Json) -> list[Check]:
     """Checks that read the finished record."""
     return [
-        _training(inputs, record),
+        _training(inputs, record) if inputs.combined is None else _recorded(inputs.combined),
         _baselines(inputs, record),
         _comparisons(record),
         _too_good(record),
@@ -33,6 +34,18 @@ def _training(inputs: ExperimentInputs, record: Json) -> Check:
     )
     sound = last <= LAST_EPOCH_SHARE * len(fits) and ratio <= OVERFIT_RATIO
     return Check("training", True if sound else "look", detail)
+
+
+def _recorded(combined: Combined) -> Check:
+    """Whether what the submissions state about themselves could be confirmed."""
+    folds = [fold for teacher in combined.teachers for fold in teacher.scores["folds"]]
+    known = [fold for fold in folds if fold["recomputed_mae"] is not None]
+    if len(known) < len(folds):
+        left = len(folds) - len(known)
+        return Check("recorded scores", "look", f"{left} of {len(folds)} fold scores: rows missing")
+    largest = max(abs(fold["recomputed_mae"] - fold["published_mae"]) for fold in known)
+    detail = f"{len(folds)} published fold scores computed again, largest difference {largest:.0e}"
+    return Check("recorded scores", True, detail)
 
 
 def _baselines(inputs: ExperimentInputs, record: Json) -> Check:
@@ -82,5 +95,9 @@ def _contamination(record: Json) -> Check:
     seen_text = (
         "pretrained weights presumably saw the test crystals" if seen else "no pretrained weights"
     )
-    detail = f"{seen_text}; {copies} test crystals have a near-copy in training"
-    return Check("leakage", "look" if seen or copies else True, detail)
+    if leakage["recorded_teachers"]:
+        seen_text = "members of the other folds were trained on each fold's labels (cross-fold)"
+    copies_text = "an unknown number of" if copies is None else str(copies)
+    detail = f"{seen_text}; {copies_text} test crystals have a near-copy in training"
+    clean = not seen and copies == 0 and not leakage["recorded_teachers"]
+    return Check("leakage", True if clean else "look", detail)

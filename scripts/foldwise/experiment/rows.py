@@ -20,8 +20,8 @@ class TestRows:
     Attributes:
         table: id, fold, target, prediction, std (NaN for a single model), abs_error, formula, and
             the columns of `GROUP_COLUMNS`.
-        members: Prediction of each seed, indexed by id in the order of `table`, one column per
-            seed.
+        members: Prediction of each seed or recorded teacher, indexed by id in the order of `table`,
+            one column per member.
         edges: The six edges of the target quintiles, in the unit of the target.
     """
 
@@ -39,7 +39,7 @@ class TestRows:
 def build_rows(inputs: ExperimentInputs) -> TestRows:
     """Combine the members of each fold into one prediction per row.
 
-    The prediction of several seeds is the ensemble's mean where ensemble files were given, and
+    The prediction of a combination is that of its ensemble files. The prediction of several seeds is the ensemble's mean where ensemble files were given, and
     otherwise the plain mean of the seeds; `std` is the standard deviation over the seeds
     (`ddof=0`).
     """
@@ -71,10 +71,14 @@ def worst_first(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fold_members(inputs: ExperimentInputs, fold: int) -> pd.DataFrame:
-    columns = {model.seed: model.predictions for model in inputs.models if model.fold == fold}
-    table = pd.DataFrame(columns).loc[
-        [row for row in inputs.splits[fold].test if row in next(iter(columns.values())).index]
-    ]
+    columns: dict[int | str, pd.Series[float]] = {
+        model.seed: model.predictions for model in inputs.models if model.fold == fold
+    }
+    if inputs.combined is not None:
+        columns |= {teacher.name: teacher.predictions for teacher in inputs.combined.teachers}
+    known = set(next(iter(columns.values())).index)
+    rows = [row for row in inputs.splits[fold].test if row in known]
+    table = pd.DataFrame({name: values.loc[rows] for name, values in columns.items()})
     table["fold"] = fold
     return table
 
@@ -83,7 +87,7 @@ def _fold_answer(inputs: ExperimentInputs, members: pd.DataFrame, fold: int) -> 
     rows = members[members["fold"] == fold].drop(columns="fold")
     values = rows.to_numpy(dtype=np.float64)
     answer = pd.DataFrame({"fold": fold}, index=rows.index)
-    if len(inputs.seeds) == 1:
+    if len(inputs.labels) == 1:
         answer["prediction"], answer["std"] = values[:, 0], np.nan
     elif fold in inputs.ensembles:
         ensemble = inputs.ensembles[fold].loc[rows.index]

@@ -46,7 +46,7 @@ def sample_text(inputs: ExperimentInputs, rows: TestRows, row_id: str) -> str:
         f"formula: {row['formula']}",
         f"atoms in the cell: {facts['n_atoms']}",
         f"elements: {facts['n_elements']}",
-        f"space group: {facts['spacegroup']} ({facts['crystal_system']})",
+        *_symmetry_lines(inputs, facts),
         f"anion family: {facts['anion_family']}",
         "",
         "=== OUTPUT ===",
@@ -64,14 +64,24 @@ def sample_text(inputs: ExperimentInputs, rows: TestRows, row_id: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _symmetry_lines(inputs: ExperimentInputs, facts: dict[Hashable, Any]) -> list[str]:
+    if not inputs.has_structures:
+        return []
+    return [f"space group: {facts['spacegroup']} ({facts['crystal_system']})"]
+
+
 def _member_lines(inputs: ExperimentInputs, rows: TestRows, row_id: str) -> list[str]:
-    if len(inputs.seeds) == 1:
+    if len(inputs.labels) == 1:
         return []
     members: dict[Hashable, Any] = rows.members.loc[row_id].to_dict()
     spread = rows.table.loc[rows.table["id"] == row_id, "std"].iloc[0]
     return [
-        *(f"  seed {seed}: {value_text(members[seed])} {inputs.unit}" for seed in inputs.seeds),
-        f"  standard deviation over the seeds: {value_text(spread)} {inputs.unit}",
+        *(
+            f"  {inputs.label_text(label)}: {value_text(members[label])} {inputs.unit}"
+            for label in inputs.labels
+        ),
+        f"  standard deviation over the {'members' if inputs.combined else 'seeds'}: "
+        f"{value_text(spread)} {inputs.unit}",
     ]
 
 

@@ -9,6 +9,7 @@ from foldwise.experiment.figures import write_figures
 from foldwise.experiment.folder import experiment_folder
 from foldwise.experiment.groups import build_groups, index_table, write_groups
 from foldwise.experiment.inputs import ExperimentInputs, Json
+from foldwise.experiment.matbench_files import write_matbench
 from foldwise.experiment.readme import readme_text
 from foldwise.experiment.record import build_record
 from foldwise.experiment.review import Reviewed, review
@@ -43,6 +44,8 @@ def write_experiment(inputs: ExperimentInputs, out: str | Path, command: str | N
         write_groups(folder / "groups", inputs, rows, groups, index)
         write_diagnostics(folder / "diagnostics", inputs, rows, groups)
         write_figures(folder / "figures", inputs, rows, groups, index)
+        if record["matbench"]["written"]:
+            write_matbench(folder / "matbench", inputs, rows, record)
         outliers = outlier_table(inputs, rows)
         result = review(inputs, Reviewed(folder, rows, record, groups, index, outliers))
         write_json(folder / "diagnostics" / "review.json", result)

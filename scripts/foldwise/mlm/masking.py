@@ -10,6 +10,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -162,7 +163,9 @@ class ExampleMaker:
 
 
 class MaskedExamples(Dataset[Masked]):
-    """`passes` times through `texts`, in another order and with other masks each time.
+    """`passes` times as many examples as `texts`, in another order and with other masks each time.
+
+    Examples that hide mentions are drawn from the texts that have any.
 
     Args:
         maker: Makes the examples.
@@ -176,6 +179,7 @@ class MaskedExamples(Dataset[Masked]):
     ) -> None:
         self._maker = maker
         self._texts = list(texts)
+        self._with_entities = [text for text in texts if maker.second_mentions(text)]
         self._rules = rules
         self._passes = passes
 
@@ -184,15 +188,26 @@ class MaskedExamples(Dataset[Masked]):
 
     def __getitem__(self, index: int) -> Masked:
         number, at = divmod(index, len(self._texts))
-        order = list(range(len(self._texts)))
-        random.Random(f"{self._rules.seed}/{number}").shuffle(order)  # noqa: S311
         draw = random.Random(f"{self._rules.seed}/{number}/{at}")  # noqa: S311
-        text = self._texts[order[at]]
-        if draw.random() < self._rules.entity_fraction:
+        if self._with_entities and draw.random() < self._rules.entity_fraction:
+            text = self._at(self._with_entities, number, at)
             masked = self._maker.entities(text, self._rules.substitute, draw)
             if masked is not None:
                 return masked
+        text = self._at(self._texts, number, at)
         return self._maker.randomly(text, self._rules.mask_rate, draw)
+
+    def _at(self, texts: Sequence[TaggedText], number: int, at: int) -> TaggedText:
+        """Text `at` of pass `number`: each pass takes every text once before any comes again."""
+        order = _order(self._rules.seed, number, len(texts))
+        return texts[order[at % len(order)]]
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, number: int, size: int) -> list[int]:
+    order = list(range(size))
+    random.Random(f"{seed}/{number}").shuffle(order)  # noqa: S311
+    return order
 
 
 class FixedExamples(Dataset[Masked]):

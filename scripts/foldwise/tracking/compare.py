@@ -21,6 +21,8 @@ Json = dict[str, Any]
 
 COLUMNS = ("id", "target", "prediction")
 ABSENT = "(absent)"
+INTERVAL_ENDS = ("mae_low", "mae_high")
+"""Their difference says nothing: the paired interval does."""
 
 
 def compare_runs(registry: Registry, first: str, second: str) -> Json:
@@ -51,7 +53,9 @@ def compare_runs(registry: Registry, first: str, second: str) -> Json:
     }
 
 
-def differences(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = "") -> list[Json]:
+def differences(
+    first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = ""
+) -> list[Json]:
     """Keys by dotted path whose values differ; a mapping against a plain value is one difference."""
     found: list[Json] = []
     for key in sorted({*first, *second}):
@@ -102,6 +106,8 @@ def _metrics(first: Mapping[str, float], second: Mapping[str, float]) -> list[Js
     names = [*first, *(name for name in second if name not in first)]
     rows = []
     for name in names:
+        if name in INTERVAL_ENDS:
+            continue
         values = first.get(name), second.get(name)
         known = values[0] is not None and values[1] is not None
         delta = values[1] - values[0] if known else None  # type: ignore[operator]

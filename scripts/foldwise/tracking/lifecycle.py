@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import socket
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.errors import FoldwiseError
-from foldwise.files import finite_or_none, read_json, write_json
+from foldwise.files import read_json, write_json
 from foldwise.tracking.code_state import CodeState, code_state
 from foldwise.tracking.decision import rule_decision
 from foldwise.tracking.entries import Entries, Entry
@@ -47,7 +48,9 @@ def prepare(entries: Entries, config: Mapping[str, Any], code: CodeState) -> Pre
         return Prepared(identity, "new", f"run {identity} ({name})")
     status = str(entry["status"])
     if status == "complete":
-        message = f"run {identity} ({name}) is complete since {entry['ended']}: skipped, see {name}/"
+        message = (
+            f"run {identity} ({name}) is complete since {entry['ended']}: skipped, see {name}/"
+        )
     elif entry["failure"]:
         reason = entry["failure"]["reason"]
         message = (
@@ -154,7 +157,7 @@ def complete(change: Change, run: Path, results: Path) -> Entry:
 
 
 def run_metrics(record: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of a `results.json` that runs are ranked and compared by; absent ones are left out."""
+    """The numbers of a `results.json` that runs are ranked and compared by; without absent ones."""
     pooled = record["metrics"]["pooled"]
     compute = record["compute"]
     numbers = {
@@ -165,8 +168,9 @@ def run_metrics(record: Mapping[str, Any]) -> dict[str, float]:
         **{key: compute.get(key) for key in _COMPUTE},
         **{key: compute["inference"].get(key) for key in _INFERENCE},
     }
-    finite = {key: finite_or_none(value) for key, value in numbers.items() if value is not None}
-    return {key: value for key, value in finite.items() if value is not None}
+    return {
+        key: value for key, value in numbers.items() if value is not None and math.isfinite(value)
+    }
 
 
 def fail(change: Change, identity: str, failure: Mapping[str, Any]) -> Entry:

@@ -161,9 +161,13 @@ def _ending(
         return "stopped", call_failure("interrupted", "stopped by the user", call, workdir)
     if vanished:
         pid = session["process"]["pid"]
-        reason = f"Snakemake itself (process {pid}) ended without a word: killed, or the machine stopped"
+        reason = (
+            f"Snakemake itself (process {pid}) ended without a word: killed, or the machine stopped"
+        )
         return "failed", call_failure("vanished", reason, call, workdir)
-    return "failed", call_failure("unknown", "Snakemake ended with an error of its own", call, workdir)
+    return "failed", call_failure(
+        "unknown", "Snakemake ended with an error of its own", call, workdir
+    )
 
 
 def _folder(root: str | Path) -> Path:

@@ -9,6 +9,7 @@ from foldwise.tracking.entries import Entry
 from foldwise.tracking.leaderboard import cell
 
 LIST_COLUMNS = ("identity", "experiment", "status", "decision", "is_best", "mae_mean", "ended")
+MAX_CELL = 60
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -24,12 +25,13 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
 
 
 def text_of(value: object) -> str:
-    """A value in a table: six significant digits, `–` where there is none."""
+    """A value in a table: six significant digits, cut at `MAX_CELL`; `–` where there is none."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
 
 
 def list_table(entries: Sequence[Entry], metric: str = "mae_mean") -> str:
@@ -135,7 +137,10 @@ def _code_difference(code: Mapping[str, Any]) -> str:
             if commits is None:
                 lines.append(f"The commits of the {name} run are not in this repository.")
             elif commits:
-                lines += [f"Commits that only the {name} run has:", *(f"- {one}" for one in commits)]
+                lines += [
+                    f"Commits that only the {name} run has:",
+                    *(f"- {one}" for one in commits),
+                ]
     if any(code["dirty"]):
         same = "the same" if code["same_changes"] else "different"
         lines.append(f"At least one tree had uncommitted changes; they were {same}.")

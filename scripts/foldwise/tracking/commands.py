@@ -1,0 +1,150 @@
+"""What `scripts/runs.py` does: each command returns the text for the terminal.
+
+Every command first ends the runs of killed calls, so that what it shows is true.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from foldwise.errors import FoldwiseError
+from foldwise.tracking import lifecycle
+from foldwise.tracking.compare import compare_runs
+from foldwise.tracking.entries import Entry
+from foldwise.tracking.export import export_run
+from foldwise.tracking.leaderboard import ranked, worst_first
+from foldwise.tracking.mlflow_export import export_safely
+from foldwise.tracking.prune import find_waste, remove
+from foldwise.tracking.registry import Registry
+from foldwise.tracking.session import reap
+from foldwise.tracking.stability import LOG, append_entry, log_entry
+from foldwise.tracking.tables import comparison_markdown, list_table, run_text
+
+
+def list_runs(results: Path, status: str | None, metric: str) -> str:
+    """A line per run, those without the metric first, then the worst."""
+    entries = [
+        entry
+        for entry in _registry(results).entries().values()
+        if status in (None, entry["status"])
+    ]
+    if not entries:
+        return f"no runs in {results}"
+    if metric == "mae_mean":
+        return list_table(worst_first(entries))
+    having = ranked(entries, metric)
+    return list_table([*(one for one in entries if one not in having), *having[::-1]], metric)
+
+
+def show(results: Path, run: str, form: str) -> str:
+    """Everything about one run."""
+    entry = find_run(_registry(results), run)
+    return run_text(entry) if form == "text" else json.dumps(entry, indent=2, ensure_ascii=False)
+
+
+def compare(results: Path, first: str, second: str, form: str) -> str:
+    """What differs between two runs."""
+    registry = _registry(results)
+    identities = [find_run(registry, run)["identity"] for run in (first, second)]
+    found = compare_runs(registry, *identities)
+    return comparison_markdown(found) if form == "md" else json.dumps(found, indent=2)
+
+
+def rank(results: Path, metric: str, direction: str | None) -> str:
+    """Complete runs, the best first."""
+    entries = list(_registry(results).entries().values())
+    return list_table(ranked(entries, metric, direction), metric)
+
+
+def decide(results: Path, run: str, verdict: str, reason: str) -> str:
+    """Record a person's decision."""
+    registry = _registry(results)
+    identity = find_run(registry, run)["identity"]
+    lifecycle.decide(registry, identity, verdict, reason)
+    return f"{identity}: {verdict}, {reason}"
+
+
+def add_metric(results: Path, run: str, name: str, value: float) -> str:
+    """Add a number to a complete run."""
+    registry = _registry(results)
+    identity = find_run(registry, run)["identity"]
+    lifecycle.add_metric(registry, identity, name, value)
+    return f"{identity}: {name} {value:g}"
+
+
+def rebuild(results: Path) -> str:
+    """Make the registry anew."""
+    registry = _registry(results)
+    return f"{registry.path}: {len(registry.rebuild())} run(s)"
+
+
+def reap_runs(results: Path) -> str:
+    """End the runs of killed calls."""
+    messages = reap(results)
+    return "\n".join(messages) if messages else "no run has ended without a word"
+
+
+def prune(results: Path, *, delete: bool) -> str:
+    """Show, or delete, what discarded runs have left."""
+    waste = find_waste(_registry(results))
+    lines = [f"{each.size / 1e6:9.2f} MB  {each.path}  ({each.why})" for each in waste]
+    total = sum(each.size for each in waste) / 1e6
+    if delete:
+        remove(waste)
+    end = "deleted" if delete else "to delete; nothing is deleted without --delete"
+    return "\n".join([*lines, f"{total:9.2f} MB in {len(waste)} place(s) {end}"])
+
+
+def export(results: Path, run: str, out: Path | None) -> str:
+    """Write a run as a zip."""
+    registry = _registry(results)
+    identity = find_run(registry, run)["identity"]
+    path = export_run(registry, identity, out or Path(f"foldwise_{identity}.zip"))
+    return f"{path}: {path.stat().st_size / 1e6:.2f} MB"
+
+
+def export_mlflow(results: Path, store: Path | None) -> str:
+    """Copy complete runs to an MLflow store."""
+    folder = store or results / "mlflow"
+    copied = export_safely(_registry(results), folder)
+    return f"{copied} new run(s) in sqlite:///{folder}/mlflow.db"
+
+
+def judge_stability(results: Path, run: str, status: str, notes: str, log: Path | None) -> str:
+    """Add a run to the stability log."""
+    registry = _registry(results)
+    entry = find_run(registry, run)
+    path = log or LOG
+    append_entry(log_entry(registry, entry, status, notes), path)
+    return f"{path.name}: {entry['identity']} is {status}"
+
+
+def find_run(registry: Registry, name: str) -> Entry:
+    """The run of an identity, of its beginning, or the latest one of an experiment.
+
+    Raises:
+        FoldwiseError: No run or several runs fit.
+    """
+    entries = registry.entries()
+    if name in entries:
+        return entries[name]
+    of_experiment = [entry for entry in entries.values() if entry["experiment"] == name]
+    if of_experiment:
+        return max(of_experiment, key=lambda entry: (entry["started"], entry["identity"]))
+    found = [entry for identity, entry in entries.items() if identity.startswith(name)]
+    if len(found) != 1:
+        names = ", ".join(entry["identity"] for entry in found) or ", ".join(entries) or "none"
+        raise FoldwiseError(
+            "several runs begin so" if found else "no such run",
+            where=repr(name),
+            hint=f"Choose among: {names}.",
+        )
+    return found[0]
+
+
+def _registry(results: Path) -> Registry:
+    for message in reap(results):
+        print(message, file=sys.stderr)
+    return Registry(results)
