@@ -10,8 +10,9 @@ OF_MODEL = model_priorities(STUDY)
 def run_priority(wildcards):
     """The first experiment's jobs go first; what belongs to none (data, splits) before them."""
     named = dict(wildcards.items())
-    if "exp" in named:
-        return OF_EXPERIMENT.get(named["exp"], FIRST)
+    exp = named.get("exp") or named.get("combination")
+    if exp is not None:
+        return OF_EXPERIMENT.get(exp, FIRST)
     if "recipe" in named and "seed" in named:
         return OF_MODEL.get((named["recipe"], int(named["seed"])), FIRST)
     return FIRST
@@ -21,7 +22,7 @@ def made_for_experiments(dag):
     """Files that this call makes for each experiment it is asked for; none if it is up to date."""
     made = {}
     for job in dag.jobs:
-        for exp in STUDY.experiments:
+        for exp in STUDY.names:
             if f"{ROOT}/{exp}/results.json" in job.output:
                 jobs = dag.bfs(dag.dependencies, job) if dag.needrun(job) else ()
                 needed = [each for each in jobs if dag.needrun(each)]
@@ -37,7 +38,7 @@ onstart:
     begin(
         ROOT,
         study=config,
-        configs={exp: STUDY.resolved(exp) for exp in STUDY.experiments},
+        configs={exp: STUDY.resolved(exp) for exp in STUDY.names},
         outputs=made_for_experiments(workflow.dag),
         log=log[0],
     )

@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--rule", required=True, choices=RULES)
     parser.add_argument("--booster", default="{}", help="settings of a booster, JSON")
     parser.add_argument("--rows", choices=("test", "train"), default="test",
-                        help="test rows of the fold, or soft targets for its training rows")  # fmt: skip
+                        help="test rows, or soft targets for the training rows")  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, help="Parquet file")
     parser.add_argument("--out-json", required=True, type=Path, help="what was done")
     args = parser.parse_args()

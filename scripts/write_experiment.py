@@ -18,13 +18,19 @@ def main() -> None:
     parser.add_argument("--targets", required=True, help="targets.parquet of the task")
     parser.add_argument("--card", required=True, help="card.json of the task")
     parser.add_argument("--dataset-failures", required=True, help="failures.csv of the dataset")
-    parser.add_argument("--graph-failures", required=True, help="failures.csv of the graphs")
+    parser.add_argument("--graph-failures", help="failures.csv of the graphs, if there are any")
     parser.add_argument("--duplicates", required=True, help="duplicates.json of the splits")
     parser.add_argument("--splits", required=True, nargs="+", help="fold_*.json, one per fold")
-    parser.add_argument("--fits", required=True, nargs="+", help="fit.json, one per model")
-    parser.add_argument("--histories", required=True, nargs="+", help="history.csv, as --fits")
-    parser.add_argument("--predictions", required=True, nargs="+", help="test.parquet, as --fits")
-    parser.add_argument("--timings", required=True, nargs="+", help="test_timing.json, as --fits")
+    parser.add_argument("--fits", nargs="*", default=[], help="fit.json, one per model")
+    parser.add_argument("--histories", nargs="*", default=[], help="history.csv, as --fits")
+    parser.add_argument("--predictions", nargs="*", default=[], help="test.parquet, as --fits")
+    parser.add_argument("--timings", nargs="*", default=[], help="test_timing.json, as --fits")
+    parser.add_argument("--submissions", nargs="*", default=[],
+                        help="scores.json, one per recorded teacher")  # fmt: skip
+    parser.add_argument("--submission-predictions", nargs="*", default=[],
+                        help="predictions.parquet, as --submissions")  # fmt: skip
+    parser.add_argument("--combinations", nargs="*", default=[],
+                        help="how recorded teachers were combined, as --splits")  # fmt: skip
     parser.add_argument("--ensembles", nargs="*", default=[], help="test.parquet, as --splits")
     parser.add_argument("--compare", nargs="*", default=[], help="folders of other experiments")
     parser.add_argument("--command", help="the command that makes it again, for the record")

@@ -39,7 +39,8 @@ def composition_features(formulas: Sequence[str]) -> Floats:
     """Mean, spread, lowest and highest of five properties of the elements, and their number.
 
     The properties are atomic number, Pauling electronegativity (NaN where there is none), group,
-    period and atomic radius (pymatgen); means and spreads are weighed by atomic fraction: `[n, 21]`.
+    period and atomic radius (pymatgen); means and spreads are weighed by atomic fraction. Shape
+    `[n, 21]`.
     """
     distinct = {formula: _formula_features(formula) for formula in dict.fromkeys(formulas)}
     return np.array([distinct[formula] for formula in formulas])

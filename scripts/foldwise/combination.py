@@ -74,20 +74,20 @@ class Members:
 
 
 class _Combiner(Protocol):
-    def predict(self, members: Floats, formulas: Sequence[str]) -> Floats: ...
+    def predict(self, members: Floats, formulas: Sequence[str], /) -> Floats: ...
 
 
 @dataclass(frozen=True)
 class _Average:
     weights: Floats
 
-    def predict(self, members: Floats, formulas: Sequence[str]) -> Floats:
+    def predict(self, members: Floats, _formulas: Sequence[str], /) -> Floats:
         return np.asarray(members @ self.weights, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class _Median:
-    def predict(self, members: Floats, formulas: Sequence[str]) -> Floats:
+    def predict(self, members: Floats, _formulas: Sequence[str], /) -> Floats:
         return np.asarray(np.median(members, axis=1), dtype=np.float64)
 
 
@@ -219,4 +219,3 @@ def _fitted(
     booster = MedianBooster(options)
     booster.fit(known.values, known.formulas.tolist(), known.target)
     return booster
-

@@ -99,6 +99,7 @@ def fit(
     saved = load_state(state_path, fingerprint)
     if saved is not None:
         trainer.restore(saved)
+        log.resume(trainer.step)
         log.line(f"resumed after epoch {trainer.progress.epoch}")
     resumed_from = trainer.progress.epoch
     seconds = []

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
 
 def duration(seconds: float) -> str:
@@ -33,6 +32,11 @@ class ProgressLog:
         self._started = time.monotonic()
         self._spoke = -interval
 
+    def resume(self, done: int) -> None:
+        """Count from step `done`, which an earlier call has reached."""
+        self._first = done
+        self._started = time.monotonic()
+
     def line(self, text: str) -> None:
         """Write one line at once."""
         self._stream.write(f"[{time.strftime('%H:%M:%S')}] {text}\n")
@@ -51,15 +55,3 @@ class ProgressLog:
             f"step {done}/{self._total}  {text}  {per_step:.3f} s/step  "
             f"elapsed {duration(elapsed)}  ETA {eta}"
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self.line(f"stopped: {error}")

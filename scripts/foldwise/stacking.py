@@ -48,7 +48,7 @@ def simplex_weights(members: Floats, target: Floats) -> Floats:
         raise RuntimeError(f"the weights were not found: {solved.message}")
     weights = np.clip(-np.asarray(solved.ineqlin.marginals, dtype=np.float64), 0.0, None)
     weights /= weights.sum()
-    primal, dual = float(np.abs(residual @ weights).sum()) / scale, -float(solved.fun)
+    primal, dual = float(np.abs(residual @ weights).sum()) / scale, -float(solved.fun or 0.0)
     if primal - dual > _MAX_GAP * rows:
         raise RuntimeError(f"the weights are not optimal: MAE {primal / rows}, bound {dual / rows}")
     return weights

@@ -100,12 +100,17 @@ class Study:
     def holdout(self, recipe: str, seed: int) -> int:
         """Hold-out that a model validates on.
 
-        A student takes the first one after its teachers': every row that a teacher held out is
+        A student takes one that none of its teachers has: every row that a teacher held out is
         then a row that the student fits, with an out-of-fold soft target.
         """
         teachers = self.teacher_experiment(recipe)
-        shift = len(teachers.seeds) if teachers else 0
-        return (seed + shift) % self.splits["holdouts"]
+        free = self.free_holdouts(teachers.seeds if teachers else ())
+        return free[seed % len(free)]
+
+    def free_holdouts(self, seeds: tuple[int, ...]) -> list[int]:
+        """Hold-outs on which none of these seeds validates."""
+        count = self.splits["holdouts"]
+        return sorted(set(range(count)) - {seed % count for seed in seeds})
 
     def resolved(self, name: str) -> dict[str, Any]:
         """Everything that decides the numbers of an experiment, as plain values."""
@@ -269,7 +274,7 @@ def _check_teachers(study: Study, recipe: str, where: str) -> None:
             where=f"{where}.ensemble",
             hint="Name an experiment whose recipe has no teacher.",
         )
-    if len(teachers.seeds) >= study.splits["holdouts"]:
+    if not study.free_holdouts(teachers.seeds):
         raise FoldwiseError(
             f"{len(teachers.seeds)} teachers leave no hold-out to the student",
             where="splits.holdouts",

@@ -24,7 +24,7 @@ from foldwise.descriptors import UNKNOWN_SYSTEM, anion_family, reduced_formula
 from foldwise.errors import FoldwiseError
 from foldwise.files import file_sha256, write_csv, write_json, write_parquet
 from foldwise.identifiers import crystal_ids
-from foldwise.matbench_tasks import OfficialTask, official_task
+from foldwise.matbench_tasks import official_task
 from foldwise.sources import MATBENCH_CITATION, MATBENCH_LICENCE, locate_source
 from foldwise.split_json import read_split_json
 
@@ -82,8 +82,7 @@ def prepare_targets(
     Raises:
         FoldwiseError: The file as a whole cannot be used, or every row failed.
     """
-    official = official_task(spec.task)
-    raw = _from_official(official, spec.task) if path is None else _from_csv(Path(path), spec)
+    raw = _from_official(spec.task) if path is None else _from_csv(Path(path), spec)
     ids = crystal_ids(raw.labels, spec.task, raw.where)
     accepted: list[dict[str, Any]] = []
     rejected: list[tuple[str, str, str, str]] = []
@@ -106,7 +105,7 @@ def prepare_targets(
     table = pd.DataFrame(accepted).astype(
         {"n_atoms": np.int32, "n_elements": np.int32, "spacegroup": np.int32, "target": np.float64}
     )
-    card = _card(spec, official, raw, table, len(rejected), len(elements))
+    card = _card(spec, raw, table, len(rejected), len(elements))
     folder = Path(out_dir)
     write_parquet(folder / "targets.parquet", table)
     write_csv(folder / "failures.csv", pd.DataFrame(rejected, columns=list(_FAILURES)))
@@ -147,8 +146,8 @@ def _from_csv(path: Path, spec: TargetSpec) -> _Raw:
     )
 
 
-def _from_official(official: OfficialTask | None, task: str) -> _Raw:
-    source = locate_source("matbench", task, None, None)
+def _from_official(task: str) -> _Raw:
+    source, official = locate_source("matbench", task, None, None), official_task(task)
     assert official is not None, "locate_source takes official tasks only"
     table = read_split_json(source.path, structure_composition)
     structure, target = table.columns.index("structure"), table.columns.index(official.target)
@@ -204,13 +203,9 @@ def _finite(value: object) -> float | None:
 
 
 def _card(
-    spec: TargetSpec,
-    official: OfficialTask | None,
-    raw: _Raw,
-    table: pd.DataFrame,
-    n_failed: int,
-    n_elements: int,
+    spec: TargetSpec, raw: _Raw, table: pd.DataFrame, n_failed: int, n_elements: int
 ) -> dict[str, Any]:
+    official = official_task(spec.task)
     targets = table["target"].to_numpy()
     citation = f"{MATBENCH_CITATION}; {official.reference}" if official else "not stated"
     return {

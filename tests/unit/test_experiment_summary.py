@@ -75,7 +75,7 @@ def experiment_arguments(study, name):
     values = vars(study.paths(name))
     for key, value in values.items():
         yield f"--{key.replace('_', '-')}"
-        yield from value if isinstance(value, list) else [value]
+        yield from value if isinstance(value, list | tuple) else [value]
 
 
 def test_programs(study, tmp_path):

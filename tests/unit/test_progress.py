@@ -54,10 +54,16 @@ def test_a_resumed_log_starts_where_the_work_does():
     assert len(stream.getvalue().splitlines()) == 1
 
 
-def test_lines_and_the_reason_of_a_stop():
+def test_a_log_resumed_later_does_so_too():
     stream = io.StringIO()
-    with pytest.raises(KeyError), ProgressLog(stream, total=1):
-        raise KeyError("x")
+    log = ProgressLog(stream, total=50, interval=1000.0)
+    log.resume(20)
+    log.step(21, "x")
+    log.step(22, "x")
+    assert [line[11:21] for line in stream.getvalue().splitlines()] == ["step 21/50"]
+
+
+def test_a_line_bears_the_time_of_day():
+    stream = io.StringIO()
     ProgressLog(stream, total=1).line("hello")
-    lines = [line[11:] for line in stream.getvalue().splitlines()]
-    assert lines == ["stopped: 'x'", "hello"]
+    assert re.fullmatch(r"\[\d\d:\d\d:\d\d\] hello\n", stream.getvalue())

@@ -2,73 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from foldwise.errors import FoldwiseError
+from foldwise.experiment.inputs import Combined, Json, Paths, RecordedTeacher
 from foldwise.experiment.readers import check_complete, check_ids, indexed, read_object
 from foldwise.experiment.wording import listing, plural, value_text
 from foldwise.files import read_parquet
 from foldwise.recorded import CROSS_FOLD
-
-Json = dict[str, Any]
-Paths = Sequence[str | Path]
 
 SCORE_KEYS = ("name", "task", "sha256", "recorded", "folds", "published_mae_mean", "verified")
 DONE_KEYS = (
     "rule", "fold", "members", "weights", "solver", "options", "fitted_on_folds",
     "fitted_on_rows", "rows", "fit_seconds", "predict_seconds", "threads",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class RecordedTeacher:
-    """A submission as `read_submission.py` left it.
-
-    Attributes:
-        scores: The whole `scores.json`.
-        predictions: Prediction of each row by id, in the unit of the target.
-    """
-
-    scores: Json
-    predictions: pd.Series[float]
-
-    @property
-    def name(self) -> str:
-        """What the config calls it."""
-        return str(self.scores["name"])
-
-
-@dataclass(frozen=True)
-class Combined:
-    """What an experiment without models was made from.
-
-    Attributes:
-        teachers: The recorded teachers, in the config's order.
-        done: What `combine_submissions.py` did, by fold.
-    """
-
-    teachers: Sequence[RecordedTeacher]
-    done: Mapping[int, Json]
-
-    @property
-    def first(self) -> Json:
-        """What was done for the first fold."""
-        return self.done[min(self.done)]
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the teachers."""
-        return [teacher.name for teacher in self.teachers]
-
-    @property
-    def verified(self) -> bool:
-        """Whether every published fold score was computed again."""
-        return all(bool(teacher.scores["verified"]) for teacher in self.teachers)
 
 
 def read_combined(
@@ -99,7 +47,9 @@ def read_combined(
             _teacher(*paths, config["task"], expected)
             for paths in zip(scores, predictions, strict=True)
         ],
-        done={int(entry["fold"]): entry for entry in (read_object(path, DONE_KEYS) for path in done)},
+        done={
+            int(entry["fold"]): entry for entry in (read_object(path, DONE_KEYS) for path in done)
+        },
     )
     check_complete(sorted(combined.done), sorted(expected), "--combinations", "folds")
     check_complete(combined.names, config["recipe"]["members"], "--submissions", "teachers")

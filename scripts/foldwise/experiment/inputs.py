@@ -9,8 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from foldwise.experiment.combined import Combined
-
 Json = dict[str, Any]
 Paths = Sequence[str | Path]
 
@@ -100,6 +98,52 @@ class Parent:
     experiment: str
     record: Json
     rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class RecordedTeacher:
+    """A submission as `read_submission.py` left it.
+
+    Attributes:
+        scores: The whole `scores.json`.
+        predictions: Prediction of each row by id, in the unit of the target.
+    """
+
+    scores: Json
+    predictions: pd.Series[float]
+
+    @property
+    def name(self) -> str:
+        """What the config calls it."""
+        return str(self.scores["name"])
+
+
+@dataclass(frozen=True)
+class Combined:
+    """What an experiment without models was made from.
+
+    Attributes:
+        teachers: The recorded teachers, in the config's order.
+        done: What `combine_submissions.py` did, by fold.
+    """
+
+    teachers: Sequence[RecordedTeacher]
+    done: Mapping[int, Json]
+
+    @property
+    def first(self) -> Json:
+        """What was done for the first fold."""
+        return self.done[min(self.done)]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the teachers."""
+        return [teacher.name for teacher in self.teachers]
+
+    @property
+    def verified(self) -> bool:
+        """Whether every published fold score was computed again."""
+        return all(bool(teacher.scores["verified"]) for teacher in self.teachers)
 
 
 @dataclass(frozen=True)

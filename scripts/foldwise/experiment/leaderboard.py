@@ -41,7 +41,9 @@ def read_leaderboard(task: str, folder: Path = FOLDER) -> Json | None:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise FoldwiseError(
-            f"no valid YAML ({' '.join(str(error).split())[:120]})", where=str(path), hint="Mend it."
+            f"no valid YAML ({' '.join(str(error).split())[:120]})",
+            where=str(path),
+            hint="Mend it.",
         ) from error
     entries = content.get("entries") if isinstance(content, dict) else None
     if not isinstance(entries, list) or content.get("task") != task:
@@ -80,7 +82,8 @@ def standing(record: Json, board: Json | None) -> Json | None:
     peers = [entry for entry in board["entries"] if entry["start"] == start]
     others = [entry for entry in board["entries"] if entry["start"] != start]
     ranking = sorted(
-        [(float(entry["mae"]), str(entry["name"])) for entry in peers] + [(mae, f"{own} (this run)")]
+        [(float(entry["mae"]), str(entry["name"])) for entry in peers]
+        + [(mae, f"{own} (this run)")]
     )
     rank = 1 + sum(error < mae for error, _ in ranking)
     which = {"scratch": "trained from scratch", "pretrained": "pretrained on other data"}[start]

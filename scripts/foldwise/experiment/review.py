@@ -14,9 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from foldwise.experiment.combined import Combined
 from foldwise.experiment.groups import Group
-from foldwise.experiment.inputs import ExperimentInputs, Json
+from foldwise.experiment.inputs import Combined, ExperimentInputs, Json
 from foldwise.experiment.review_results import result_checks
 from foldwise.experiment.review_types import Check, Verdict
 from foldwise.experiment.rows import TestRows

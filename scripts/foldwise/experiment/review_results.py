@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from foldwise.experiment.combined import Combined
-from foldwise.experiment.inputs import ExperimentInputs, Json
+from foldwise.experiment.inputs import Combined, ExperimentInputs, Json
 from foldwise.experiment.review_types import Check
 from foldwise.experiment.wording import value_text
 

@@ -39,9 +39,9 @@ class TestRows:
 def build_rows(inputs: ExperimentInputs) -> TestRows:
     """Combine the members of each fold into one prediction per row.
 
-    The prediction of a combination is that of its ensemble files. The prediction of several seeds is the ensemble's mean where ensemble files were given, and
-    otherwise the plain mean of the seeds; `std` is the standard deviation over the seeds
-    (`ddof=0`).
+    The prediction of a combination is that of its ensemble files. The prediction of several seeds
+    is the ensemble's mean where ensemble files were given, and otherwise the plain mean of the
+    seeds; `std` is the standard deviation over the members (`ddof=0`).
     """
     members = pd.concat([_fold_members(inputs, fold) for fold in inputs.splits])
     answers = pd.concat([_fold_answer(inputs, members, fold) for fold in inputs.splits])

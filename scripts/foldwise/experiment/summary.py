@@ -9,6 +9,7 @@ import pandas as pd
 
 from foldwise.errors import FoldwiseError
 from foldwise.experiment.inputs import Json
+from foldwise.experiment.leaderboard import CONTAMINATION, read_leaderboard, standing
 from foldwise.experiment.readme import render
 from foldwise.experiment.schema import check_record
 from foldwise.experiment.wording import duration_text, value_text
@@ -66,8 +67,24 @@ def results_markdown(records: Sequence[Json]) -> str:
             "best": {task: [_best_line(entry) for entry in best[task]] for task in tasks},
             "units": ", ".join(units),
             "pretrained": seen,
+            "standings": _standings(records),
+            "contamination": CONTAMINATION,
         },
     )
+
+
+def _standings(records: Sequence[Json]) -> dict[str, list[Json]]:
+    """By task, every complete run among the published results, best first."""
+    boards = {task: read_leaderboard(task) for task in dict.fromkeys(r["task"] for r in records)}
+    placed = {
+        task: [
+            {**place, "name": str(record["experiment"]).upper()}
+            for record in _sorted(records, task)
+            if (place := standing(record, board)) is not None
+        ]
+        for task, board in boards.items()
+    }
+    return {task: places for task, places in placed.items() if places}
 
 
 def _sorted(records: Sequence[Json], task: str) -> list[Json]:

@@ -8,7 +8,7 @@ threads gives the same bytes.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -70,25 +70,8 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)
 
 
-def _run(call: Callable[[int, int, int], None], parts: Sequence[Part]) -> None:
-    """Run `call(part number, start, stop)` for every part, in parallel: ctypes frees the GIL."""
-    if len(parts) == 1:
-        call(0, *parts[0])
-        return
-    starts, stops = zip(*parts, strict=True)
-    list(_pool(len(parts)).map(call, range(len(parts)), starts, stops))
-
-
 def _address(tensor: Tensor | None) -> ctypes.c_void_p:
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
-
-
-def _kernel(name: str, width: int) -> Any:
-    library = load_kernels(width)
-    assert library is not None, "the caller has checked that the kernels exist"
-    function = getattr(library, name)
-    function.restype = None
-    return function
 
 
 class _Prepared:
@@ -111,6 +94,7 @@ class _Prepared:
             *(plain(bias) for bias in (weights.core_bias, weights.gate_bias)),
             *(plain(tensor) for tensor in weights[5:]),
         ]
+        self.width = weights.block.shape[1]
         self.struct = WeightPointers(*(_address(tensor).value for tensor in self.tensors))
 
 
@@ -138,57 +122,58 @@ class _Gradients:
         return block.T, *second, *norms
 
 
+def _launch(
+    name: str,
+    parts: Sequence[Part],
+    inputs: Sequence[Tensor],
+    weights: _Prepared,
+    outputs: Sequence[Tensor],
+    gradients: _Gradients | None = None,
+) -> None:
+    """Run a kernel on every part, in parallel: a call through ctypes frees Python's lock."""
+    library = load_kernels(weights.width)
+    assert library is not None, "the caller has checked that the kernels exist"
+    kernel = getattr(library, name)
+    kernel.restype = None
+    arguments = [
+        *(_address(tensor) for tensor in inputs),
+        ctypes.byref(weights.struct),
+        *(_address(tensor) for tensor in outputs),
+    ]
+
+    def call(part: int, start: int, stop: int) -> None:
+        extra = [] if gradients is None else [ctypes.byref(gradients.structs[part])]
+        kernel(ctypes.c_int64(start), ctypes.c_int64(stop), *arguments, *extra)
+
+    if len(parts) == 1:
+        call(0, *parts[0])
+    else:
+        starts, stops = zip(*parts, strict=True)
+        list(_pool(len(parts)).map(call, range(len(parts)), starts, stops))
+
+
 class AtomConvMessages(torch.autograd.Function):
     """Sum at every atom of the messages along both directions of its edges, [n_atoms, width]."""
 
     @staticmethod
     def forward(ctx: Any, parts: list[Part], *inputs: Tensor) -> Tensor:
         """Inputs: first, second, centre, neighbour, bonds, envelope, then `GatedWeights`."""
-        first, second, centre, neighbour, bonds, envelope, *weights = inputs
-        width = bonds.shape[1]
-        prepared = _Prepared(GatedWeights(*weights))
-        data = [tensor.contiguous() for tensor in (centre, neighbour, bonds, envelope)]
-        summed = torch.zeros(len(centre), width)
-        kernel = _kernel("atom_conv_forward", width)
-        pointers = [_address(tensor) for tensor in (first, second, *data)]
-
-        def call(_part: int, start: int, stop: int) -> None:
-            kernel(
-                ctypes.c_int64(start),
-                ctypes.c_int64(stop),
-                *pointers,
-                ctypes.byref(prepared.struct),
-                _address(summed),
-            )
-
-        _run(call, parts)
-        ctx.save_for_backward(first, second, *data)
-        ctx.prepared, ctx.parts = prepared, parts
+        data = [tensor.contiguous() for tensor in inputs[:6]]
+        weights = _Prepared(GatedWeights(*inputs[6:]))
+        summed = torch.zeros(len(data[2]), weights.width)
+        _launch("atom_conv_forward", parts, data, weights, [summed])
+        ctx.save_for_backward(*data)
+        ctx.weights, ctx.parts = weights, parts
         return summed
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of centre, neighbour, bonds, envelope and the weights."""
-        first, second, *data = ctx.saved_tensors
-        width = data[2].shape[1]
-        d_summed = slopes[0].contiguous()
-        d_data = [torch.zeros_like(tensor) for tensor in data]
-        gradients = _Gradients(len(ctx.parts), width, hidden=True)
-        kernel = _kernel("atom_conv_backward", width)
-        pointers = [_address(tensor) for tensor in (first, second, *data)]
-        outputs = [_address(tensor) for tensor in (d_summed, *d_data)]
-
-        def call(part: int, start: int, stop: int) -> None:
-            kernel(
-                ctypes.c_int64(start),
-                ctypes.c_int64(stop),
-                *pointers,
-                ctypes.byref(ctx.prepared.struct),
-                *outputs,
-                ctypes.byref(gradients.structs[part]),
-            )
-
-        _run(call, ctx.parts)
+        data = ctx.saved_tensors
+        d_data = [torch.zeros_like(tensor) for tensor in data[2:]]
+        gradients = _Gradients(len(ctx.parts), ctx.weights.width, hidden=True)
+        outputs = [slopes[0].contiguous(), *d_data]
+        _launch("atom_conv_backward", ctx.parts, data, ctx.weights, outputs, gradients)
         return None, None, None, *d_data, *gradients.result()
 
 
@@ -202,68 +187,36 @@ class AngleMessages(torch.autograd.Function):
         With an envelope, [n_short, width], the result is the sum at every short bond, of the
         same shape; without one it is the updated angles, [n_angles, width].
         """
-        indices, data = inputs[:3], [tensor.contiguous() for tensor in inputs[3:7]]
-        prepared = _Prepared(GatedWeights(*inputs[7:]))
-        width = data[3].shape[1]
+        data = [tensor.contiguous() for tensor in inputs[:7]]
+        weights = _Prepared(GatedWeights(*inputs[7:]))
         if envelope is None:
-            kernel = _kernel("angle_update_forward", width)
-            result, weighted = torch.empty_like(data[3]), []
+            name, result = "angle_update_forward", torch.empty_like(data[6])
         else:
-            kernel = _kernel("bond_conv_forward", width)
-            result, weighted = torch.zeros_like(envelope), [envelope.contiguous()]
-        pointers = [_address(tensor) for tensor in (*indices, *data, *weighted)]
-
-        def call(_part: int, start: int, stop: int) -> None:
-            kernel(
-                ctypes.c_int64(start),
-                ctypes.c_int64(stop),
-                *pointers,
-                ctypes.byref(prepared.struct),
-                _address(result),
-            )
-
-        _run(call, parts)
-        ctx.save_for_backward(*indices, *data, *weighted)
-        ctx.prepared, ctx.parts = prepared, parts
+            name, result = "bond_conv_forward", torch.zeros_like(envelope)
+            data.append(envelope.contiguous())
+        _launch(name, parts, data, weights, [result])
+        ctx.save_for_backward(*data)
+        ctx.weights, ctx.parts = weights, parts
         return result
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of envelope, the three projections, angles and the weights."""
-        saved = ctx.saved_tensors
-        data, weighted = saved[3:7], list(saved[7:])
-        width = data[3].shape[1]
-        slope = slopes[0].contiguous()
-        d_left, d_right, d_centre = (torch.zeros_like(tensor) for tensor in data[:3])
-        d_angles = torch.zeros_like(data[3]) if weighted else slope.clone()
-        d_weighted = [torch.zeros_like(tensor) for tensor in weighted]
-        gradients = _Gradients(len(ctx.parts), width, hidden=bool(weighted))
-        kernel = _kernel("bond_conv_backward" if weighted else "angle_update_backward", width)
-        pointers = [_address(tensor) for tensor in saved]
-        outputs = [
-            _address(tensor) for tensor in (slope, d_left, d_right, d_centre, d_angles, *d_weighted)
-        ]
-
-        def call(part: int, start: int, stop: int) -> None:
-            kernel(
-                ctypes.c_int64(start),
-                ctypes.c_int64(stop),
-                *pointers,
-                ctypes.byref(ctx.prepared.struct),
-                *outputs,
-                ctypes.byref(gradients.structs[part]),
-            )
-
-        _run(call, ctx.parts)
-        d_envelope = d_weighted[0] if d_weighted else None
+        data, slope = ctx.saved_tensors, slopes[0].contiguous()
+        weighted = len(data) == 8
+        d_parts = [torch.zeros_like(tensor) for tensor in data[3:6]]
+        d_angles = torch.zeros_like(data[6]) if weighted else slope.clone()
+        d_envelope = [torch.zeros_like(data[7])] if weighted else []
+        gradients = _Gradients(len(ctx.parts), ctx.weights.width, hidden=weighted)
+        name = "bond_conv_backward" if weighted else "angle_update_backward"
+        outputs = [slope, *d_parts, d_angles, *d_envelope]
+        _launch(name, ctx.parts, data, ctx.weights, outputs, gradients)
         indices = (None, None, None)
         return (
             None,
-            d_envelope,
+            d_envelope[0] if weighted else None,
             *indices,
-            d_left,
-            d_right,
-            d_centre,
+            *d_parts,
             d_angles,
             *gradients.result(),
         )

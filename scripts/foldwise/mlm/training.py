@@ -207,6 +207,8 @@ def _arguments(plan: TrainingPlan, out: Path, total: int, *, measured: bool) -> 
         remove_unused_columns=False,
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
+        # A loss that is no number must stop the training, not be left out of the mean.
+        logging_nan_inf_filter=False,
         report_to=[],
         disable_tqdm=True,
         log_level="error",

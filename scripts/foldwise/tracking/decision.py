@@ -30,8 +30,11 @@ def rule_decision(record: dict[str, Any]) -> dict[str, str]:
 def _objection(comparison: dict[str, Any]) -> str | None:
     """Why a run is not worth its cost beside another one; `None` if it is."""
     other, delta = comparison["against"], float(comparison["delta_mae"])
-    cost = comparison["cost"]
-    passes, passes_against = cost["passes_per_prediction"], cost["passes_against"]
+    cost = comparison["cost"] or {}
+    # Recorded predictions cost no pass that anybody has measured.
+    passes, passes_against = (
+        cost.get(key) or 0 for key in ("passes_per_prediction", "passes_against")
+    )
     clear = bool(comparison["larger_than_noise"])
     if clear and delta > 0 and passes >= passes_against:
         return f"worse than {other} by {delta:.4g} (larger than the noise), and no cheaper"

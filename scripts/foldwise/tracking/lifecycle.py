@@ -166,7 +166,7 @@ def run_metrics(record: Mapping[str, Any]) -> dict[str, float]:
         "mae_low": pooled["interval"][0],
         "mae_high": pooled["interval"][1],
         **{key: compute.get(key) for key in _COMPUTE},
-        **{key: compute["inference"].get(key) for key in _INFERENCE},
+        **{key: (compute.get("inference") or {}).get(key) for key in _INFERENCE},
     }
     return {
         key: value for key, value in numbers.items() if value is not None and math.isfinite(value)

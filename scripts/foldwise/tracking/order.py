@@ -10,20 +10,21 @@ STEP = 10
 
 def models_of(study: Study, experiment: str) -> set[tuple[str, int]]:
     """Recipe and seed of every model that an experiment needs, its teachers' and parents' included."""
-    entry = study.experiments[experiment]
-    models = {(entry.recipe, seed) for seed in entry.seeds}
-    teachers = study.teacher_experiment(entry.recipe)
-    if teachers is not None:
-        models |= models_of(study, teachers.name)
-    for parent in entry.compare_with:
+    models: set[tuple[str, int]] = set()
+    for parent in study.resolved(experiment)["parents"]:
         models |= models_of(study, parent)
-    return models
+    entry = study.experiments.get(experiment)
+    if entry is None:  # a combination of recorded predictions trains nothing
+        return models
+    models |= {(entry.recipe, seed) for seed in entry.seeds}
+    teachers = study.teacher_experiment(entry.recipe)
+    return models | (models_of(study, teachers.name) if teachers else set())
 
 
 def experiment_order(study: Study) -> list[str]:
     """Experiments by rising number of training epochs that they need; equal ones as configured."""
     return sorted(
-        study.experiments,
+        study.names,
         key=lambda name: sum(study.recipes[recipe].epochs for recipe, _ in models_of(study, name)),
     )
 
@@ -45,4 +46,4 @@ def experiment_priorities(study: Study) -> dict[str, int]:
 
 def first(study: Study) -> int:
     """Priority of the jobs that all experiments wait for."""
-    return STEP * (len(study.experiments) + 1)
+    return STEP * (len(study.names) + 1)

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from transformers import BertConfig, BertForMaskedLM
+from mlm_models import LENGTH, small_bert
+from transformers import BertForMaskedLM
 
 from foldwise.mlm.corpus import write_corpus
 from foldwise.mlm.sample_files import read_samples, write_samples
@@ -10,8 +11,6 @@ from foldwise.mlm.samples import SampleRules, build_samples
 from foldwise.mlm.tagged_texts import read_tagged_texts
 from foldwise.mlm.texts import read_texts
 from foldwise.mlm.vocabulary import learn_vocabulary, make_tokenizer, save_tokenizer
-
-LENGTH = 96
 
 
 @pytest.fixture(autouse=True)
@@ -46,21 +45,6 @@ def samples(sample_file):
 def tokenizer(corpus):
     texts = read_tagged_texts(corpus / "training.jsonl")
     return make_tokenizer(learn_vocabulary(texts, 3000), LENGTH)
-
-
-def small_bert(size, **changes):
-    options = {
-        "vocab_size": size,
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 64,
-        "max_position_embeddings": LENGTH,
-        "pad_token_id": 0,
-        # Wide weights: the answers of different samples then differ.
-        "initializer_range": 0.3,
-    }
-    return BertConfig(**{**options, **changes})
 
 
 @pytest.fixture(scope="session")

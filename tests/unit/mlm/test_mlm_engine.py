@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlm_models import LENGTH, small_bert
 from transformers import (
     AutoModelForMaskedLM,
     AutoTokenizer,
@@ -16,7 +17,6 @@ from transformers import (
     RobertaConfig,
 )
 
-from conftest import LENGTH, small_bert
 from foldwise.errors import FoldwiseError
 from foldwise.mlm.benchmark import measure
 from foldwise.mlm.engine import Engine, answer_of, plan_batches
@@ -80,7 +80,9 @@ def test_top_five_equal_a_direct_unbatched_call(model_folder, questions):
         )
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta", "electra", "distilbert", "deberta-v2", "modernbert"])
+@pytest.mark.parametrize(
+    "kind", ["bert", "roberta", "electra", "distilbert", "deberta-v2", "modernbert"]
+)
 def test_masks_only_gives_every_architecture_the_full_logits(kind, tokenizer, questions):
     torch.manual_seed(1)
     model = AutoModelForMaskedLM.from_config(configs(len(tokenizer))[kind]).eval()
@@ -175,7 +177,9 @@ def test_nan_answers_stop_the_evaluation(tokenizer, questions):
 
 def test_batches_hold_every_question_once_and_keep_the_budget(questions):
     batches = plan_batches(questions, 700)
-    assert sorted(one.id for batch in batches for one in batch) == sorted(one.id for one in questions)
+    assert sorted(one.id for batch in batches for one in batch) == sorted(
+        one.id for one in questions
+    )
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(len(one.ids) for one in batch) <= 700
     widths = [len(one.ids) for batch in batches for one in batch]

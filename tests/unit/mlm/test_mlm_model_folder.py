@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 import torch
+from mlm_models import LENGTH, small_bert
 from safetensors.torch import load_file, save_file
 from transformers import BertModel, GPT2Config, GPT2LMHeadModel
 
-from conftest import LENGTH, small_bert
 from foldwise.errors import FoldwiseError
 from foldwise.mlm.model_folder import load_masked_model, sequence_length
 from foldwise.mlm.vocabulary import save_tokenizer
@@ -58,7 +58,9 @@ def test_no_mask_token(folder):
 
 
 def test_a_causal_model(tokenizer, tmp_path):
-    GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=20)).save_pretrained(tmp_path)
+    GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=20)).save_pretrained(
+        tmp_path
+    )
     save_tokenizer(tokenizer, tmp_path)
     assert "GPT2LMHeadModel is no masked language model" in message(tmp_path)
 

@@ -1,0 +1,121 @@
+"""The masked-LM workflow on the embedded texts, with a training of seconds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from small_study import build_house
+
+SMALL = {
+    "network": {"hidden": 16, "layers": 1, "heads": 2, "vocabulary": 2000, "max_length": 96},
+    "mlm": {"steps": 4, "save_every": 2, "batch_size": 4, "lr": 1.0e-3},
+    "entity": {"epochs": 1, "batch_size": 40, "lr": 1.0e-3, "patience": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def mlm_house(tmp_path_factory):
+    house = build_house(tmp_path_factory.mktemp("mlm") / "house")
+    path = house.root / "config" / "mlm.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["models"]["demo"] |= SMALL
+    config["runs"]["demo"]["phases"][0]["steps"] = [2, 4]
+    config["runs"]["demo"]["compare"] = ["mlm/checkpoint-4", "entity/checkpoint-best"]
+    config["evaluation"] |= {"bootstrap": 200, "worst_n": 1}
+    path.write_text(yaml.safe_dump(config))
+    return house
+
+
+def snakemake(house, *arguments):
+    return house.call("snakemake", "--cores", 2, *arguments)
+
+
+@pytest.fixture(scope="module")
+def finished(mlm_house):
+    done = snakemake(mlm_house, "mlm")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return mlm_house
+
+
+def test_one_target_makes_samples_models_evaluations_and_summary(finished):
+    root = finished.root / "results" / "mlm"
+    summary = (root / "demo" / "summary.md").read_text()
+    for name in ("mlm/checkpoint-2", "mlm/checkpoint-4", "entity/checkpoint-best"):
+        assert f"`{name}`" in summary
+        short = json.loads((root / "demo" / f"{name}_eval_results.json").read_text())
+        assert short["score"] is None
+        assert short["coref_samples"] > 80
+    assert "Before and after" in summary
+    assert not list(root.rglob("*.part"))
+
+
+def test_a_second_call_has_nothing_to_do(finished):
+    done = snakemake(finished, "-n", "mlm")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_an_edited_setting_runs_only_what_follows(finished, tmp_path):
+    house = finished.copy(tmp_path / "house")
+    path = house.root / "config" / "mlm.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["models"]["demo"]["entity"]["lr"] = 2.0e-3
+    path.write_text(yaml.safe_dump(config))
+    done = snakemake(house, "-n", "mlm")
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    for rule in ("finetune_mlm_entities", "evaluate_mlm_checkpoint", "summarise_mlm"):
+        assert f"rule {rule}:" in text
+    for rule in ("train_mlm", "build_mlm_samples", "prepare_mlm_texts"):
+        assert f"rule {rule}:" not in text
+    assert text.count("rule evaluate_mlm_checkpoint:") == 1
+
+
+def test_a_config_mistake_is_one_line(finished, tmp_path):
+    house = finished.copy(tmp_path / "house")
+    path = house.root / "config" / "mlm.yaml"
+    path.write_text(path.read_text().replace("default_run: demo", "default_run: nothing"))
+    done = snakemake(house, "-n", "mlm")
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("error: mlm config: default_run")
+
+
+def test_a_mistake_of_the_user_is_one_line_and_exit_code_2(finished):
+    done = finished.program("evaluate_checkpoint.py", "--checkpoint", "runs/none")
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error: runs/none: no such folder. Check --checkpoint."
+    assert done.stdout == ""
+
+
+def test_a_killed_evaluation_leaves_nothing_that_looks_done(finished, tmp_path):
+    checkpoint = "results/mlm/models/demo/mlm/checkpoint-4"
+    arguments = ["--checkpoint", checkpoint, "--cache-dir", tmp_path / "cache", "--output-dir",
+                 tmp_path / "out", "--device", "cpu", "--token-budget", "96"]  # fmt: skip
+    command = [sys.executable, "scripts/evaluate_checkpoint.py", *map(str, arguments)]
+    process = subprocess.Popen(
+        command, cwd=finished.root, env=finished.environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        stores = list((tmp_path / "cache").glob("*.jsonl")) if (tmp_path / "cache").exists() else []
+        if stores and stores[0].read_text().count("\n") >= 3:
+            break
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "out" / "checkpoint-4_eval_results.json").exists()
+    done = finished.call(*command)
+    assert done.returncode == 0, done.stderr
+    assert "answers are known already" in done.stderr
+    fresh = [part.replace("cache", "fresh").replace("/out", "/again") for part in command[2:]]
+    assert finished.program("evaluate_checkpoint.py", *fresh).returncode == 0
+    first, second = ((tmp_path / name / "checkpoint-4_eval") for name in ("out", "again"))
+    for path in first.rglob("*"):
+        if path.is_file() and path.name not in ("README.txt", "results.json"):
+            assert path.read_bytes() == (second / path.relative_to(first)).read_bytes(), path
