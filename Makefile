@@ -1,4 +1,5 @@
 # make run    set up, then the main job: results/e4 on the embedded dataset
+# make smoke  set up, then every behaviour of a long study in two minutes
 # make test   set up, then every check and test
 PYTHON ?= python3
 CORES ?= $(shell nproc)
@@ -8,7 +9,7 @@ BIN := $(CURDIR)/.venv/bin
 PROFILE ?= $(if $(shell command -v nvidia-smi),profiles/default,profiles/cpu)
 SNAKEMAKE := PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --workflow-profile $(PROFILE)
 
-.PHONY: setup run study report test lint clean
+.PHONY: setup run smoke study report test lint clean
 
 setup: .venv/.complete
 
@@ -23,6 +24,9 @@ run: setup
 
 study: setup
 	$(SNAKEMAKE)
+
+smoke: setup
+	PATH="$(BIN):$$PATH" $(BIN)/python scripts/smoke.py --cores $(CORES)
 
 report: study
 	$(SNAKEMAKE) --report results/report.html

@@ -10,6 +10,7 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/ensembles.smk"
+include: "rules/submission_lookup.smk"
 include: "rules/submissions.smk"
 include: "rules/experiments.smk"
 include: "rules/tracking.smk"
@@ -21,6 +22,7 @@ wildcard_constraints:
     task="[a-z][a-z0-9_]*",
     fold="[0-9]+",
     seed="[0-9]+",
+    tta="[0-9]+",
     subset="test|train|copies|crossfit",
     submission="[A-Za-z0-9][A-Za-z0-9._-]*",
 
@@ -30,3 +32,4 @@ rule all:
     input:
         expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
         f"{ROOT}/RESULTS.md",
+        f"{ROOT}/ablation.md",

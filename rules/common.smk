@@ -25,6 +25,7 @@ PREDICTIONS = f"{ROOT}/predictions/{{recipe}}/{{task}}/fold_{{fold}}/seed_{{seed
 ENSEMBLE = f"{ROOT}/ensembles/{{exp}}/{{task}}/fold_{{fold}}"
 TASK_DATA = DATA.format(task=STUDY.task)
 LOGS = f"{ROOT}/logs"
+FORCE = "--force" if STUDY.force else ""
 BENCHMARKS = f"{ROOT}/benchmarks"
 
 
@@ -60,6 +61,49 @@ def members(pattern, exp, fold=None):
         task=STUDY.task,
         fold=STUDY.folds if fold is None else fold,
         seed=experiment.seeds,
+    )
+
+
+def answers(exp):
+    """Folder of the predictions that an experiment's models answer with."""
+    tta = STUDY.experiments[exp].tta
+    return f"{PREDICTIONS}/tta_{tta}" if tta > 1 else PREDICTIONS
+
+
+def ensemble_members(wildcards):
+    folder = answers(wildcards.exp) if wildcards.subset == "test" else PREDICTIONS
+    return members(
+        f"{folder}/{wildcards.subset}.parquet", wildcards.exp, wildcards.fold
+    )
+
+
+def gate(wildcards):
+    """The file that says whether a model's series may go on; nothing for its first experiment."""
+    series = STUDY.gate(wildcards.recipe, int(wildcards.seed))
+    return [] if series is None else f"{ROOT}/gates/{series}.json"
+
+
+def joint_tasks(recipe):
+    """Tasks of a joint pretraining, the study's own first; none without one."""
+    pretrain = STUDY.recipes[recipe].pretrain
+    others = [] if pretrain is None else [t for t in pretrain.tasks if t != STUDY.task]
+    return [STUDY.task, *others] if pretrain else []
+
+
+def of_joint_tasks(pattern):
+    """`pattern` for every task of a joint pretraining."""
+
+    def paths(wildcards):
+        fold = {"fold": wildcards.fold} if "{fold}" in pattern else {}
+        return expand(pattern, task=joint_tasks(wildcards.recipe), **fold)
+
+    return paths
+
+
+def pretrained_file(name):
+    """File of a model's joint pretraining; nothing where its recipe has none."""
+    return lambda wildcards: (
+        f"{MODEL}/{name}" if STUDY.recipes[wildcards.recipe].pretrain else []
     )
 
 

@@ -1,8 +1,6 @@
 rule average_predictions:
     input:
-        members=lambda wildcards: members(
-            f"{PREDICTIONS}/{wildcards.subset}.parquet", wildcards.exp, wildcards.fold
-        ),
+        members=ensemble_members,
         code=sources_of("combine_predictions.py"),
     output:
         ensemble=f"{ENSEMBLE}/{{subset}}.parquet",

@@ -33,10 +33,10 @@ rule write_experiment:
         fits=lambda wildcards: members(f"{MODEL}/fit.json", wildcards.exp),
         histories=lambda wildcards: members(f"{MODEL}/history.csv", wildcards.exp),
         predictions=lambda wildcards: members(
-            f"{PREDICTIONS}/test.parquet", wildcards.exp
+            f"{answers(wildcards.exp)}/test.parquet", wildcards.exp
         ),
         timings=lambda wildcards: members(
-            f"{PREDICTIONS}/test_timing.json", wildcards.exp
+            f"{answers(wildcards.exp)}/test_timing.json", wildcards.exp
         ),
         ensembles=lambda wildcards: (
             expand(
@@ -133,7 +133,7 @@ rule summarise:
             f"{ROOT}/RESULTS.md", category="Summary", caption="../reports/summary.rst"
         ),
         csv=report(
-            f"{ROOT}/leaderboard.csv",
+            f"{ROOT}/experiments.csv",
             category="Summary",
             caption="../reports/summary.rst",
         ),
@@ -154,3 +154,41 @@ rule summarise:
     shell:
         "python scripts/write_summary.py --experiments {params.folders}"
         " --out-markdown {output.markdown} --out-csv {output.csv} 2> {log}"
+
+
+rule write_ablation:
+    input:
+        experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
+        template="reports/ablation.md.j2",
+        code=sources_of("write_ablation.py"),
+    output:
+        markdown=report(
+            f"{ROOT}/ablation.md",
+            category="Summary",
+            caption="../reports/ablation.rst",
+        ),
+        csv=f"{ROOT}/ablation.csv",
+        figure=report(
+            f"{ROOT}/ablation.png",
+            category="Summary",
+            caption="../reports/ablation_figure.rst",
+        ),
+        vector=f"{ROOT}/ablation.svg",
+    log:
+        f"{LOGS}/write_ablation.log",
+    benchmark:
+        f"{BENCHMARKS}/write_ablation.tsv"
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        folders=lambda wildcards, input: [
+            path.rsplit("/", 1)[0] for path in input.experiments
+        ],
+    shell:
+        "python scripts/write_ablation.py --experiments {params.folders}"
+        " --out-markdown {output.markdown} --out-csv {output.csv} --out-figure {output.figure}"
+        " 2> {log}"

@@ -1,3 +1,103 @@
+rule check_series:
+    input:
+        targets=f"{TASK_DATA}/targets.parquet",
+        splits=folds(SPLIT),
+        predictions=lambda wildcards: members(
+            f"{answers(STUDY.series[wildcards.series].first)}/test.parquet",
+            STUDY.series[wildcards.series].first,
+        ),
+        code=sources_of("check_series.py"),
+    output:
+        gate=f"{ROOT}/gates/{{series}}.json",
+    log:
+        f"{LOGS}/check_series/{{series}}.log",
+    benchmark:
+        f"{BENCHMARKS}/check_series/{{series}}.tsv"
+    wildcard_constraints:
+        series=one_of(STUDY.series),
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        first=lambda wildcards: STUDY.series[wildcards.series].first,
+        action=lambda wildcards: STUDY.series[wildcards.series].action,
+    # FORCE is no parameter: with or without it, what has been trained stays as it is.
+    shell:
+        "python scripts/check_series.py --series {wildcards.series} --first {params.first}"
+        " --action {params.action} {FORCE} --targets {input.targets} --splits {input.splits}"
+        " --predictions {input.predictions} --out {output.gate} 2>&1 | tee {log} >&2"
+
+
+rule group_structures:
+    input:
+        targets=of_joint_tasks(f"{DATA}/targets.parquet"),
+        structures=of_joint_tasks(f"{DATA}/structures.npz"),
+        code=sources_of("group_structures.py"),
+    output:
+        groups=f"{ROOT}/joint/{{recipe}}/groups.parquet",
+    log:
+        f"{LOGS}/group_structures/{{recipe}}.log",
+    benchmark:
+        f"{BENCHMARKS}/group_structures/{{recipe}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        tasks=lambda wildcards: joint_tasks(wildcards.recipe),
+    shell:
+        "python scripts/group_structures.py --tasks {params.tasks} --targets {input.targets}"
+        " --structures {input.structures} --out {output.groups} 2> {log}"
+
+
+rule pretrain_model:
+    input:
+        targets=of_joint_tasks(f"{DATA}/targets.parquet"),
+        graphs=of_joint_tasks(f"{DATA}/graphs"),
+        splits=of_joint_tasks(SPLIT),
+        groups=f"{ROOT}/joint/{{recipe}}/groups.parquet",
+        gate=ancient(gate),
+        code=sources_of("pretrain_model.py"),
+    output:
+        backbone=f"{MODEL}/backbone.safetensors",
+        record=f"{MODEL}/pretrain.json",
+        rows=f"{MODEL}/pretrain_rows.parquet",
+    log:
+        f"{MODEL}/pretraining.log",
+    benchmark:
+        f"{BENCHMARKS}/pretrain_model/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=720,
+        gpu=1,
+    params:
+        recipe=recipe_json,
+        holdout=holdout,
+        tasks=lambda wildcards: joint_tasks(wildcards.recipe),
+        transforms=lambda wildcards: [
+            STUDY.datasets[task]["transform"] for task in joint_tasks(wildcards.recipe)
+        ],
+        extensive=lambda wildcards: [
+            task
+            for task in joint_tasks(wildcards.recipe)
+            if not STUDY.datasets[task]["intensive"]
+        ],
+    shell:
+        "python scripts/pretrain_model.py --tasks {params.tasks} --targets {input.targets}"
+        " --graphs {input.graphs} --splits {input.splits} --transforms {params.transforms}"
+        " --extensive {params.extensive} --groups {input.groups} --recipe {params.recipe:q}"
+        " --seed {wildcards.seed} --holdout {params.holdout} --threads {threads}"
+        " --out $(dirname {output.backbone}) 2> {log}"
+
+
 rule train_model:
     input:
         targets=f"{DATA}/targets.parquet",
@@ -5,6 +105,9 @@ rule train_model:
         split=SPLIT,
         soft=soft_targets,
         copies=copy_graphs,
+        backbone=pretrained_file("backbone.safetensors"),
+        pretraining=pretrained_file("pretrain.json"),
+        gate=ancient(gate),
         code=sources_of("train_model.py"),
     output:
         model=f"{MODEL}/model.safetensors",
@@ -31,11 +134,16 @@ rule train_model:
         copies=lambda wildcards, input: (
             f"--copies {input.copies}" if input.copies else ""
         ),
+        backbone=lambda wildcards, input: (
+            f"--backbone {input.backbone} --pretraining {input.pretraining}"
+            if input.backbone
+            else ""
+        ),
     shell:
         "python scripts/train_model.py --targets {input.targets} --graphs {input.graphs}"
         " --split {input.split} --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
         " --seed {wildcards.seed} --holdout {params.holdout} --transform {params.transform}"
-        " {params.soft} {params.copies} --threads {threads}"
+        " {params.soft} {params.copies} {params.backbone} --threads {threads}"
         " --out $(dirname {output.model}) 2> {log}"
 
 
@@ -86,3 +194,34 @@ use rule predict as predict_copies with:
         subsets="copies",
         holdout=holdout,
         out=PREDICTIONS,
+
+
+rule predict_views:
+    input:
+        model=f"{MODEL}/model.safetensors",
+        graphs=f"{DATA}/graphs",
+        split=SPLIT,
+        code=sources_of("predict_views.py"),
+    output:
+        test=f"{PREDICTIONS}/tta_{{tta}}/test.parquet",
+        timing=f"{PREDICTIONS}/tta_{{tta}}/test_timing.json",
+        calibration=f"{PREDICTIONS}/tta_{{tta}}/calibration.json",
+    log:
+        f"{LOGS}/predict_views/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}_tta_{{tta}}.log",
+    benchmark:
+        f"{BENCHMARKS}/predict_views/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}_tta_{{tta}}.tsv"
+    conda:
+        "../envs/crystals.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=60,
+        gpu=1,
+    params:
+        holdout=holdout,
+        strength=lambda wildcards: STUDY.view_strength(wildcards.recipe),
+    shell:
+        "python scripts/predict_views.py --model {input.model} --graphs {input.graphs}"
+        " --split {input.split} --holdout {params.holdout} --views {wildcards.tta}"
+        " --displacement {params.strength[displacement]} --strain {params.strength[strain]}"
+        " --seed {wildcards.seed} --threads {threads} --out $(dirname {output.test}) 2> {log}"

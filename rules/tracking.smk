@@ -18,20 +18,59 @@ def run_priority(wildcards):
     return FIRST
 
 
-def made_for_experiments(dag):
-    """Files that this call makes for each experiment it is asked for; none if it is up to date."""
-    made = {}
+def training_priority(wildcards):
+    """A training waits for what else its experiment has ready, so that a result appears early."""
+    return run_priority(wildcards) - 1
+
+
+def jobs_of_experiments(dag):
+    """Jobs of this call for each experiment it is asked for; none if it is up to date."""
+    found = {}
     for job in dag.jobs:
         for exp in STUDY.names:
             if f"{ROOT}/{exp}/results.json" in job.output:
                 jobs = dag.bfs(dag.dependencies, job) if dag.needrun(job) else ()
-                needed = [each for each in jobs if dag.needrun(each)]
-                made[exp] = [str(path) for each in needed for path in each.output]
-    return made
+                found[exp] = [
+                    {
+                        "rule": each.rule.name,
+                        "outputs": [str(path) for path in each.output],
+                        "logs": [str(path) for path in each.log],
+                    }
+                    for each in jobs
+                    if dag.needrun(each)
+                ]
+    return found
+
+
+localrules:
+    export_mlflow,
+
+
+# Off by default: snakemake results/mlflow/export.txt
+rule export_mlflow:
+    input:
+        experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
+        code=sources_of("runs.py"),
+    output:
+        summary=f"{ROOT}/mlflow/export.txt",
+    log:
+        f"{LOGS}/export_mlflow.log",
+    benchmark:
+        f"{BENCHMARKS}/export_mlflow.tsv"
+    conda:
+        "../envs/mlflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python scripts/runs.py --results $(dirname $(dirname {output.summary})) export-mlflow"
+        " > {output.summary} 2> {log}"
 
 
 for each_rule in workflow.rules:
-    each_rule.priority = run_priority
+    is_training = each_rule.name in ("train_model", "pretrain_model")
+    each_rule.priority = training_priority if is_training else run_priority
 
 
 onstart:
@@ -39,7 +78,7 @@ onstart:
         ROOT,
         study=config,
         configs={exp: STUDY.resolved(exp) for exp in STUDY.names},
-        outputs=made_for_experiments(workflow.dag),
+        jobs=jobs_of_experiments(workflow.dag),
         log=log[0],
     )
 

@@ -10,6 +10,7 @@ import torch
 
 from foldwise.errors import run_program
 from foldwise.mlm.benchmark import measure
+from foldwise.mlm.engine import TOKEN_BUDGETS
 from foldwise.mlm.model_folder import load_masked_model, sequence_length
 from foldwise.mlm.questions import QuestionMaker, make_questions
 from foldwise.mlm.sample_files import read_samples
@@ -21,7 +22,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--seq-len", type=int)
-    parser.add_argument("--token-budget", type=int, default=8192)
+    parser.add_argument("--token-budget", type=int, default=TOKEN_BUDGETS["cpu"])
     parser.add_argument("--max-samples", type=int, help="take the first so many")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

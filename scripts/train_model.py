@@ -23,6 +23,8 @@ def main() -> None:
     parser.add_argument("--transform", choices=("element_reference", "standardize"), required=True)
     parser.add_argument("--soft-targets", type=Path, help="soft targets of a student")
     parser.add_argument("--copies", type=Path, help="graph store of the perturbed copies")
+    parser.add_argument("--backbone", type=Path, help="checkpoint of the joint pretraining")
+    parser.add_argument("--pretraining", type=Path, help="record of the joint pretraining")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
@@ -41,6 +43,8 @@ def main() -> None:
             soft_targets=options.soft_targets,
             copies=options.copies,
             out=options.out,
+            backbone=options.backbone,
+            pretraining=options.pretraining,
         ),
         recipe_name=options.recipe_name,
         recipe=parse_recipe(values, where="--recipe"),

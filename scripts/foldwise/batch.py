@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -50,6 +51,27 @@ class GraphBatch(NamedTuple):
     angle_theta: Tensor
 
 
+class SkinBatch(NamedTuple):
+    """Graphs of several crystals at the skin radii, and what lengths and angles come from.
+
+    The vector of an edge is `frac[first] - frac[second] - edge_image`, times the lattice.
+
+    Attributes:
+        graph: All edges and angles of the store.
+        frac: Fractional coordinates, float64, [n_atoms, 3].
+        lattice: Lattice vectors as rows in Å, float64, [n_crystals, 3, 3].
+        edge_image: float64, [n_edges, 3].
+        angle_sign: -1 where an angle takes one of its bonds along the edge's vector and the other
+            against it, else 1; float64, [n_angles].
+    """
+
+    graph: GraphBatch
+    frac: Tensor
+    lattice: Tensor
+    edge_image: Tensor
+    angle_sign: Tensor
+
+
 class BatchSource(Protocol):
     """Where batches come from.
 
@@ -67,9 +89,17 @@ class BatchSource(Protocol):
         ...
 
 
+class SkinSource(BatchSource, Protocol):
+    """A source of batches that also knows the graphs at the skin radii."""
+
+    def skin(self, rows: Tensor) -> SkinBatch:
+        """Skin graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
+        ...
+
+
 def open_batches(
     store: GraphStore, device: torch.device, budget_bytes: int | None = None
-) -> BatchSource:
+) -> SkinSource:
     """A resident source where the whole store fits into the budget, else a streamed one.
 
     Args:
@@ -133,35 +163,75 @@ def _join(pieces: _Pieces, n_atoms: Tensor, core: Tensor) -> GraphBatch:
     )
 
 
+def _join_skin(
+    pieces: _Pieces, n_atoms: Tensor, counts: Tensor, geometry: Sequence[Tensor]
+) -> SkinBatch:
+    """`geometry` holds the rows of frac, edge_image and lattice."""
+    frac, image, lattice = (part.double() for part in geometry)
+    opposite = (pieces.angle_edges[:, 0] ^ pieces.angle_edges[:, 1]) & 1
+    return SkinBatch(_join(pieces, n_atoms, counts), frac, lattice, image, 1.0 - 2.0 * opposite)
+
+
+def _skin_counts(store: GraphStore) -> NDArray[np.int64]:
+    """As `store.core`, at the skin radii."""
+    lengths = np.diff(store.offsets, axis=0)
+    return np.stack([lengths[:, 1], store.short, lengths[:, 2]], axis=1)
+
+
+# Column of `offsets` that counts the rows of a flat array.
+_ATOM, _EDGE, _ANGLE = range(3)
+_COUNTED_BY = {
+    "numbers": _ATOM,
+    "frac": _ATOM,
+    "edge_atoms": _EDGE,
+    "edge_length": _EDGE,
+    "edge_image": _EDGE,
+    "angle_edges": _ANGLE,
+    "angle_theta": _ANGLE,
+}
+_GEOMETRY = ("frac", "edge_image")
+
+
 class ResidentStore:
     """A store held on the device; batches are gathered there."""
 
     def __init__(self, store: GraphStore, device: torch.device) -> None:
         self.device = device
         self.sizes = store.core[:, 0] + store.core[:, 2]
+        self._store = store
         offsets = torch.from_numpy(store.offsets).to(device)
         self._starts = offsets[:-1]
         self._n_atoms = offsets[1:, 0] - offsets[:-1, 0]
         self._core = torch.from_numpy(store.core).to(device)
-        self._arrays = _Pieces(
-            *(torch.from_numpy(np.array(store.arrays[name])).to(device) for name in _Pieces._fields)
-        )
+        self._arrays = {name: self._held(name) for name in _Pieces._fields}
 
     def batch(self, rows: Tensor) -> GraphBatch:
         """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
-        starts, n_atoms, core = self._starts[rows], self._n_atoms[rows], self._core[rows]
-        atoms, _ = _ranges(starts[:, 0], n_atoms)
-        edges, _ = _ranges(starts[:, 1], core[:, 0])
-        angles, _ = _ranges(starts[:, 2], core[:, 2])
-        held = self._arrays
-        pieces = _Pieces(
-            held.numbers[atoms],
-            held.edge_atoms[edges],
-            held.edge_length[edges],
-            held.angle_edges[angles],
-            held.angle_theta[angles],
-        )
-        return _join(pieces, n_atoms, core)
+        n_atoms, core = self._n_atoms[rows], self._core[rows]
+        return _join(_Pieces(*self._read(_Pieces._fields, rows, core)), n_atoms, core)
+
+    def skin(self, rows: Tensor) -> SkinBatch:
+        """Skin graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
+        lattice, counts = self._skin[0][rows], self._skin[1][rows]
+        read = self._read((*_Pieces._fields, *_GEOMETRY), rows, counts)
+        pieces = _Pieces(*read[: -len(_GEOMETRY)])
+        geometry = [*read[-len(_GEOMETRY) :], lattice]
+        return _join_skin(pieces, self._n_atoms[rows], counts, geometry)
+
+    @cached_property
+    def _skin(self) -> tuple[Tensor, Tensor]:
+        """Lattices and counts; with them come the arrays that no other training needs."""
+        self._arrays |= {name: self._held(name) for name in _GEOMETRY}
+        return self._held("lattice"), torch.from_numpy(_skin_counts(self._store)).to(self.device)
+
+    def _held(self, name: str) -> Tensor:
+        return torch.from_numpy(np.array(self._store.arrays[name])).to(self.device)
+
+    def _read(self, names: Sequence[str], rows: Tensor, counts: Tensor) -> list[Tensor]:
+        starts = self._starts[rows]
+        sizes = (self._n_atoms[rows], counts[:, 0], counts[:, 2])
+        at = [_ranges(starts[:, column], size)[0] for column, size in enumerate(sizes)]
+        return [self._arrays[name][at[_COUNTED_BY[name]]] for name in names]
 
 
 class StreamedStore:
@@ -174,34 +244,42 @@ class StreamedStore:
 
     def batch(self, rows: Tensor) -> GraphBatch:
         """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
-        store, at = self._store, rows.cpu().numpy()
-        starts, core = store.offsets[at], store.core[at]
-        n_atoms = store.offsets[at + 1, 0] - starts[:, 0]
-        atoms, edges, angles = (
-            [slice(start, start + count) for start, count in zip(first, counts, strict=True)]
-            for first, counts in (
-                (starts[:, 0], n_atoms),
-                (starts[:, 1], core[:, 0]),
-                (starts[:, 2], core[:, 2]),
-            )
-        )
-        pieces = _Pieces(
-            self._read("numbers", atoms),
-            self._read("edge_atoms", edges),
-            self._read("edge_length", edges),
-            self._read("angle_edges", angles),
-            self._read("angle_theta", angles),
-        )
-        return _join(
-            pieces,
-            torch.from_numpy(n_atoms).to(self.device),
-            torch.from_numpy(core).to(self.device),
-        )
+        at = rows.cpu().numpy()
+        core = self._store.core[at]
+        pieces = _Pieces(*self._read(_Pieces._fields, at, core))
+        return _join(pieces, self._n_atoms(at), torch.from_numpy(core).to(self.device))
 
-    def _read(self, name: str, slices: Sequence[slice]) -> Tensor:
-        array = self._store.arrays[name]
-        joined = torch.from_numpy(np.concatenate([array[part] for part in slices]))
-        return joined.to(self.device)
+    def skin(self, rows: Tensor) -> SkinBatch:
+        """Skin graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
+        at = rows.cpu().numpy()
+        counts = self._skin[at]
+        pieces = _Pieces(*self._read(_Pieces._fields, at, counts))
+        lattice = torch.from_numpy(np.array(self._store.arrays["lattice"][at])).to(self.device)
+        geometry = [*self._read(_GEOMETRY, at, counts), lattice]
+        moved = torch.from_numpy(counts).to(self.device)
+        return _join_skin(pieces, self._n_atoms(at), moved, geometry)
+
+    @cached_property
+    def _skin(self) -> NDArray[np.int64]:
+        return _skin_counts(self._store)
+
+    def _n_atoms(self, at: NDArray[np.int64]) -> Tensor:
+        offsets = self._store.offsets[:, _ATOM]
+        return torch.from_numpy(offsets[at + 1] - offsets[at]).to(self.device)
+
+    def _read(
+        self, names: Sequence[str], at: NDArray[np.int64], counts: NDArray[np.int64]
+    ) -> list[Tensor]:
+        starts, atom_ends = self._store.offsets[at].T, self._store.offsets[at + 1, _ATOM]
+        ends = (atom_ends, starts[_EDGE] + counts[:, 0], starts[_ANGLE] + counts[:, 2])
+        slices = [list(map(slice, *pair)) for pair in zip(starts, ends, strict=True)]
+        arrays = self._store.arrays
+        return [
+            torch.from_numpy(
+                np.concatenate([arrays[name][part] for part in slices[_COUNTED_BY[name]]])
+            ).to(self.device)
+            for name in names
+        ]
 
 
 def cut_by_size(sizes: NDArray[np.int64], budget: int) -> list[slice]:

@@ -265,18 +265,15 @@ class FlatCHGNet(nn.Module):
         self.bond_convs = nn.ModuleList(BondConv(width) for _ in range(spec.n_conv - 1))
         self.angle_updates = nn.ModuleList(AngleUpdate(width) for _ in range(spec.n_conv - 2))
         self.readout_norm = nn.LayerNorm(width)
-        self.readout = nn.Sequential(
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, 1),
-        )
+        hidden = [layer for _ in range(3) for layer in (nn.Linear(width, width), nn.SiLU())]
+        self.readout = nn.Sequential(*hidden, nn.Linear(width, 1))
 
     def forward(self, batch: GraphBatch) -> Tensor:
         """Energy per atom relative to the element reference, eV/atom, [n_crystals]."""
+        return mean_of_atoms(self.readout(self.features(batch)), batch)
+
+    def features(self, batch: GraphBatch) -> Tensor:
+        """What a head sees of every atom, [n_atoms, width]."""
         atoms = self.atom_embedding(batch.species)
         basis = self.atom_basis(batch.edge_length)
         bonds, weights = self.bond_embedding(basis), self.atom_weights(basis)
@@ -291,6 +288,11 @@ class FlatCHGNet(nn.Module):
                 bonds = bonds.index_copy(0, batch.short_edges, short)
             if block < len(self.angle_updates):
                 angles = self.angle_updates[block](atoms, short, angles, batch)
-        site = self.readout(self.readout_norm(atoms)).squeeze(1)
-        total = torch.zeros_like(batch.n_atoms, dtype=site.dtype)
-        return total.index_add(0, batch.crystal_of_atom, site) / batch.n_atoms
+        normalised: Tensor = self.readout_norm(atoms)
+        return normalised
+
+
+def mean_of_atoms(values: Tensor, batch: GraphBatch) -> Tensor:
+    """Mean over the atoms of every crystal, [n_atoms, 1] to [n_crystals]."""
+    total = torch.zeros_like(batch.n_atoms, dtype=values.dtype)
+    return total.index_add(0, batch.crystal_of_atom, values.squeeze(1)) / batch.n_atoms

@@ -28,7 +28,7 @@ Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class _Reduced:
+class ReducedCrystal:
     """A crystal as StructureMatcher reduces it first: Niggli cell, then primitive cell."""
 
     id: str
@@ -169,10 +169,10 @@ def _same_structures(
     matcher = StructureMatcher()
     same: set[Pair] = set()
     for names in groups:
-        by_size: defaultdict[int, list[_Reduced]] = defaultdict(list)
+        by_size: defaultdict[int, list[ReducedCrystal]] = defaultdict(list)
         for name in names:
-            reduced = _reduce(name, crystals[name])
-            by_size[len(reduced.structure)].append(reduced)
+            member = reduced(name, crystals[name])
+            by_size[len(member.structure)].append(member)
         for members in by_size.values():
             same.update(
                 key
@@ -183,13 +183,14 @@ def _same_structures(
     return same
 
 
-def _reduce(name: str, crystal: CrystalArrays) -> _Reduced:
+def reduced(name: str, crystal: CrystalArrays) -> ReducedCrystal:
+    """The crystal as StructureMatcher would reduce it."""
     structure = Structure(crystal.lattice, crystal.numbers.tolist(), crystal.frac)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # What StructureMatcher does to each partner of each pair, once for each crystal instead.
         niggli = structure.get_reduced_structure("niggli")
-        return _Reduced(name, niggli.get_primitive_structure())
+        return ReducedCrystal(name, niggli.get_primitive_structure())
 
 
 def _key(left: str, right: str) -> Pair:

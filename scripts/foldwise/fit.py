@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from foldwise.augmentation import Augmentation, Targets
 from foldwise.batch import BatchSource
 from foldwise.chgnet import FlatCHGNet
 from foldwise.errors import FoldwiseError
@@ -40,6 +41,7 @@ class Problem:
         transform: Fitted to the labelled samples.
         recipe: How to train.
         seed: Seed of the batch order.
+        augmentation: Views to fit in place of the crystals, where the recipe says so.
     """
 
     store: BatchSource
@@ -51,6 +53,7 @@ class Problem:
     transform: TargetTransform
     recipe: Recipe
     seed: int
+    augmentation: Augmentation | None = None
 
 
 @dataclass
@@ -195,16 +198,20 @@ class _Trainer:
         self.optimiser.zero_grad()
         total = 0.0
         for part in (picked[at] for at in parts):
-            loss = mixed_loss(
-                self.network(self.problem.store.batch(self.rows[part])),
-                self.hard[part],
-                self.soft[part],
-                self.weights[part],
-                self.problem.recipe,
-            ) * (len(part) / len(picked))
+            loss = self.loss_of(part) * (len(part) / len(picked))
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         return total
+
+    def loss_of(self, part: Tensor) -> Tensor:
+        """Mean loss of the samples at `part`."""
+        problem, rows = self.problem, self.rows[part]
+        targets = Targets(self.hard[part], self.soft[part], self.weights[part])
+        if problem.augmentation is not None:
+            return problem.augmentation.loss(
+                self.network, rows, targets, epoch=self.progress.epoch + 1, recipe=problem.recipe
+            )
+        return mixed_loss(self.network(problem.store.batch(rows)), *targets, problem.recipe)
 
     def report_divergence(self, picked: Tensor, loss: float, norm: float) -> None:
         """Stop with the step, the batch and the gradient norm."""

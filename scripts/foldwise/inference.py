@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from foldwise.devices import set_up_device
 from foldwise.errors import FoldwiseError
 from foldwise.files import write_json, write_parquet
 from foldwise.predict import predict
+from foldwise.progress import ProgressLog
 from foldwise.reference import compositions
 from foldwise.splits import FoldSplit
 from foldwise.store import GraphStore
@@ -87,7 +89,9 @@ def predict_subsets(
     for subset in subsets:
         ids = subset_ids(split, subset, store)
         rows = store.rows_of(ids)
-        values = predict(network, model.transform, resident, composition, rows)
+        log = ProgressLog(sys.stderr, len(rows), name=f"fold {split.fold} {subset}")
+        log.line(f"{model_path}: {len(rows)} structures of {subset}, {device}")
+        values = predict(network, model.transform, resident, composition, rows, log=log)
         if not np.isfinite(values).all():
             raise FoldwiseError(
                 f"{int((~np.isfinite(values)).sum())} prediction(s) are not finite",
@@ -101,17 +105,20 @@ def predict_subsets(
         if subset == "test":
             started = time.perf_counter()
             predict(network, model.transform, resident, composition, rows)
-            timing = _timing(len(ids), time.perf_counter() - started, device, threads)
+            timing = timing_record(len(ids), time.perf_counter() - started, device, threads)
             write_json(Path(out) / "test_timing.json", timing)
         write_parquet(Path(out) / f"{subset}.parquet", table)
 
 
-def _timing(structures: int, seconds: float, device: torch.device, threads: int) -> dict[str, Any]:
+def timing_record(
+    structures: int, seconds: float, device: torch.device, threads: int, views: int = 1
+) -> dict[str, Any]:
+    """Content of `test_timing.json`: `structures` were answered, each from `views` passes."""
     return {
         "structures": structures,
         "seconds": seconds,
         "structures_per_s": structures / seconds,
         "device": device.type,
         "threads": threads,
-        "views": 1,
+        "views": views,
     }

@@ -74,6 +74,10 @@ class MovingAverage:
         self.steps += 1
         torch._foreach_lerp_(self.average, list(module.parameters()), 1 - decay)
 
+    def into(self, module: nn.Module) -> None:
+        """Put the average into the module for good."""
+        _overwrite(module, self.average)
+
     @contextmanager
     def in_place_of(self, module: nn.Module) -> Iterator[None]:
         """Put the average into the module inside the block: one module, compiled once."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from foldwise.batch import BatchSource, cut_by_size
 from foldwise.chgnet import FlatCHGNet
+from foldwise.progress import ProgressLog
 from foldwise.reference import TargetTransform
 
 # Edges plus angles of one batch: few enough for a processor's cache, enough to fill a GPU.
@@ -27,14 +28,21 @@ def batches_by_size(
 
 @torch.no_grad()
 def network_output(
-    network: FlatCHGNet, store: BatchSource, rows: NDArray[np.int64]
+    network: FlatCHGNet,
+    store: BatchSource,
+    rows: NDArray[np.int64],
+    log: ProgressLog | None = None,
 ) -> NDArray[np.float64]:
     """Raw network output of the crystals at `rows`, in that order, float64, shape [len(rows)]."""
     output = np.empty(len(rows))
+    done = 0
     network.eval()
     for positions in batches_by_size(rows, store.sizes, BATCH_BUDGET[store.device.type]):
         batch = store.batch(torch.from_numpy(rows[positions]).to(store.device))
         output[positions] = network(batch).double().cpu().numpy()
+        done += len(positions)
+        if log is not None:
+            log.step(done, "structures")
     return output
 
 
@@ -44,7 +52,9 @@ def predict(
     store: BatchSource,
     composition: NDArray[np.float64],
     rows: NDArray[np.int64],
+    *,
+    log: ProgressLog | None = None,
 ) -> NDArray[np.float64]:
     """Predictions in target units of the crystals at `rows`, shape [len(rows)]."""
-    output = network_output(network, store, rows)
+    output = network_output(network, store, rows, log)
     return transform.offset(composition[rows]) + transform.scale * output

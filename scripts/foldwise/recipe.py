@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from foldwise.errors import FoldwiseError
@@ -13,6 +13,9 @@ MODEL_NAMES = ("chgnet", "chgnet_lite")
 LOSSES = ("huber", "l1", "mse")
 SOFT_TARGETS = ("crossfit", "in_sample", "augmented", "recorded")
 WEIGHTINGS = ("uniform", "disagreement")
+VIEW_LABELS = ("unchanged", "shifted")
+MAX_DISPLACEMENT = 0.1  # Å; half the narrower skin
+MAX_STRAIN = 0.02  # beyond, most strains would be cut at the bound of foldwise.views
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,32 @@ class Teacher:
 
 
 @dataclass(frozen=True)
+class Augment:
+    """Views of the training crystals in place of the crystals themselves.
+
+    Attributes:
+        displacement: Standard deviation of each Cartesian coordinate, Å.
+        strain: Standard deviation of each strain component.
+    """
+
+    displacement: float = 0.02
+    strain: float = 0.005
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """A joint training of several tasks, each with a head of its own, before the recipe's own.
+
+    Attributes:
+        tasks: Tasks of the study, the one that the experiments are about among them.
+        epochs: Passes over all rows that may be fitted.
+    """
+
+    tasks: tuple[str, ...]
+    epochs: int = 4
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How one model is trained. Learning-rate steps and epochs count passes over hard rows.
 
@@ -53,6 +82,11 @@ class Recipe:
         patience: Epochs without a better validation MAE after which training stops.
         bootstrap: Draw the training rows with replacement, by seed.
         teacher: Soft targets, for a student.
+        augment: Fit displaced and strained views; every epoch draws new ones.
+        consistency: Weight of the squared (Huber) difference of two views' outputs in the loss.
+        labels: Target of a view: `unchanged`, or `shifted` by the difference of the pretrained
+            network's energy of the view and of the crystal.
+        pretrain: Joint training of several tasks before this one.
     """
 
     model: str = "chgnet"
@@ -69,6 +103,10 @@ class Recipe:
     patience: int = 10
     bootstrap: bool = False
     teacher: Teacher | None = None
+    augment: Augment | None = None
+    consistency: float = 0.0
+    labels: str = "unchanged"
+    pretrain: Pretrain | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain nested dictionary, for JSON."""
@@ -85,6 +123,12 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
     teacher = options.pop("teacher", None)
     if teacher is not None:
         options["teacher"] = _checked(Teacher, teacher, f"{where}.teacher", required=("ensemble",))
+    augment = options.pop("augment", None)
+    if augment is not None:
+        options["augment"] = _checked(Augment, augment, f"{where}.augment")
+    pretrain = options.pop("pretrain", None)
+    if pretrain is not None:
+        options["pretrain"] = _pretrain(pretrain, f"{where}.pretrain")
     recipe: Recipe = _checked(Recipe, options, where)
     _one_of(recipe.model, MODEL_NAMES, f"{where}.model")
     _one_of(recipe.init, INITS, f"{where}.init")
@@ -106,7 +150,49 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
         _one_of(recipe.teacher.targets, SOFT_TARGETS, f"{where}.teacher.targets")
         _one_of(recipe.teacher.weighting, WEIGHTINGS, f"{where}.teacher.weighting")
         _unit_interval(recipe.teacher.soft_weight, f"{where}.teacher.soft_weight")
+    _check_views(recipe, where)
     return recipe
+
+
+def _pretrain(values: Any, where: str) -> Pretrain:
+    pretrain: Pretrain = _checked(Pretrain, values, where, required=("tasks",))
+    tasks = pretrain.tasks
+    if not isinstance(tasks, list | tuple) or len(set(map(str, tasks))) < max(2, len(tasks)):
+        raise FoldwiseError(
+            f"{tasks!r} is no list of at least two different tasks",
+            where=f"{where}.tasks",
+            hint="Name the study's task and others of `datasets`.",
+        )
+    _at_least(pretrain.epochs, 1, f"{where}.epochs")
+    return replace(pretrain, tasks=tuple(str(task) for task in tasks))
+
+
+def _check_views(recipe: Recipe, where: str) -> None:
+    _one_of(recipe.labels, VIEW_LABELS, f"{where}.labels")
+    _at_least(recipe.consistency, 0, f"{where}.consistency")
+    if recipe.augment is None:
+        for key, default in (("consistency", 0.0), ("labels", "unchanged")):
+            if getattr(recipe, key) != default:
+                raise FoldwiseError(
+                    "it speaks of views, and the recipe has none",
+                    where=f"{where}.{key}",
+                    hint="Add augment: {displacement: 0.02, strain: 0.005}.",
+                )
+        return
+    for key, most in (("displacement", MAX_DISPLACEMENT), ("strain", MAX_STRAIN)):
+        value = getattr(recipe.augment, key)
+        if not 0 <= value <= most:
+            raise FoldwiseError(
+                f"{value} is outside 0 to {most}",
+                where=f"{where}.augment.{key}",
+                hint="Views must stay inside the skin of the stored graphs.",
+            )
+    if recipe.labels == "shifted" and recipe.init != "pretrained":
+        raise FoldwiseError(
+            "the shift is the pretrained network's word",
+            where=f"{where}.labels",
+            hint="A training from scratch keeps its labels: labels: unchanged.",
+        )
 
 
 def _checked(kind: type[Any], values: Any, where: str, required: tuple[str, ...] = ()) -> Any:

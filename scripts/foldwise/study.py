@@ -6,28 +6,16 @@ out. What the rules look up (hold-outs, members, resolved parameters) is derived
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.validators import extend
-
 from foldwise.errors import FoldwiseError
-from foldwise.files import read_json
-from foldwise.recipe import Recipe, Teacher, parse_recipe
+from foldwise.recipe import Recipe, parse_recipe
+from foldwise.study_checks import check_known, check_names
+from foldwise.study_rules import Decision, Series, parse_decisions, parse_series
+from foldwise.study_schema import check_schema
 from foldwise.submission_study import RecordedTeachers, is_combination, parse_recorded, selected
-
-SCHEMA = Path(__file__).parents[2] / "config" / "schemas" / "config.schema.json"
-# JSON Schema calls 2.0 an integer; a path such as seed_2.0 does not.
-_Validator = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -38,6 +26,8 @@ class Experiment:
         name: Folder below `results/`.
         recipe: Recipe of its models.
         seeds: One model per seed; several are averaged.
+        tta: Views of each test crystal over which a model's answers are averaged; 1 asks about
+            the crystal itself.
         title: A few words for tables and figures.
         purpose: The question that it answers.
         compare_with: Experiments of the same study.
@@ -49,6 +39,7 @@ class Experiment:
     title: str
     purpose: str
     compare_with: tuple[str, ...]
+    tta: int = 1
 
 
 @dataclass(frozen=True)
@@ -65,6 +56,10 @@ class Study:
         recipes: Resolved recipes by name.
         experiments: Experiments of trained models by name, in the config's order.
         recorded: Experiments that combine recorded teachers.
+        views: Displacement (Å) and strain of the views at test time, for recipes without their own.
+        decisions: Rules by the experiment that they judge.
+        series: Series by name.
+        force: Whether a series goes on whatever its first experiment shows.
     """
 
     run: str
@@ -76,6 +71,10 @@ class Study:
     recipes: dict[str, Recipe]
     experiments: dict[str, Experiment]
     recorded: RecordedTeachers
+    views: dict[str, float]
+    decisions: dict[str, Decision]
+    series: dict[str, Series]
+    force: bool
 
     @property
     def names(self) -> list[str]:
@@ -112,6 +111,46 @@ class Study:
         count = self.splits["holdouts"]
         return sorted(set(range(count)) - {seed % count for seed in seeds})
 
+    def view_strength(self, recipe: str) -> dict[str, float]:
+        """Displacement (Å) and strain of the views at test time: those of the training, if any."""
+        augment = self.recipes[recipe].augment
+        return asdict(augment) if augment else dict(self.views)
+
+    def models_of(self, name: str) -> set[tuple[str, int]]:
+        """Recipe and seed of every model that answers in an experiment, or teaches for it."""
+        experiment = self.experiments[name]
+        teachers = self.teacher_experiment(experiment.recipe)
+        taught_by = self.models_of(teachers.name) if teachers else set()
+        return {(experiment.recipe, seed) for seed in experiment.seeds} | taught_by
+
+    def members_of(self, series: str) -> list[str]:
+        """Experiments of a series: those that start alike and compare themselves with its first.
+
+        Directly, or through other experiments of the series.
+        """
+        first = self.series[series].first
+        members = [first]
+        for _ in self.experiments:
+            members += [
+                name
+                for name, entry in self.experiments.items()
+                if name not in members
+                and self.recipes[entry.recipe].init == self._init_of(first)
+                and set(entry.compare_with) & set(members)
+            ]
+        return members
+
+    def gate(self, recipe: str, seed: int) -> str | None:
+        """The series whose first experiment must be sound before a model is trained, if any."""
+        for name, series in self.series.items():
+            later = {model for member in self.members_of(name) for model in self.models_of(member)}
+            if (recipe, seed) in later - self.models_of(series.first):
+                return name
+        return None
+
+    def _init_of(self, experiment: str) -> str:
+        return self.recipes[self.experiments[experiment].recipe].init
+
     def resolved(self, name: str) -> dict[str, Any]:
         """Everything that decides the numbers of an experiment, as plain values."""
         if name in self.recorded.combinations:
@@ -128,8 +167,10 @@ class Study:
             "recipe_name": experiment.recipe,
             "recipe": recipe,
             "seeds": list(experiment.seeds),
-            "tta": 1,
+            "tta": experiment.tta,
+            "views": self.view_strength(experiment.recipe) if experiment.tta > 1 else None,
             "parents": list(experiment.compare_with),
+            "decision": self.decisions[name].as_dict() if name in self.decisions else None,
         }
 
     def _shared(self) -> dict[str, Any]:
@@ -153,8 +194,9 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         FoldwiseError: An unknown key, a wrong type, a value out of range, or a name that does not
             exist.
     """
+    named = set(config.get("experiments") or ())
     config = selected(config)
-    _check_schema(config)
+    check_schema(config)
     recipes = _recipes(
         {name: value for name, value in config["recipes"].items() if value is not None}
     )
@@ -164,7 +206,7 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         if value is not None and not is_combination(value)
     }
     datasets = {name: dict(value) for name, value in config["datasets"].items() if value}
-    _check_known(config["task"], datasets, "task")
+    check_known(config["task"], datasets, "task")
     for name, dataset in datasets.items():
         if dataset["source"] != "targets" and (dataset["source"] == "file") != ("path" in dataset):
             raise FoldwiseError(
@@ -172,6 +214,9 @@ def parse_study(config: Mapping[str, Any]) -> Study:
                 where=f"datasets.{name}.path",
                 hint="Give the path of a Matbench-format json.gz, or change the source.",
             )
+    recorded = parse_recorded(config)
+    parents = {name: entry.compare_with for name, entry in experiments.items()}
+    parents |= {name: entry.compare_with for name, entry in recorded.combinations.items()}
     study = Study(
         run=config["run"],
         task=config["task"],
@@ -181,27 +226,14 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         report=dict(config["report"]),
         recipes=recipes,
         experiments=experiments,
-        recorded=parse_recorded(config),
+        recorded=recorded,
+        views=dict(config["views"]),
+        decisions=parse_decisions(config["decisions"], parents, named),
+        series=parse_series(config["series"], experiments, named),
+        force=config["force"],
     )
-    _check_names(study)
+    check_names(study)
     return study
-
-
-def _check_schema(config: Mapping[str, Any]) -> None:
-    """Report the first disagreement with the schema in one line."""
-    errors = sorted(
-        _Validator(read_json(SCHEMA)).iter_errors(config),
-        key=lambda error: [str(part) for part in error.absolute_path],
-    )
-    if not errors:
-        return
-    error = errors[0]
-    path = ".".join(str(part) for part in error.absolute_path) or "config"
-    unknown = re.findall(r"'([^']+)'", error.message) if "dditional" in error.message else []
-    if unknown:
-        allowed = ", ".join(error.schema.get("properties", {})) or "lower_snake_case names"
-        raise FoldwiseError(f"unknown key {unknown[0]!r}", where=path, hint=f"Allowed: {allowed}.")
-    raise FoldwiseError(error.message, where=path, hint="See config/schemas/config.schema.json.")
 
 
 def _recipes(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, Recipe]:
@@ -230,60 +262,5 @@ def _experiment(name: str, value: Mapping[str, Any]) -> Experiment:
         title=value["title"],
         purpose=value["purpose"],
         compare_with=tuple(value.get("compare_with", ())),
+        tta=value.get("tta", 1),
     )
-
-
-def _check_names(study: Study) -> None:
-    known = dict.fromkeys(study.names)
-    for name, combination in study.recorded.combinations.items():
-        for other in combination.compare_with:
-            _check_known(other, known, f"experiments.{name}.compare_with")
-    for name, experiment in study.experiments.items():
-        where = f"experiments.{name}"
-        _check_known(experiment.recipe, study.recipes, f"{where}.recipe")
-        for other in experiment.compare_with:
-            _check_known(other, known, f"{where}.compare_with")
-        if len(set(experiment.seeds)) < len(experiment.seeds):
-            raise FoldwiseError(
-                "a seed is named twice", where=f"{where}.seeds", hint="Name each seed once."
-            )
-    for name, recipe in study.recipes.items():
-        if recipe.teacher is not None:
-            where = f"recipes.{name}.teacher"
-            _check_known(recipe.teacher.ensemble, known, f"{where}.ensemble")
-            _check_recorded(study, recipe.teacher, where)
-            _check_teachers(study, name, where)
-
-
-def _check_recorded(study: Study, teacher: Teacher, where: str) -> None:
-    if (teacher.ensemble in study.recorded.combinations) != (teacher.targets == "recorded"):
-        raise FoldwiseError(
-            f"soft targets {teacher.targets!r} of {teacher.ensemble!r}",
-            where=f"{where}.targets",
-            hint="Take `recorded` for a combination of submissions, and for nothing else.",
-        )
-
-
-def _check_teachers(study: Study, recipe: str, where: str) -> None:
-    teachers = study.teacher_experiment(recipe)
-    if teachers is None:
-        return
-    if study.recipes[teachers.recipe].teacher is not None:
-        raise FoldwiseError(
-            f"its teachers ({teachers.name}) are students themselves",
-            where=f"{where}.ensemble",
-            hint="Name an experiment whose recipe has no teacher.",
-        )
-    if not study.free_holdouts(teachers.seeds):
-        raise FoldwiseError(
-            f"{len(teachers.seeds)} teachers leave no hold-out to the student",
-            where="splits.holdouts",
-            hint=f"Set it to at least {len(teachers.seeds) + 1}.",
-        )
-
-
-def _check_known(name: str, known: Mapping[str, Any], where: str) -> None:
-    if name not in known:
-        raise FoldwiseError(
-            f"unknown name {name!r}", where=where, hint=f"Allowed: {', '.join(known)}."
-        )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
-import statistics
 import sys
 import time
 from dataclasses import dataclass
@@ -16,13 +14,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+from foldwise.augmentation import make_augmentation
 from foldwise.batch import open_batches
-from foldwise.checkpoint import TrainedModel, new_network, save_model
-from foldwise.chgnet import uses_kernels
+from foldwise.checkpoint import TrainedModel, load_model, new_network, save_model
+from foldwise.chgnet import FlatCHGNet
 from foldwise.devices import set_up_device
 from foldwise.errors import FoldwiseError
-from foldwise.files import file_sha256, flatten, read_parquet, write_csv, write_json
-from foldwise.fit import FitResult, Problem, fit, steps_per_epoch
+from foldwise.files import file_sha256, flatten, read_json, read_parquet, write_csv, write_json
+from foldwise.fit import Problem, fit, steps_per_epoch
+from foldwise.fit_record import compute, outcome
 from foldwise.predict import network_output
 from foldwise.progress import ProgressLog
 from foldwise.recipe import Recipe
@@ -47,6 +47,8 @@ class TrainingFiles:
         soft_targets: Soft targets of a student.
         copies: Graph store of the perturbed copies, where the soft targets are about them.
         out: Folder of the checkpoint.
+        backbone: Checkpoint of the joint pretraining, where the recipe has one.
+        pretraining: Record of that pretraining.
     """
 
     targets: Path
@@ -55,6 +57,8 @@ class TrainingFiles:
     soft_targets: Path | None
     copies: Path | None
     out: Path
+    backbone: Path | None = None
+    pretraining: Path | None = None
 
 
 def train(
@@ -100,12 +104,17 @@ def train(
     samples = make_samples(
         store, targets=targets, fit_ids=fit_ids, soft=soft, recipe=recipe, seed=seed
     )
+    pretraining = _pretraining(files, recipe)
     torch.manual_seed(seed)
-    network = new_network(recipe.model, recipe.init).to(device)
-    if transform_name == "standardize":
-        _reset_head(network)
+    network = _initial_network(files.backbone, recipe, transform_name).to(device)
     resident = open_batches(store, device)
     composition = compositions(store)
+    transform = fit_transform(
+        transform_name,
+        composition[samples.rows[samples.labelled]],
+        samples.hard[samples.labelled],
+        network_output(network, resident, samples.rows[samples.labelled]),
+    )
     problem = Problem(
         store=resident,
         ids=store.ids,
@@ -113,14 +122,12 @@ def train(
         samples=samples,
         validation_rows=store.rows_of(validation_ids),
         validation_targets=np.array([targets[crystal] for crystal in validation_ids]),
-        transform=fit_transform(
-            transform_name,
-            composition[samples.rows[samples.labelled]],
-            samples.hard[samples.labelled],
-            network_output(network, resident, samples.rows[samples.labelled]),
-        ),
+        transform=transform,
         recipe=recipe,
         seed=seed,
+        augmentation=make_augmentation(
+            recipe, resident, store.ids, rows=samples.rows, scale=transform.scale, seed=seed
+        ),
     )
     fingerprint = work_fingerprint(
         recipe=recipe,
@@ -131,12 +138,13 @@ def train(
         soft=_soft_facts(soft),
         graphs=file_sha256(files.graphs / "meta.json"),
         transform=transform_name,
+        backbone=file_sha256(files.backbone) if files.backbone else None,
         device=str(device),
         threads=threads,
     )
     state_path = files.out / ".resume" / "state.pt"
     total = steps_per_epoch(samples, recipe) * recipe.epochs
-    log = ProgressLog(sys.stderr, total)
+    log = ProgressLog(sys.stderr, total, name=f"{recipe_name} fold {split.fold} seed {seed}")
     log.line(
         f"{recipe_name} {split.task} fold {split.fold} seed {seed}: {len(fit_ids)} crystals to "
         f"fit, {samples.n_soft} soft targets, {len(validation_ids)} to validate, batches of "
@@ -149,7 +157,7 @@ def train(
         "fold": split.fold,
         "seed": seed,
         "holdout": holdout,
-        **_outcome(result, recipe),
+        **outcome(result, recipe),
         "n_train": len(fit_ids),
         "n_validation": len(validation_ids),
         "n_soft_targets": samples.n_soft,
@@ -159,7 +167,7 @@ def train(
             "train_std": problem.transform.train_std,
         },
         "num_params": sum(parameter.numel() for parameter in network.parameters()),
-        **_compute(result, device, threads, time.perf_counter() - started),
+        **compute(result, device, threads, time.perf_counter() - started, pretraining),
         "hyperparams": flatten(recipe.as_dict()),
     }
     write_csv(files.out / "history.csv", pd.DataFrame(result.progress.history))
@@ -192,6 +200,34 @@ def _soft_targets(path: Path | None, recipe: Recipe) -> SoftTargets | None:
     return None
 
 
+def _pretraining(files: TrainingFiles, recipe: Recipe) -> float:
+    """Seconds of the joint pretraining, 0 without one."""
+    given = {files.backbone is not None, files.pretraining is not None, recipe.pretrain is not None}
+    if len(given) > 1:
+        raise FoldwiseError(
+            "a backbone, its record and a recipe with pretrain belong together",
+            where="--backbone, --pretraining",
+            hint="Give all three or none.",
+        )
+    return float(read_json(files.pretraining)["wall_time_sec"]) if files.pretraining else 0.0
+
+
+def _initial_network(backbone: Path | None, recipe: Recipe, transform_name: str) -> FlatCHGNet:
+    if backbone is None:
+        network = new_network(recipe.model, recipe.init)
+        if transform_name == "standardize":
+            _reset_head(network)
+        return network
+    model = load_model(backbone)
+    if model.model_name != recipe.model:
+        raise FoldwiseError(
+            f"its network is a {model.model_name}, the recipe's a {recipe.model}",
+            where=str(backbone),
+            hint="Pretrain again.",
+        )
+    return model.network
+
+
 def _check_rows(
     files: TrainingFiles, fit_ids: list[str], validation_ids: list[str], targets: dict[str, float]
 ) -> None:
@@ -221,41 +257,3 @@ def _soft_facts(soft: SoftTargets | None) -> dict[str, Any] | None:
     if soft is None:
         return None
     return {"ids": soft.ids, "values": soft.values.tolist(), "weights": soft.weights.tolist()}
-
-
-def _outcome(result: FitResult, recipe: Recipe) -> dict[str, Any]:
-    progress = result.progress
-    best = progress.history[progress.best_epoch - 1]
-    return {
-        "best_epoch": progress.best_epoch,
-        "epochs_run": progress.epoch,
-        "epochs_max": recipe.epochs,
-        "early_stopped": result.early_stopped,
-        "patience": recipe.patience,
-        "stop_reason": "no better epoch within the patience"
-        if result.early_stopped
-        else "all epochs run",
-        "train_mae_at_best": best["train_mae"],
-        "val_mae_at_best": best["val_mae"],
-        "train_loss_at_best": best["train_loss"],
-        "val_mae_last5": [epoch["val_mae"] for epoch in progress.history[-5:]],
-    }
-
-
-def _compute(
-    result: FitResult, device: torch.device, threads: int, seconds: float
-) -> dict[str, Any]:
-    on_gpu = device.type == "cuda"
-    host_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {
-        "device": device.type,
-        "gpu_name": torch.cuda.get_device_name(device) if on_gpu else None,
-        "engine": "fused" if uses_kernels(next(result.network.parameters())) else "torch",
-        "precision": "float32",
-        "threads": threads,
-        "wall_time_sec": seconds,
-        "sec_per_epoch": statistics.median(result.seconds_per_epoch or [0.0]),
-        "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if on_gpu else host_peak,
-        "steps": result.steps,
-        "resumed_from_epoch": result.resumed_from_epoch,
-    }

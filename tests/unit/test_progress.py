@@ -67,3 +67,28 @@ def test_a_line_bears_the_time_of_day():
     stream = io.StringIO()
     ProgressLog(stream, total=1).line("hello")
     assert re.fullmatch(r"\[\d\d:\d\d:\d\d\] hello\n", stream.getvalue())
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_shows_a_bar_on_one_line():
+    stream = Terminal()
+    log = ProgressLog(stream, total=4)
+    for step in range(1, 5):
+        log.step(step, "x")
+    log.line("done")
+    text = stream.getvalue()
+    assert "[#####...............] step 1/4" in text
+    assert "[####################] step 4/4" in text
+    assert text.count("\n") == 2
+
+
+def test_lines_also_reach_the_terminal_under_snakemake_with_the_works_name(monkeypatch):
+    terminal, stream = Terminal(), io.StringIO()
+    monkeypatch.setattr("sys.stdout", terminal)
+    log = ProgressLog(stream, total=1, name="baseline fold 0 seed 1")
+    log.step(1, "loss 0.5")
+    assert terminal.getvalue() == f"baseline fold 0 seed 1  {stream.getvalue()}"

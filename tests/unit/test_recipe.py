@@ -55,6 +55,30 @@ def test_whole_numbers_become_floats():
         ({"loss": None}, "recipes.r.loss: None is not of type str. Give one str."),
         ({"model": "alignn"}, "recipes.r.model: unknown value 'alignn'. "
          "Allowed: chgnet, chgnet_lite."),
+        ({"consistency": 0.1}, "recipes.r.consistency: it speaks of views, and the recipe has "
+         "none. Add augment: {displacement: 0.02, strain: 0.005}."),
+        ({"labels": "shifted"}, "recipes.r.labels: it speaks of views, and the recipe has none. "
+         "Add augment: {displacement: 0.02, strain: 0.005}."),
+        ({"labels": "moved"}, "recipes.r.labels: unknown value 'moved'. "
+         "Allowed: unchanged, shifted."),
+        ({"augment": {"perturb": 0.02}}, "recipes.r.augment: unknown key 'perturb'. "
+         "Allowed: displacement, strain."),
+        ({"augment": {"displacement": 0.2}}, "recipes.r.augment.displacement: 0.2 is outside 0 to "
+         "0.1. Views must stay inside the skin of the stored graphs."),
+        ({"augment": {"strain": -0.01}}, "recipes.r.augment.strain: -0.01 is outside 0 to "
+         "0.02. Views must stay inside the skin of the stored graphs."),
+        ({"augment": {}, "consistency": -1.0}, "recipes.r.consistency: -1.0 is below 0. "
+         "Give a larger number."),
+        ({"augment": {}, "init": "scratch", "labels": "shifted"}, "recipes.r.labels: the shift is "
+         "the pretrained network's word. A training from scratch keeps its labels: labels: "
+         "unchanged."),
+        ({"pretrain": {"tasks": ["a"]}}, "recipes.r.pretrain.tasks: ['a'] is no list of at least "
+         "two different tasks. Name the study's task and others of `datasets`."),
+        ({"pretrain": {"tasks": ["a", "a"]}}, "recipes.r.pretrain.tasks: ['a', 'a'] is no list of "
+         "at least two different tasks. Name the study's task and others of `datasets`."),
+        ({"pretrain": {"epochs": 2}}, "recipes.r.pretrain: key 'tasks' is missing. Add it."),
+        ({"pretrain": {"tasks": ["a", "b"], "epochs": 0}}, "recipes.r.pretrain.epochs: 0 is below "
+         "1. Give a larger number."),
         ({"init": "zero"}, "recipes.r.init: unknown value 'zero'. Allowed: pretrained, scratch."),
         ({"loss": "mae"}, "recipes.r.loss: unknown value 'mae'. Allowed: huber, l1, mse."),
         (
@@ -108,6 +132,8 @@ good = st.fixed_dictionaries(
         "warmup": st.floats(0, 1),
         "loss": st.sampled_from(["huber", "l1", "mse"]),
         "bootstrap": st.booleans(),
+        "augment": st.none() | st.builds(dict, displacement=st.floats(0, 0.1)),
+        "pretrain": st.none() | st.just({"tasks": ["a", "b"], "epochs": 2}),
         "teacher": st.none() | st.builds(dict, ensemble=st.just("e3"), soft_weight=st.floats(0, 1)),
     },
 )

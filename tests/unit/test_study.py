@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from crystal_files import ROOT
 from foldwise.errors import FoldwiseError
 from foldwise.files import read_json
-from foldwise.study import SCHEMA, parse_study
+from foldwise.study import parse_study
+from foldwise.study_schema import SCHEMA
 
 DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 KEYS = ", ".join(read_json(SCHEMA)["properties"])
@@ -76,14 +77,17 @@ def test_a_recipe_is_laid_over_the_one_it_extends():
 
 def test_null_takes_out_and_an_empty_recipe_is_all_defaults():
     config = changed("recipes.plain", {})
-    for name in ("e0_scratch", "e3_scratch", "e4_scratch"):
+    for name in set(config["experiments"]) - {"e0", "e3", "e4"}:
         config["experiments"][name] = None
-    config["recipes"]["scratch"] = config["recipes"]["scratch_student"] = None
+    for name in set(config["recipes"]) - {"baseline", "student", "plain"}:
+        config["recipes"][name] = None
     config["datasets"]["demo_e_hull"] = None
     study = parse_study(config)
     assert list(study.experiments) == ["e0", "e3", "e4"]
     assert list(study.recipes) == ["baseline", "student", "plain"]
     assert list(study.datasets) == ["demo_e_form"]
+    assert list(study.decisions) == ["e3"]
+    assert list(study.series) == ["pretrained"]
 
 
 @given(
@@ -115,6 +119,38 @@ def test_resolved_parameters_name_the_teachers():
     assert resolved["dataset"] == DEFAULT["datasets"]["demo_e_form"]
 
 
+def test_labels_only_trains_as_long_as_the_student_and_its_teachers():
+    study = parse_study(DEFAULT)
+    control, student = study.recipes["labels_only"], study.recipes["student"]
+    assert control.epochs == student.epochs * (len(study.experiments["e3"].seeds) + 1)
+    seed = study.experiments["labels_only"].seeds[0]
+    assert study.holdout("labels_only", seed) == study.holdout("student", 0)
+
+
+def test_a_series_holds_what_starts_like_its_first_experiment():
+    study = parse_study(DEFAULT)
+    scratch = ["e0_scratch", "e3_scratch", "e4_scratch"]
+    assert study.members_of("scratch") == scratch
+    assert set(study.members_of("pretrained")) == set(study.experiments) - set(scratch)
+
+
+def test_models_of_the_first_experiment_wait_for_nothing():
+    study = parse_study(DEFAULT)
+    assert study.gate("baseline", 0) is None
+    assert study.gate("scratch", 0) is None
+    assert study.gate("baseline", 1) == study.gate("student", 0) == "pretrained"
+    assert study.gate("scratch_student", 0) == "scratch"
+    alone = parse_study(changed("series", {}))
+    assert alone.gate("baseline", 1) is None
+
+
+def test_views_at_test_time_are_those_of_the_training():
+    study = parse_study(changed("recipes.ssa.augment.displacement", 0.01))
+    assert study.resolved("e2")["views"] == {"displacement": 0.01, "strain": 0.005}
+    assert study.resolved("e6")["views"] == DEFAULT["views"]
+    assert study.resolved("e1")["views"] is None
+
+
 RECIPES = ", ".join(DEFAULT["recipes"])
 EXPERIMENTS = ", ".join(DEFAULT["experiments"])
 
@@ -138,11 +174,33 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
         ("experiments.e0.seeds", [0, 0],
          "experiments.e0.seeds: a seed is named twice. Name each seed once."),
         ("experiments.e0.seed", 0, "experiments.e0: unknown key 'seed'. "
-         "Allowed: recipe, seeds, title, purpose, compare_with."),
+         "Allowed: recipe, seeds, tta, title, purpose, compare_with."),
+        ("experiments.e0.tta", 0,
+         f"experiments.e0.tta: 0 is less than the minimum of 1. {SCHEMA_HINT}"),
+        ("views.strain", 0.3,
+         f"views.strain: 0.3 is greater than the maximum of 0.02. {SCHEMA_HINT}"),
+        ("recipes.multitask.pretrain.tasks", ["demo_e_form", "gap"],
+         "recipes.multitask.pretrain.tasks: unknown name 'gap'. "
+         "Allowed: demo_e_form, demo_e_hull."),
+        ("datasets.demo_e_form.unit", "eV", "recipes.ssa.labels: an energy in eV/atom cannot shift "
+         "a target in eV. Set it to unchanged."),
+        ("decisions.e9", {"rule": "adopt", "against": "e0"},
+         f"decisions.e9: unknown name 'e9'. Allowed: {EXPERIMENTS}."),
+        ("decisions.e1.against", "e3", "decisions.e1.against: e1 is not compared with e3. "
+         "Add it to experiments.e1.compare_with."),
+        ("decisions.e1.rule", "keep",
+         f"decisions.e1.rule: 'keep' is not one of ['adopt', 'drop']. {SCHEMA_HINT}"),
+        ("decisions.e3.against", "e0",
+         "decisions.e3: unknown key 'against'. Allowed: rule, makes, reach."),
+        ("series.pretrained.first", "e9",
+         f"series.pretrained.first: unknown name 'e9'. Allowed: {EXPERIMENTS}."),
+        ("series.pretrained.action", "halt",
+         f"series.pretrained.action: 'halt' is not one of ['stop', 'warn']. {SCHEMA_HINT}"),
+        ("force", "yes", f"force: 'yes' is not of type 'boolean'. {SCHEMA_HINT}"),
         ("experiments.e0.recipe", "base",
          f"experiments.e0.recipe: unknown name 'base'. Allowed: {RECIPES}."),
-        ("experiments.e4.compare_with", ["e1"],
-         f"experiments.e4.compare_with: unknown name 'e1'. Allowed: {EXPERIMENTS}."),
+        ("experiments.e4.compare_with", ["e9"],
+         f"experiments.e4.compare_with: unknown name 'e9'. Allowed: {EXPERIMENTS}."),
         ("datasets.demo_e_form.transform", "log",
          "datasets.demo_e_form.transform: 'log' is not one of "
          f"['element_reference', 'standardize']. {SCHEMA_HINT}"),

@@ -42,15 +42,18 @@ CONFIG: dict[str, Any] = {
         }
     },
     "splits": {"folds": 2, "holdouts": 3},
-    "recipes": {"baseline": BASELINE, "scratch": None, "scratch_student": None},
+    "recipes": {
+        "baseline": BASELINE,
+        **dict.fromkeys(["ssa", "multitask", "labels_only", "scratch", "scratch_student"]),
+    },
     "experiments": {
         "e0": {"seeds": [0]},
         "e3": {"seeds": [0, 1]},
         "e4": {"seeds": [0]},
-        "e0_scratch": None,
-        "e3_scratch": None,
-        "e4_scratch": None,
+        **dict.fromkeys(["e1", "e2", "e5", "e6", "labels_only"]),
+        **dict.fromkeys(["e0_scratch", "e3_scratch", "e4_scratch"]),
     },
+    "series": {"pretrained": {"action": "warn"}},
     "report": {"worst_n": 1, "bootstrap": 200},
 }
 _JOB = re.compile(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    output: (.*)$", re.MULTILINE)

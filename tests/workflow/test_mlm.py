@@ -113,7 +113,7 @@ def test_a_killed_evaluation_leaves_nothing_that_looks_done(finished, tmp_path):
     done = finished.call(*command)
     assert done.returncode == 0, done.stderr
     assert "answers are known already" in done.stderr
-    fresh = [part.replace("cache", "fresh").replace("/out", "/again") for part in command[2:]]
+    fresh = [part.replace("/cache", "/fresh").replace("/out", "/again") for part in command[2:]]
     assert finished.program("evaluate_checkpoint.py", *fresh).returncode == 0
     first, second = ((tmp_path / name / "checkpoint-4_eval") for name in ("out", "again"))
     for path in first.rglob("*"):

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from foldwise.files import read_json
-from foldwise.study import SCHEMA
+from foldwise.study_schema import SCHEMA
 from small_study import CONFIG, ISOLATED, N_CRYSTALS, TASK, UNREADABLE
 
 FIGURES = ("parity", "error_distribution", "error_by_target", "learning_curves")
@@ -51,7 +51,8 @@ def test_every_artifact_is_made(study):
         for fold in FOLDS
         for subset in ("test", "crossfit")
     }
-    expected |= {"RESULTS.md", "leaderboard.csv"}
+    expected |= {"RESULTS.md", "leaderboard.csv", "gates/pretrained.json"}
+    expected |= {f"ablation.{kind}" for kind in ("md", "csv", "png", "svg")}
     assert {name for name in expected if not (study.results / name).is_file()} == set()
     assert not list(study.root.rglob("*.part"))
     assert not list(study.results.rglob(".resume"))
@@ -182,6 +183,7 @@ def test_an_edited_ensemble_reruns_what_lies_behind_it(study, tmp_path):
         "predict": STUDENT_ANSWERS,
         "write_experiment": {"e3/results.json", "e4/results.json"},
         "summarise": {"RESULTS.md"},
+        "write_ablation": {"ablation.md"},
     }
 
 
@@ -195,6 +197,7 @@ def test_a_changed_soft_weight_retrains_students_only(study, tmp_path):
         "resolve_experiment": {"configs/e4.json"},
         "write_experiment": {"e4/results.json"},
         "summarise": {"RESULTS.md"},
+        "write_ablation": {"ablation.md"},
     }
 
 
@@ -205,6 +208,7 @@ def test_an_edited_report_module_trains_nothing(study, tmp_path):
     assert house.jobs() == {
         "write_experiment": {f"{name}/results.json" for name in ("e0", "e3", "e4")},
         "summarise": {"RESULTS.md"},
+        "write_ablation": {"ablation.md"},
     }
 
 
@@ -216,6 +220,7 @@ def test_a_new_experiment_of_trained_models_trains_nothing(study, tmp_path):
         "resolve_experiment": {"configs/e9.json"},
         "write_experiment": {"e9/results.json"},
         "summarise": {"RESULTS.md"},
+        "write_ablation": {"ablation.md"},
     }
 
 
@@ -248,7 +253,7 @@ RECIPES = CONFIG["recipes"]
         (
             {"experiments": {**EXPERIMENTS, "e0": {"seed": [0]}}},
             "experiments.e0: unknown key 'seed'. "
-            "Allowed: recipe, seeds, title, purpose, compare_with.",
+            "Allowed: recipe, seeds, tta, title, purpose, compare_with.",
         ),
         (
             {"experiments": {**EXPERIMENTS, "e0": {"seeds": [0.5]}}},
@@ -272,7 +277,7 @@ RECIPES = CONFIG["recipes"]
             {"recipes": {**RECIPES, "baseline": {"epoch": 3}}},
             "recipes.baseline: unknown key 'epoch'. Allowed: model, init, epochs, batch_size, lr, "
             "weight_decay, warmup, loss, huber_delta, ema_decay, clip_norm, patience, bootstrap, "
-            "teacher.",
+            "teacher, augment, consistency, labels, pretrain.",
         ),
         (
             {"splits": {"holdouts": 2}},

@@ -9,16 +9,17 @@ import time
 import zipfile
 
 import pytest
+import yaml
 
 from small_study import CONFIG, TASK, build_house
 
-ENDINGS = ("exception", "exit_code", "killed", "memory", "mistake", "hang")
+ENDINGS = ("exception", "exit_code", "killed", "memory", "mistake", "nothing", "hang")
 # Stands in for every program: it makes the files that the rules expect, and train_model.py ends in
 # the way that its recipe is called.
 STAND_IN = """
 import argparse, os, resource, signal, sys, time
 from pathlib import Path
-parser = argparse.ArgumentParser()
+parser = argparse.ArgumentParser(allow_abbrev=False)
 for name in ("out", "out-json", "out-csv", "recipe-name"):
     parser.add_argument("--" + name)
 options = parser.parse_known_args()[0]
@@ -39,7 +40,8 @@ if program == "train_model":
     if options.recipe_name == "mistake":
         print("error: fold_0.json: no row to fit. Make graphs and splits again.", file=sys.stderr)
         sys.exit(2)
-    time.sleep(60)
+    if options.recipe_name == "hang":
+        time.sleep(60)
 for name in made.get(program, [""]):
     for out in filter(None, (options.out, options.out_json, options.out_csv)):
         path = Path(out) / name if name else Path(out)
@@ -54,13 +56,14 @@ def stand_in_house(root):
     house = build_house(root)
     for program in PROGRAMS:
         (house.root / "scripts" / f"{program}.py").write_text(STAND_IN)
-    old = {name: None for name in ("e0", "e3", "e4", "e0_scratch", "e3_scratch", "e4_scratch")}
+    base = yaml.safe_load((house.root / "config" / "config.yaml").read_text())
     house.write_config(
         "endings.json",
         run="endings",
-        recipes={name: dict(CONFIG["recipes"]["baseline"]) for name in ENDINGS}
-        | {"baseline": None, "student": None, "scratch": None, "scratch_student": None},
-        experiments=old
+        **{key: dict.fromkeys(base[key]) for key in ("decisions", "series") if key in base},
+        recipes=dict.fromkeys(base["recipes"])
+        | dict.fromkeys(ENDINGS, CONFIG["recipes"]["baseline"]),
+        experiments=dict.fromkeys(base["experiments"])
         | {
             f"e_{name}": {"recipe": name, "seeds": [0], "title": name, "purpose": "To fail."}
             for name in ENDINGS
@@ -93,7 +96,7 @@ def endings(tmp_path_factory):
 @pytest.fixture(scope="module")
 def failed(endings):
     targets = [f"results/endings/e_{name}/results.json" for name in ENDINGS if name != "hang"]
-    done = endings.snakemake("--keep-going", *targets, config="endings.json")
+    done = endings.snakemake("--keep-going", "--latency-wait", 1, *targets, config="endings.json")
     assert done.returncode == 1, done.stderr
     return done, entries(endings)
 
@@ -106,6 +109,7 @@ def failed(endings):
         ("killed", "killed", "train_model: killed by SIGKILL", 137),
         ("memory", "out_of_memory", "train_model: out of memory: MemoryError", 1),
         ("mistake", "error", "train_model: fold_0.json: no row to fit.", 2),
+        ("nothing", "missing_output", "train_model: ended without an error, but did not write", 0),
     ],
 )
 def test_a_failed_job_is_recorded_with_its_true_reason(failed, ending, kind, reason, status):
@@ -119,6 +123,19 @@ def test_a_failed_job_is_recorded_with_its_true_reason(failed, ending, kind, rea
     assert failure["host"] == os.uname().nodename
     assert f"models/{ending}/" in failure["log"]
     assert reason in done.stderr
+
+
+def test_a_quiet_snakemake_hides_the_exit_status_and_not_the_failure(failed, endings):
+    target = "results/endings/e_exception/results.json"
+    endings.snakemake(target, "--quiet", "all", config="endings.json")
+    failure = entries(endings)["e_exception"]["failure"]
+    assert failure["reason"] == "train_model: ZeroDivisionError: the loss has no gradient"
+    endings.snakemake(
+        target.replace("exception", "killed"), "--quiet", "all", config="endings.json"
+    )
+    failure = entries(endings)["e_killed"]["failure"]
+    assert failure["kind"] == "unknown"
+    assert failure["reason"].endswith("its log ends with: step 1/8 of killed")
 
 
 def hanging(house):
@@ -219,8 +236,8 @@ def test_an_exported_run_plans_the_same_jobs_elsewhere(study, tmp_path):
     assert checked.returncode == 0
     (place / "tiny.json.gz").write_bytes((study.root / "tiny.json.gz").read_bytes())
     plan = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "--configfile", "study.json",
-         "results/tiny/e0/results.json"],
+        [sys.executable, "-m", "snakemake", "-n", "--cores", "1",
+         "results/tiny/e0/results.json", "--configfile", "study.json"],
         cwd=place, env=study.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert plan.returncode == 0, plan.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,21 +25,38 @@ def baseline_maes(inputs: ExperimentInputs, rows: TestRows) -> dict[str, float]:
         `element_reference_mae`: the target is linear in the atomic fractions (least squares with a
         ridge of 1e-6), the "element reference" of formation energies.
     """
-    fractions = _fraction_table(inputs.targets["formula"])
+    fractions = fraction_table(inputs.targets["formula"])
+    targets = inputs.targets["target"]
     means: list[float] = []
     linear: list[float] = []
     for fold, split in inputs.splits.items():
         test = rows.fold(fold)
         target = test["target"].to_numpy()
-        train = inputs.targets.loc[split.train, "target"].to_numpy(dtype=np.float64)
+        train = targets.loc[split.train].to_numpy(dtype=np.float64)
         means.append(float(np.abs(train.mean() - target).mean()))
-        weights = _ridge(fractions.loc[split.train].to_numpy(), train)
-        prediction = fractions.loc[test["id"]].to_numpy() @ weights
+        prediction = element_reference(fractions, targets, split.train, list(test["id"]))
         linear.append(float(np.abs(prediction - target).mean()))
     return {
         "train_mean_mae": float(np.mean(means)),
         "element_reference_mae": float(np.mean(linear)),
     }
+
+
+def element_reference(
+    fractions: pd.DataFrame, targets: pd.Series[float], train: Sequence[str], test: Sequence[str]
+) -> Floats:
+    """Predictions of the linear element reference, shape [len(test)].
+
+    Args:
+        fractions: What `fraction_table` returns.
+        targets: Targets by id.
+        train: Ids to fit on.
+        test: Ids to predict.
+    """
+    known = np.asarray(targets.loc[list(train)], dtype=np.float64)
+    weights = _ridge(fractions.loc[list(train)].to_numpy(), known)
+    prediction: Floats = fractions.loc[list(test)].to_numpy() @ weights
+    return prediction
 
 
 def atomic_fractions(formula: str) -> dict[str, float]:
@@ -77,7 +94,8 @@ def _normalised(amounts: Mapping[str, float]) -> dict[str, float]:
     return {element: amount / total for element, amount in sorted(amounts.items())}
 
 
-def _fraction_table(formulas: pd.Series[str]) -> pd.DataFrame:
+def fraction_table(formulas: pd.Series[str]) -> pd.DataFrame:
+    """Atomic fractions of every formula, one column per element; indexed as `formulas`."""
     distinct = {formula: atomic_fractions(formula) for formula in formulas.unique()}
     elements = sorted({element for fractions in distinct.values() for element in fractions})
     column = {element: k for k, element in enumerate(elements)}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from statistics import mean
 from typing import Any
 
 from foldwise.bootstrap import Interval, mae_difference_interval
+from foldwise.experiment.decisions import Compared, adopt, drop, headline
 from foldwise.experiment.inputs import ExperimentInputs, Json, Parent
+from foldwise.experiment.leaderboard import read_leaderboard
+from foldwise.experiment.leakage import starts_pretrained
 from foldwise.experiment.rows import TestRows
 from foldwise.experiment.wording import listing, plural, verdict_text
 
@@ -13,16 +17,59 @@ EQUAL_SPEED = 0.15
 """Measured speeds that differ by less are called the same."""
 
 
-def decision_block(inputs: ExperimentInputs, rows: TestRows, compute: Json) -> Json:
-    """The `decision` block of `results.json`: a comparison per parent, and a verdict in words."""
+def decision_block(
+    inputs: ExperimentInputs, rows: TestRows, compute: Json, *, complete: bool
+) -> Json:
+    """The `decision` block of `results.json`: comparisons, the study's rule, a verdict in words.
+
+    Args:
+        inputs: The experiment's inputs.
+        rows: Its test rows.
+        compute: Its `compute` block.
+        complete: Whether every row of an official task was predicted.
+    """
     comparisons = [_comparison(inputs, rows, compute, parent) for parent in inputs.parents]
     sentences = [str(entry["verdict"]) for entry in comparisons]
     return {
         "comparisons": comparisons,
+        "rule": _rule(inputs, rows, comparisons, complete=complete),
         "verdict": " ".join(sentences)
         if sentences
         else f"{inputs.name} is not compared with another experiment.",
     }
+
+
+def _rule(
+    inputs: ExperimentInputs, rows: TestRows, comparisons: list[Json], *, complete: bool
+) -> Json | None:
+    """What the config's decision about this experiment comes to; `None` without one."""
+    rule = inputs.config.get("decision")
+    if rule is None:
+        return None
+    maes = [float(rows.fold(fold)["abs_error"].mean()) for fold in sorted(inputs.splits)]
+    if rule["rule"] == "headline":
+        return headline(
+            rule["makes"],
+            rule["reach"],
+            mean(maes),
+            read_leaderboard(inputs.task),
+            pretrained=starts_pretrained(inputs),
+            complete=complete,
+        )
+    against = rule["against"]
+    parent = next(parent for parent in inputs.parents if parent.experiment == against)
+    entry = next(entry for entry in comparisons if entry["against"] == against)
+    compared = Compared(
+        maes=maes,
+        maes_against=[float(fold["mae"]) for fold in parent.record["metrics"]["folds"]],
+        difference=Interval(
+            entry["delta_mae"],
+            *entry["interval"],
+            *(entry[key] for key in ("confidence", "resamples", "rows", "method")),
+        ),
+        unit=inputs.unit,
+    )
+    return (adopt if rule["rule"] == "adopt" else drop)(against, compared)
 
 
 def _comparison(inputs: ExperimentInputs, rows: TestRows, compute: Json, parent: Parent) -> Json:
@@ -99,6 +146,10 @@ def cost_text(name: str, other: str, cost: Json) -> str:
 
 def _recorded_cost_text(name: str, other: str, cost: Json) -> str:
     """As `cost_text`, where a side asks recorded models, whose size no file tells."""
+    if cost["parameters"] is None and cost["parameters_against"] is None:
+        counts = [int(cost[key]) for key in ("passes_per_prediction", "passes_against")]
+        if counts[0] == counts[1]:
+            return f"Both need the answers of {counts[0]} recorded models."
     sides = (
         (name, "parameters", "passes_per_prediction"), (other, "parameters_against",
                                                         "passes_against"),
@@ -137,6 +188,8 @@ def _passes(count: int) -> str:
 def teacher_text(teacher: dict[str, Any]) -> str:
     """Who taught a student, in words."""
     seeds = list(teacher.get("seeds") or [])
+    if not seeds:
+        return f"the recorded teachers of {str(teacher['ensemble']).upper()}"
     who = f"the {plural(len(seeds), 'teacher')} of {str(teacher['ensemble']).upper()}"
     named = f" (seeds {listing([str(seed) for seed in seeds])})" if seeds else ""
     return who + named

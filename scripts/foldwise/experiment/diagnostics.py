@@ -43,11 +43,7 @@ def outlier_table(inputs: ExperimentInputs, rows: TestRows) -> pd.DataFrame:
 
 
 def _training_range(inputs: ExperimentInputs, table: pd.DataFrame) -> tuple[Floats, Floats]:
-    targets = inputs.targets["target"]
-    ranges = {
-        fold: (targets.loc[split.train].min(), targets.loc[split.train].max())
-        for fold, split in inputs.splits.items()
-    }
+    ranges = inputs.training_ranges
     pairs = np.array([ranges[fold] for fold in table["fold"]], dtype=np.float64)
     return pairs[:, 0], pairs[:, 1]
 

@@ -26,7 +26,7 @@ BLUE, ORANGE, GREY, DARK = "#0072B2", "#D55E00", "#8C8C8C", "#222222"
 MAX_POINTS = 3_000
 HISTOGRAM_SPAN = 99.0
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "foldwise",
     "font.family": "DejaVu Sans",
     "font.size": 11,
@@ -57,23 +57,25 @@ def write_figures(
 
     To them comes `learning_curves` where models were trained, and `members` for a combination.
     """
-    with rc_context(_STYLE):
-        _save(folder / "parity", parity_figure(inputs, rows))
-        _save(folder / "error_distribution", error_distribution_figure(inputs, rows))
-        _save(folder / "error_by_target", error_by_target_figure(inputs, rows, groups, index))
+    with rc_context(STYLE):
+        save_figure(folder / "parity", parity_figure(inputs, rows))
+        save_figure(folder / "error_distribution", error_distribution_figure(inputs, rows))
+        save_figure(folder / "error_by_target", error_by_target_figure(inputs, rows, groups, index))
         if inputs.combined is None:
-            _save(folder / "learning_curves", learning_curve_figure(inputs))
+            save_figure(folder / "learning_curves", learning_curve_figure(inputs))
         else:
-            _save(folder / "members", members_figure(inputs, rows, (BLUE, ORANGE)))
+            save_figure(folder / "members", members_figure(inputs, rows, (BLUE, ORANGE)))
 
 
-def _new(width: float, height: float) -> tuple[Figure, Axes]:
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of one panel, in inches."""
     # Figures made without pyplot need no global state and no closing.
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
 
 
-def _save(stem: Path, figure: Figure) -> None:
+def save_figure(stem: Path, figure: Figure) -> None:
+    """Write `stem.png` and `stem.svg`, of equal bytes for equal content."""
     for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         with atomic_path(stem.with_suffix(f".{suffix}")) as temporary:
             figure.savefig(temporary, format=suffix, metadata=metadata)
@@ -86,7 +88,7 @@ def _quantity(inputs: ExperimentInputs) -> str:
 
 def parity_figure(inputs: ExperimentInputs, rows: TestRows) -> Figure:
     """Prediction over target, one point per test crystal (hexagons where there are many)."""
-    figure, axes = _new(6.4, 6.2)
+    figure, axes = new_figure(6.4, 6.2)
     target, predicted = rows.table["target"], rows.table["prediction"]
     low, high = min(target.min(), predicted.min()), max(target.max(), predicted.max())
     margin = 0.04 * (high - low) or 1.0
@@ -113,7 +115,7 @@ def parity_figure(inputs: ExperimentInputs, rows: TestRows) -> Figure:
 
 def error_distribution_figure(inputs: ExperimentInputs, rows: TestRows) -> Figure:
     """Histogram of the residuals; the tails beyond 99 % are gathered in the outermost bars."""
-    figure, axes = _new(7.6, 4.6)
+    figure, axes = new_figure(7.6, 4.6)
     residual = (rows.table["prediction"] - rows.table["target"]).to_numpy()
     p50, p95 = np.percentile(np.abs(residual), (50, 95))
     limit = float(np.percentile(np.abs(residual), HISTOGRAM_SPAN)) or 1.0
@@ -147,7 +149,7 @@ def error_by_target_figure(
     inputs: ExperimentInputs, rows: TestRows, groups: Sequence[Group], index: pd.DataFrame
 ) -> Figure:
     """MAE in each target quintile with its bootstrap interval, and the overall MAE as a line."""
-    figure, axes = _new(8.4, 4.6)
+    figure, axes = new_figure(8.4, 4.6)
     lines = index.set_index("group")
     quintiles = [group for group in groups if group.kind == "target_quintile"]
     table = pd.DataFrame([lines.loc[group.folder] for group in quintiles])
@@ -206,7 +208,7 @@ def _typeset(text: str) -> str:
 
 def learning_curve_figure(inputs: ExperimentInputs) -> Figure:
     """MAE over epochs: one thin line per fit, the median over fits as a thick one."""
-    figure, axes = _new(7.6, 4.6)
+    figure, axes = new_figure(7.6, 4.6)
     for column, colour, label in (
         ("train_mae", ORANGE, "training"),
         ("val_mae", BLUE, "validation"),

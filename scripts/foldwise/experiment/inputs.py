@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,14 @@ class ExperimentInputs:
     def seeds(self) -> list[int]:
         """Seeds of the members."""
         return [int(seed) for seed in self.config["seeds"]]
+
+    @cached_property
+    def training_ranges(self) -> dict[int, tuple[float, float]]:
+        """Lowest and highest training target of each fold."""
+        known = {
+            fold: self.targets.loc[split.train, "target"] for fold, split in self.splits.items()
+        }
+        return {fold: (float(part.min()), float(part.max())) for fold, part in known.items()}
 
     @property
     def labels(self) -> list[int] | list[str]:

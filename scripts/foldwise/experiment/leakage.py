@@ -32,7 +32,7 @@ _SOFT_TARGETS = {
 def leakage_block(inputs: ExperimentInputs) -> Json:
     """The `leakage` block of `results.json`: facts, each with the sentence that a reader needs."""
     teacher = _teacher_pretrained(inputs)
-    seen = inputs.pretrained or bool(teacher)
+    seen = starts_pretrained(inputs)
     return {
         "pretrained": inputs.pretrained,
         "teacher_pretrained": teacher,
@@ -43,6 +43,11 @@ def leakage_block(inputs: ExperimentInputs) -> Json:
         "recorded_teachers": recorded_block(inputs.combined),
         "duplicates": _duplicates(inputs.duplicates),
     }
+
+
+def starts_pretrained(inputs: ExperimentInputs) -> bool:
+    """Whether the models, or their teachers, started from pretrained weights."""
+    return inputs.pretrained or bool(_teacher_pretrained(inputs))
 
 
 def _teacher_pretrained(inputs: ExperimentInputs) -> bool | None:

@@ -114,7 +114,10 @@ def _check_scores(inputs: ExperimentInputs, record: Json, mae: float) -> None:
 
 def _info(inputs: ExperimentInputs, record: Json) -> Json:
     """`info.json` with the keys that the Matbench repository asks for."""
-    packages = record["provenance"]["packages"]
+    packages = dict(record["provenance"]["packages"])
+    if inputs.combined is not None:
+        for unused in ("torch", "chgnet"):
+            packages.pop(unused)
     return {
         "authors": FILL_IN,
         "algorithm": f"Foldwise {inputs.name}",

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import platform
-import subprocess
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from foldwise.experiment.inputs import ExperimentInputs, Json
+from foldwise.files import canonical_sha256
+from foldwise.tracking.code_state import code_state, git
+from foldwise.tracking.environment import environment
 
-PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "chgnet", "pymatgen", "matbench")
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def provenance_block(inputs: ExperimentInputs, command: str | None) -> Json:
-    """The `provenance` block of `results.json`; it holds no time, so equal inputs give equal bytes.
+    """The `provenance` block of `results.json`; it holds no date, so equal inputs give equal bytes.
+
+    What the trainings cost (`cost`) is that of their own machines; processor, graphics card and
+    driver are those of the machine that writes the record.
 
     Args:
         inputs: The experiment's inputs.
@@ -24,11 +25,38 @@ def provenance_block(inputs: ExperimentInputs, command: str | None) -> Json:
     """
     return {
         "command": command,
+        "seeds": inputs.seeds,
         "dataset_sha256": inputs.card["source_sha256"],
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "packages": {name: _version(name) for name in PACKAGES},
-        **_git_state(),
+        "splits_sha256": _splits_sha256(inputs),
+        **environment(),
+        **code_state().as_dict(),
+        "cost": _cost(inputs),
+    }
+
+
+def _splits_sha256(inputs: ExperimentInputs) -> str:
+    """SHA-256 of the ids of all folds."""
+    return canonical_sha256(
+        {str(fold): [split.train, split.test] for fold, split in inputs.splits.items()}
+    )
+
+
+def _cost(inputs: ExperimentInputs) -> Json:
+    """Sums over the trainings, and their largest memory; `None` where a training does not say."""
+    fits = [model.fit for model in inputs.models]
+
+    def known(key: str) -> list[float] | None:
+        values = [fit.get(key) for fit in fits]
+        return [value for value in values if value is not None] if all(values) and fits else None
+
+    wall, cpu = known("wall_time_sec"), known("cpu_time_sec")
+    host = known("host_peak_memory_bytes")
+    device = [fit["peak_memory_bytes"] for fit in fits if fit["device"] == "cuda"]
+    return {
+        "wall_time_sec": sum(wall) if wall else None,
+        "cpu_time_sec": sum(cpu) if cpu else None,
+        "host_peak_memory_bytes": max(host) if host else None,
+        "device_peak_memory_bytes": max(device, default=None),
     }
 
 
@@ -37,35 +65,5 @@ def commit_time() -> datetime:
 
     Unlike the hour of the run it is the same for equal code, so equal inputs give equal bytes.
     """
-    seconds = _git("show", "-s", "--format=%ct", "HEAD")
+    seconds = git(REPOSITORY, "show", "-s", "--format=%ct", "HEAD")
     return datetime.fromtimestamp(int(seconds or 0), tz=UTC)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-@cache
-def _git_state() -> Json:
-    """Commit of the repository and whether files differ from it; both `None` outside of git."""
-    commit = _git("rev-parse", "HEAD")
-    changes = _git("status", "--porcelain", "--untracked-files=no")
-    known = commit is not None and changes is not None
-    return {"git_commit": commit, "git_dirty": bool(changes) if known else None}
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        run = subprocess.run(
-            ["git", "-C", str(REPOSITORY), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=20,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return run.stdout.strip()

@@ -161,7 +161,9 @@ def _comparison_texts(inputs: ExperimentInputs, record: Json) -> list[str]:
 
 def _comparison_notes(inputs: ExperimentInputs, record: Json) -> list[str]:
     """What a reader must know before believing the comparison."""
-    notes = [*_spread_notes([parent.record for parent in inputs.parents])]
+    rule = record["decision"]["rule"]
+    notes = [f"By the study's rule: {rule['reason']}"] if rule else []
+    notes += _spread_notes([parent.record for parent in inputs.parents])
     own = record["leakage"]
     unequal = [
         parent.experiment.upper()

@@ -35,7 +35,7 @@ def build_record(inputs: ExperimentInputs, rows: TestRows, command: str | None =
         rows: Its test rows.
         command: The command that makes the experiment again, if known.
     """
-    compute = compute_block(inputs)
+    compute, matbench = compute_block(inputs), matbench_block(inputs, rows)
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": run_id(inputs),
@@ -54,9 +54,9 @@ def build_record(inputs: ExperimentInputs, rows: TestRows, command: str | None =
         "error_slices": _error_slices(rows),
         "ensemble": _ensemble_block(inputs, rows),
         "compute": compute,
-        "matbench": matbench_block(inputs, rows),
+        "matbench": matbench,
         "leakage": leakage_block(inputs),
-        "decision": decision_block(inputs, rows, compute),
+        "decision": decision_block(inputs, rows, compute, complete=matbench["written"]),
         "provenance": provenance_block(inputs, command),
     }
 

@@ -28,18 +28,18 @@ def write_samples(
         group: The group in words.
     """
     head = worst.head(inputs.worst_n)
-    for rank, row_id in enumerate(head["id"], start=1):
-        text = sample_text(inputs, rows, str(row_id))
+    for rank, row in enumerate(head.to_dict("records"), start=1):
+        text = sample_text(inputs, rows, row)
         place = f"rank in the group ({group}): {rank} of {len(worst)}, worst first\n"
-        write_text(folder / safe_name(str(row_id)) / "summary.txt", text + place)
+        write_text(folder / safe_name(str(row["id"])) / "summary.txt", text + place)
 
 
-def sample_text(inputs: ExperimentInputs, rows: TestRows, row_id: str) -> str:
+def sample_text(inputs: ExperimentInputs, rows: TestRows, row: dict[Hashable, Any]) -> str:
     """The summary of one crystal: input, outputs, and what is needed to judge them."""
-    row: dict[Hashable, Any] = rows.table[rows.table["id"] == row_id].iloc[0].to_dict()
+    row_id = str(row["id"])
     facts: dict[Hashable, Any] = inputs.targets.loc[row_id].to_dict()
     unit, fold = inputs.unit, int(row["fold"])
-    train = inputs.targets.loc[inputs.splits[fold].train, "target"]
+    low, high = inputs.training_ranges[fold]
     lines = [
         "=== INPUT ===",
         f"id: {row_id}",
@@ -51,15 +51,15 @@ def sample_text(inputs: ExperimentInputs, rows: TestRows, row_id: str) -> str:
         "",
         "=== OUTPUT ===",
         f"prediction of {inputs.name}: {value_text(row['prediction'])} {unit}",
-        *_member_lines(inputs, rows, row_id),
+        *_member_lines(inputs, rows, row),
         *_parent_lines(inputs, row_id),
         "",
         "=== METADATA ===",
         f"target: {value_text(row['target'])} {unit}",
         f"error (prediction minus target): {signed_text(row['prediction'] - row['target'])} {unit}",
         f"fold: {fold}",
-        f"lowest training target: {value_text(train.min())} {unit}",
-        f"highest training target: {value_text(train.max())} {unit}",
+        f"lowest training target: {value_text(low)} {unit}",
+        f"highest training target: {value_text(high)} {unit}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -70,18 +70,17 @@ def _symmetry_lines(inputs: ExperimentInputs, facts: dict[Hashable, Any]) -> lis
     return [f"space group: {facts['spacegroup']} ({facts['crystal_system']})"]
 
 
-def _member_lines(inputs: ExperimentInputs, rows: TestRows, row_id: str) -> list[str]:
+def _member_lines(inputs: ExperimentInputs, rows: TestRows, row: dict[Hashable, Any]) -> list[str]:
     if len(inputs.labels) == 1:
         return []
-    members: dict[Hashable, Any] = rows.members.loc[row_id].to_dict()
-    spread = rows.table.loc[rows.table["id"] == row_id, "std"].iloc[0]
+    members: dict[Hashable, Any] = rows.members.loc[str(row["id"])].to_dict()
     return [
         *(
             f"  {inputs.label_text(label)}: {value_text(members[label])} {inputs.unit}"
             for label in inputs.labels
         ),
         f"  standard deviation over the {'members' if inputs.combined else 'seeds'}: "
-        f"{value_text(spread)} {inputs.unit}",
+        f"{value_text(row['std'])} {inputs.unit}",
     ]
 
 

@@ -128,6 +128,7 @@ def _launch(
     inputs: Sequence[Tensor],
     weights: _Prepared,
     outputs: Sequence[Tensor],
+    *,
     gradients: _Gradients | None = None,
 ) -> None:
     """Run a kernel on every part, in parallel: a call through ctypes frees Python's lock."""
@@ -173,7 +174,7 @@ class AtomConvMessages(torch.autograd.Function):
         d_data = [torch.zeros_like(tensor) for tensor in data[2:]]
         gradients = _Gradients(len(ctx.parts), ctx.weights.width, hidden=True)
         outputs = [slopes[0].contiguous(), *d_data]
-        _launch("atom_conv_backward", ctx.parts, data, ctx.weights, outputs, gradients)
+        _launch("atom_conv_backward", ctx.parts, data, ctx.weights, outputs, gradients=gradients)
         return None, None, None, *d_data, *gradients.result()
 
 
@@ -210,13 +211,6 @@ class AngleMessages(torch.autograd.Function):
         gradients = _Gradients(len(ctx.parts), ctx.weights.width, hidden=weighted)
         name = "bond_conv_backward" if weighted else "angle_update_backward"
         outputs = [slope, *d_parts, d_angles, *d_envelope]
-        _launch(name, ctx.parts, data, ctx.weights, outputs, gradients)
-        indices = (None, None, None)
-        return (
-            None,
-            d_envelope[0] if weighted else None,
-            *indices,
-            *d_parts,
-            d_angles,
-            *gradients.result(),
-        )
+        _launch(name, ctx.parts, data, ctx.weights, outputs, gradients=gradients)
+        first = (None, d_envelope[0] if weighted else None)
+        return *first, None, None, None, *d_parts, d_angles, *gradients.result()

@@ -15,7 +15,7 @@ import pandas as pd
 from foldwise.devices import set_up_device
 from foldwise.errors import FoldwiseError
 from foldwise.mlm.answers import AnswerStore, cache_key
-from foldwise.mlm.engine import Answer, Engine, plan_batches
+from foldwise.mlm.engine import TOKEN_BUDGETS, Answer, Engine, plan_batches
 from foldwise.mlm.lambada import Blank, Lambada, read_lambada
 from foldwise.mlm.model_folder import MaskedModel, load_masked_model, sequence_length
 from foldwise.mlm.questions import Question, QuestionMaker, make_questions
@@ -35,7 +35,7 @@ class EvaluationSettings:
         seq_len: Longest sequence; `None` takes the model's own.
         limit: Ask only so many samples, chosen by hash; the result is then marked partial.
         limit_seed: Decides which.
-        token_budget: Padded tokens of a batch.
+        token_budget: Padded tokens of a batch; `None` takes the device's usual number.
         device: `auto`, `cpu` or `cuda`.
         threads: CPU threads.
     """
@@ -43,7 +43,7 @@ class EvaluationSettings:
     seq_len: int | None = None
     limit: int | None = None
     limit_seed: int = 0
-    token_budget: int = 8192
+    token_budget: int | None = None
     device: str = "auto"
     threads: int = 1
 
@@ -127,6 +127,7 @@ def evaluate(
         "limit_seed": settings.limit_seed if settings.limit else None,
     }
     key = cache_key(loaded.identity, frozen.sha256, blanks.sha256 if blanks else None, decisive)
+    budget = settings.token_budget or TOKEN_BUDGETS[device.type]
     store = AnswerStore(Path(cache) / f"{key}.jsonl")
     parameters = sum(weight.numel() for weight in loaded.model.parameters())
     engine = Engine(loaded.model, _padding(loaded), device, precision, log.line)
@@ -140,7 +141,7 @@ def evaluate(
         samples=asked,
         blanks=asked_blanks,
         questions={question.id: question for question in questions},
-        answers=ask_all(engine, questions, settings.token_budget, store),
+        answers=ask_all(engine, questions, budget, store),
         surfaces=surfaces,
         tokenizer=loaded.tokenizer,
         identity=loaded.identity,

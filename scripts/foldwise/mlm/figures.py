@@ -89,12 +89,12 @@ def write_learning_curve(stem: Path, table: pd.DataFrame, title: str) -> None:
         axes = figure.add_subplot()
         places = list(range(len(table)))
         metrics = _METRICS if table["lambada_top1"].isna().all() else (*_METRICS, _LAMBADA)
-        for column, label, colour, marker in metrics:
+        for shift, (column, label, colour, marker) in enumerate(metrics):
             value = table[column]
             reach = [value - table[f"{column}_low"], table[f"{column}_high"] - value]
             axes.errorbar(
-                places, value, yerr=reach, marker=marker, color=colour, capsize=3, linewidth=1.6,
-                label=label,
+                [place + 0.04 * shift for place in places], value, yerr=reach, marker=marker,
+                color=colour, capsize=3, linewidth=1.6, label=label,
             )  # fmt: skip
         for column, label, colour, _ in _METRICS:
             axes.axhline(
@@ -105,10 +105,11 @@ def write_learning_curve(stem: Path, table: pd.DataFrame, title: str) -> None:
         axes.set_xticks(places, table["step"].astype(str).tolist())
         axes.set_xlabel("training step of the checkpoint")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=8))
-        axes.set_ylim(bottom=0.0)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
+        axes.set_ylim(bottom=-0.01)
+        axes.set_xlim(-0.4, len(table) - 0.6)
         axes.set_ylabel("samples answered correctly")
-        axes.set_title(title)
+        axes.set_title(title, pad=24)
         axes.grid(axis="x", visible=False)
         figure.legend(loc="outside lower center", ncols=2)
         save(stem, figure)

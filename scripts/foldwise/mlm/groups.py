@@ -78,10 +78,7 @@ def write_groups(
         write_json(place / "metrics.json", line)
         write_csv(place / "predictions.csv", rows[_PREDICTION_COLUMNS])
         shown = [f"samples/{name}/summary.txt" for name in rows["id"][:worst_n]]
-        listed = rows.drop(columns=["answer_probability"]).assign(
-            answer_probability=rows["answer_probability"],
-            summary=shown + [""] * (len(rows) - len(shown)),
-        )
+        listed = rows.assign(summary=shown + [""] * (len(rows) - len(shown)))
         write_csv(place / "per_sample.csv", listed)
         for rank, name in enumerate(rows["id"][:worst_n], start=1):
             text = sample_text(evaluation, table, str(name))

@@ -58,7 +58,10 @@ def _downloaded(name: str, repository: str, pattern: str) -> list[tuple[str, Any
     """Paths in the dataset and the local copies."""
     # Imported here: nothing else needs it, and it must not be asked where nobody named a dataset.
     from huggingface_hub import HfApi, hf_hub_download  # noqa: PLC0415
+    from huggingface_hub.utils import logging  # noqa: PLC0415
 
+    # Its retries are reported line by line; this library says it in one.
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         files = HfApi().list_repo_files(repository, repo_type="dataset")
         matching = sorted(path for path in files if fnmatch(path, pattern))

@@ -158,7 +158,10 @@ def build_samples(texts: Sequence[Text], rules: SampleRules, workers: int = 1) -
         else:
             candidates += len(repeated)
             for outcome in _judged(text, piece, morphemes, nouns):
-                (found if isinstance(outcome, Sample) else rejections).append(outcome)  # type: ignore[arg-type]
+                if isinstance(outcome, Sample):
+                    found.append(outcome)
+                else:
+                    rejections.append(outcome)
     kept, dropped = _capped(found, rules)
     samples = [Sample(**{**asdict(one), "noun_count": frequency[one.noun]}) for one in kept]
     return SampleSet(samples, rejections + dropped, len(texts), len(pieces), candidates)

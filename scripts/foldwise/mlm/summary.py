@@ -184,7 +184,12 @@ def write_summary(
     ]
     pair = [by_name[name] for name in compare]
     card = results[0].record["data"]
-    title = f"Run {run}: {len(results)} checkpoints on {len(results[0].rows)} samples"
+    best = max(results, key=lambda one: float(one.results["real1"]))
+    title = (
+        f"Highest Real@1 of {len(results)}: {best.name}\n"
+        f"({100 * best.results['real1']:.1f} % of {len(best.rows)} samples, "
+        f"Real@5 {100 * best.results['real5']:.1f} %)"
+    )
     write_learning_curve(place.parent / "figures" / "learning_curve", table, title)
     text = render(
         "mlm_summary.md.j2",
@@ -196,6 +201,7 @@ def write_summary(
             "best": best_lines(table),
             "neighbours": neighbours,
             "compared": comparison(pair[0], pair[1], resamples) if pair else [],
+            "floors": [(one.name, one.record["metrics"]["floor"]) for one in pair],
             "resamples": resamples,
             "command": command,
         },

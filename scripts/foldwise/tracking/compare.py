@@ -1,4 +1,4 @@
-"""Two runs side by side: config by dotted path, metrics with paired intervals, code, environment."""
+"""Two runs side by side: config by path, metrics with paired intervals, code, environment."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def compare_runs(registry: Registry, first: str, second: str) -> Json:
             {key: entry[key] for key in ("identity", "experiment", "title", "task", "unit")}
             for entry in pair
         ],
-        "config": differences(*configs),
+        "config": differences(configs[0], configs[1]),
         "metrics": _metrics(*(entry["metrics"] for entry in pair)),
         "paired": _paired(registry, pair, configs[0]),
         "code": _code(*pair),
-        "environment": differences(*facts),
+        "environment": differences(facts[0], facts[1]),
     }
 
 
 def differences(
     first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = ""
 ) -> list[Json]:
-    """Keys by dotted path whose values differ; a mapping against a plain value is one difference."""
+    """Keys by dotted path whose values differ; a mapping against a plain value counts as one."""
     found: list[Json] = []
     for key in sorted({*first, *second}):
         values = [side.get(key, ABSENT) for side in (first, second)]

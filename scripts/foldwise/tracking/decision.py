@@ -5,23 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 KEEP, DISCARD = "keep", "discard"
+OUTCOMES = {"adopted": KEEP, "not adopted": DISCARD, "kept": KEEP, "dropped": DISCARD}
+"""Of the rules in a study's config (`foldwise.experiment.decisions`)."""
 
 
 def rule_decision(record: dict[str, Any]) -> dict[str, str]:
     """Verdict and reason of the rule; a person may decide otherwise (`scripts/runs.py decide`).
 
-    A run is discarded where, beside one of the experiments that it is compared with, it costs more
-    passes per prediction without a gain larger than the noise, or is worse by more than the noise
-    without costing fewer. Otherwise it is kept.
+    Where the study's config has a rule that adopts or drops the experiment, that rule decides.
+    Otherwise a run is discarded where, beside one of the experiments that it is compared with, it
+    costs more passes per prediction without a gain larger than the noise, or is worse by more than
+    the noise without costing fewer; it is kept in all other cases.
 
     Args:
         record: A whole `results.json`.
     """
+    configured = record["decision"].get("rule") or {}
+    if configured.get("outcome") in OUTCOMES:
+        verdict = OUTCOMES[configured["outcome"]]
+        reason = f"{configured['outcome']}: {configured['reason']}"
+        return {"verdict": verdict, "reason": reason, "by": "rule"}
     comparisons = list(record["decision"]["comparisons"])
     for comparison in comparisons:
-        reason = _objection(comparison)
-        if reason is not None:
-            return {"verdict": DISCARD, "reason": reason, "by": "rule"}
+        objection = _objection(comparison)
+        if objection is not None:
+            return {"verdict": DISCARD, "reason": objection, "by": "rule"}
     against = ", ".join(str(comparison["against"]) for comparison in comparisons)
     reason = f"worth its cost beside {against}" if against else "compared with no other experiment"
     return {"verdict": KEEP, "reason": reason, "by": "rule"}

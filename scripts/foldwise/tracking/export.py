@@ -1,4 +1,4 @@
-"""One run as a zip that runs again elsewhere: its code, its config, its record, checksums, README."""
+"""One run as a zip that runs again elsewhere: code, config, record, checksums, README."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ What is here
 
 Run it again
   make setup
-  PATH="$PWD/.venv/bin:$PATH" snakemake --cores 2 --configfile study.json {target}
+  PATH="$PWD/.venv/bin:$PATH" snakemake --cores 2 {target} --configfile study.json
 
 Then compare {target} with record/{attempt}/results.json.
 
@@ -81,7 +81,7 @@ def export_run(registry: Registry, identity: str, out: Path) -> Path:
 
 
 def _code(entry: Entry) -> tuple[dict[str, bytes], str]:
-    """Files of the run's commit; those of the working tree where the run's own code is nowhere else."""
+    """Files of the run's commit; of the working tree where its code is nowhere else."""
     commit = entry["git_commit"]
     if commit is None:
         return _tree(None), " (not under git when it ran: the present files)"

@@ -1,4 +1,4 @@
-"""Runs for MLflow's eyes: one way, off by default, idempotent, and never a reason for a run to fail.
+"""Runs for MLflow's eyes: one way, off by default, idempotent, and never a reason to fail.
 
 A run of the registry becomes one run of MLflow, found again by the tag `foldwise.identity`. What is
 there is left alone; only the decision's tags follow the registry. The store is sqlite, and one
@@ -120,9 +120,7 @@ def _copy(client: MlflowClient, experiment: str, registry: Registry, entry: Entr
         params=[Param(key, str(value)[:MAX_PARAM]) for key, value in flatten(config).items()],
         tags=[RunTag("foldwise.git_dirty", str(entry["git_dirty"]))],
     )
-    history = [
-        Metric(key, value, ended, epoch) for key, epoch, value in _history(registry, config)
-    ]
+    history = [Metric(key, value, ended, epoch) for key, epoch, value in _history(registry, config)]
     for start in range(0, len(history), 1000):
         client.log_batch(run, metrics=history[start : start + 1000])
     client.log_artifacts(run, str(snapshot(registry, entry)))

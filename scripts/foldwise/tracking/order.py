@@ -1,4 +1,4 @@
-"""The order of experiments: the one with the least training first, each finished before the next."""
+"""The order of experiments: the least training first, each finished before the next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STEP = 10
 
 
 def models_of(study: Study, experiment: str) -> set[tuple[str, int]]:
-    """Recipe and seed of every model that an experiment needs, its teachers' and parents' included."""
+    """Recipe and seed of every model that an experiment, its teachers or its parents need."""
     models: set[tuple[str, int]] = set()
     for parent in study.resolved(experiment)["parents"]:
         models |= models_of(study, parent)

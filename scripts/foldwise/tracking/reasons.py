@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from foldwise.errors import EXIT_USER_ERROR
 from foldwise.tracking.snakemake_log import CallLog, Job, exit_statuses, host_of
 
 Failure = dict[str, Any]
@@ -45,7 +46,13 @@ def job_failure(job: Job, call: CallLog, kills_before: int | None, workdir: Path
     everything = "\n".join([job.message, *texts])
     nested = [status for _, status in exit_statuses(everything)]
     status = job.exit_status if job.exit_status is not None else (nested[-1] if nested else None)
-    kind, reason = _explain(status, log, everything, job.message, _new_kills(kills_before))
+    if job.exit_status == 0:
+        kind, reason = (
+            "missing_output",
+            f"ended without an error, but did not write {job.outputs[0]}",
+        )
+    else:
+        kind, reason = _explain(status, log, everything, job.message, _new_kills(kills_before))
     return {
         "kind": kind,
         "reason": f"{job.rule}: {reason}",
@@ -58,9 +65,19 @@ def job_failure(job: Job, call: CallLog, kills_before: int | None, workdir: Path
     }
 
 
-def call_failure(kind: str, reason: str, call: CallLog, workdir: Path) -> Failure:
-    """The record of a run whose own jobs did not fail: Snakemake ended first."""
-    job = call.unfinished[-1] if call.unfinished else None
+def call_failure(
+    kind: str, reason: str, call: CallLog, cut_short: Job | None, workdir: Path
+) -> Failure:
+    """The record of a run whose own jobs did not fail: Snakemake ended first.
+
+    Args:
+        kind: Kind of the end.
+        reason: What ended it.
+        call: The call of Snakemake.
+        cut_short: A job of the run that was running then, if any.
+        workdir: Folder that the log's paths start from.
+    """
+    job = cut_short
     log = "\n".join(_read(workdir / name) for name in job.logs) if job else ""
     return {
         "kind": kind,
@@ -82,34 +99,45 @@ def tail(text: str) -> list[str]:
 def _explain(
     status: int | None, log: str, everything: str, message: str, kills: int
 ) -> tuple[str, str]:
-    """Kind and reason of a failure."""
+    """Kind and reason of a failure; the first that fits of an order from certain to vague."""
     lines = [line.strip() for line in log.strip().splitlines()]
-    exceptions = [line for line in lines if _EXCEPTION.match(line)]
     last = lines[-1] if lines else ""
-    if _MEMORY.search(everything):
-        line = next((line for line in reversed(lines) if _MEMORY.search(line)), message)
-        return "out_of_memory", f"out of memory: {line}"
-    if status == 128 + signal.SIGKILL:
-        if kills > 0:
-            return "out_of_memory", (
-                "out of memory: ended by SIGKILL, and the kernel's out-of-memory killer acted "
-                f"{kills} time(s) since the start"
-            )
-        return "killed", "killed by SIGKILL (kill -9); the kernel reports no lack of memory"
-    if _TIMEOUT.search(message):
-        return "timeout", f"time limit of the queue: {message}"
-    if status is not None and status > 128:
-        return "killed", f"ended by {_signal_name(status - 128)}"
-    if status == 2 and last.startswith("error: "):
-        return "error", last.removeprefix("error: ")
-    if exceptions:
-        return "exception", exceptions[-1]
-    if status is not None:
-        return "exit_code", f"exit code {status}" + (f": {last}" if last else "")
-    return "unknown", message or last or "Snakemake gives no reason"
+    exceptions = [line for line in lines if _EXCEPTION.match(line)]
+    signal_number = status - 128 if status is not None and status > 128 else None
+    memory = next((line for line in reversed(lines) if _MEMORY.search(line)), message)
+    answers = (
+        (_MEMORY.search(everything), "out_of_memory", f"out of memory: {memory}"),
+        (
+            signal_number == signal.SIGKILL and kills > 0,
+            "out_of_memory",
+            "out of memory: ended by SIGKILL, and the kernel's out-of-memory killer acted "
+            f"{kills} time(s) since the start",
+        ),
+        (
+            signal_number == signal.SIGKILL,
+            "killed",
+            "killed by SIGKILL (kill -9); the kernel reports no lack of memory",
+        ),
+        (signal_number == signal.SIGINT, "interrupted", "stopped by the user (SIGINT)"),
+        (_TIMEOUT.search(message), "timeout", f"time limit of the queue: {message}"),
+        (signal_number, "killed", f"ended by {_signal_name(signal_number)}"),
+        (
+            status in (None, EXIT_USER_ERROR) and last.startswith("error: "),
+            "error",
+            last.removeprefix("error: "),
+        ),
+        (exceptions, "exception", exceptions[-1] if exceptions else ""),
+        (status is not None, "exit_code", f"exit code {status}" + (f": {last}" if last else "")),
+        (message, "unknown", message),
+    )
+    end = f"; its log ends with: {last}" if last else ""
+    vague = "unknown", f"ended early, and Snakemake's log has no exit status{end}"
+    return next(((kind, reason) for fits, kind, reason in answers if fits), vague)
 
 
-def _signal_name(number: int) -> str:
+def _signal_name(number: int | None) -> str:
+    if number is None:
+        return "no signal"
     try:
         return signal.Signals(number).name
     except ValueError:

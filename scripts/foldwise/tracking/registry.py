@@ -1,8 +1,8 @@
-"""`registry.json`: an index of all runs, always whole, and rebuildable from the run folders.
+"""`registry.json`: an index of all runs, always whole, and rebuildable from their folders.
 
 Writers take turns by a lock on `runs/.lock`; readers need none, because the file is replaced in one
 step. The order of a change is: a mark that the run changes, its event, the registry, the mark's
-removal. A writer killed on the way leaves the mark, and the next one brings the registry up to date.
+removal. A writer killed on the way leaves the mark, and the next one makes the registry up to date.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ from foldwise.tracking.lifecycle import Prepared, complete, fail, prepare, start
 from foldwise.tracking.process import has_ended, this_process
 from foldwise.tracking.reasons import Failure, call_failure, job_failure, oom_kills
 from foldwise.tracking.registry import Change, Registry
-from foldwise.tracking.snakemake_log import CallLog, parse_log
+from foldwise.tracking.snakemake_log import CallLog, Job, failed_job, parse_log
+
+PlannedJob = dict[str, Any]
 
 
 def begin(
@@ -28,7 +30,7 @@ def begin(
     *,
     study: Mapping[str, Any],
     configs: Mapping[str, Mapping[str, Any]],
-    outputs: Mapping[str, Sequence[str]],
+    jobs: Mapping[str, Sequence[PlannedJob]],
     log: str,
 ) -> None:
     """Record the runs that a call of Snakemake begins; first end those that an older call left.
@@ -39,8 +41,8 @@ def begin(
         root: Folder of the results.
         study: The study's whole config.
         configs: Resolved config of each experiment.
-        outputs: Files that this call makes for each experiment that it is asked for; none for one
-            that is up to date.
+        jobs: Rule, outputs and logs of the jobs of this call for each experiment that it is asked
+            for; none for one that is up to date.
         log: Snakemake's own log of this call.
 
     """
@@ -50,13 +52,13 @@ def begin(
     runs = {}
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with registry.change() as change:
-        for name, files in outputs.items():
+        for name, planned in jobs.items():
             run = prepare(change.entries, configs[name], code)
-            if files:
+            if planned:
                 folder = registry.folder(run.identity)
                 start(change, folder, configs[name], code=code, study=study, command=command)
-                runs[name] = {"identity": run.identity, "outputs": list(files)}
-            messages += _remarks(run, again=bool(files))
+                runs[name] = {"identity": run.identity, "jobs": list(planned)}
+            messages += _remarks(run, again=bool(planned))
     process = this_process()
     content = {
         "process": process, "log": str(Path(log).resolve()), "workdir": str(Path.cwd()),
@@ -150,24 +152,40 @@ def _ending(
     call: CallLog, session: dict[str, Any], run: dict[str, Any], workdir: Path, *, vanished: bool
 ) -> tuple[str, Failure]:
     """Whether an unfinished run failed or was stopped, and why."""
-    own = set(run["outputs"])
-    for job in call.failed:
-        if own & set(job.outputs):
-            return "failed", job_failure(job, call, session["oom_kills"], workdir)
-    if call.failed:
-        reason = f"not reached: Snakemake stopped after {call.failed[0].rule} of another run failed"
-        return "stopped", call_failure("not_reached", reason, call, workdir)
+    planned = [Job(one["rule"], tuple(one["outputs"]), tuple(one["logs"])) for one in run["jobs"]]
+    for job in planned:
+        failed = failed_job(call, job)
+        if failed is not None:
+            failure = job_failure(failed, call, session["oom_kills"], workdir)
+            by_user = failure["kind"] == "interrupted" or (
+                call.interrupted and failure["kind"] == "killed"
+            )
+            return "stopped" if by_user else "failed", failure
+    running = (job for job in planned if _was_cut_short(job, workdir, session["started"]))
+    cut_short = next(running, None)
+    if call.any_failed:
+        reason = "not reached: Snakemake stopped after a job of another run failed"
+        return "stopped", call_failure("not_reached", reason, call, cut_short, workdir)
     if call.interrupted:
-        return "stopped", call_failure("interrupted", "stopped by the user", call, workdir)
+        reason = "stopped by the user"
+        return "stopped", call_failure("interrupted", reason, call, cut_short, workdir)
     if vanished:
         pid = session["process"]["pid"]
         reason = (
             f"Snakemake itself (process {pid}) ended without a word: killed, or the machine stopped"
         )
-        return "failed", call_failure("vanished", reason, call, workdir)
-    return "failed", call_failure(
-        "unknown", "Snakemake ended with an error of its own", call, workdir
-    )
+        return "failed", call_failure("vanished", reason, call, cut_short, workdir)
+    if cut_short is not None:  # `--quiet all` hides the exit status
+        return "failed", job_failure(cut_short, call, session["oom_kills"], workdir)
+    reason = "Snakemake ended with an error of its own"
+    return "failed", call_failure("unknown", reason, call, None, workdir)
+
+
+def _was_cut_short(job: Job, workdir: Path, started: str) -> bool:
+    """Whether a job began and did not end, to judge by its files."""
+    logs = [workdir / path for path in job.logs]
+    begun = any(log.exists() and log.stat().st_mtime >= _seconds(started) for log in logs)
+    return begun and not all((workdir / path).exists() for path in job.outputs)
 
 
 def _folder(root: str | Path) -> Path:

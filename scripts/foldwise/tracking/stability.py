@@ -43,8 +43,8 @@ def read_log(path: Path = LOG) -> list[dict[str, Any]]:
     except yaml.YAMLError as error:
         message = " ".join(str(error).split())
         raise FoldwiseError(message, where=str(path), hint="Write valid YAML.") from error
-    for entry in entries if isinstance(entries, list) else [None]:
-        missing = set(KEYS) - set(entry) if isinstance(entry, dict) else {"id"}
+    for entry in entries if isinstance(entries, list) else [{}]:
+        missing = set(KEYS) - set(entry)
         if missing or entry["status"] not in STATUSES:
             problem = f"key {min(missing)!r} is missing" if missing else "unknown status"
             raise FoldwiseError(
@@ -98,9 +98,7 @@ def stability_of(config: str, config_hash: str, commit: str | None, path: Path =
         return f"{config} has never been judged: watch its first five minutes"
     facts = environment()
     here = [
-        entry
-        for entry in known
-        if all(entry["env"].get(key) == facts[key] for key in _HARDWARE)
+        entry for entry in known if all(entry["env"].get(key) == facts[key] for key in _HARDWARE)
     ]
     if not here:
         where = known[-1]["env"]

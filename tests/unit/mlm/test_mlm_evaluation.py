@@ -3,14 +3,13 @@
 import filecmp
 import json
 import shutil
-import sys
+import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from foldwise.errors import FoldwiseError
-from foldwise.mlm import evaluation as evaluation_module
 from foldwise.mlm.engine import Engine
 from foldwise.mlm.evaluation import EvaluationSettings, evaluate, sample_table
 from foldwise.mlm.folder import folder_of, results_path
@@ -41,10 +40,8 @@ def run_of(model_folder, sample_file, root, **changes):
 @pytest.fixture(scope="module")
 def lambada(tmp_path_factory):
     path = tmp_path_factory.mktemp("lambada") / "ko.jsonl"
-    rows = [
-        {"index": at, "text": f"제{at}조 모든 _은 법률로 정한다.", "answer": "국민"}
-        for at in range(9)
-    ]
+    texts = [f"제{at}조 모든 _은 법률로 정한다." for at in range(9)]
+    rows = [{"index": at, "text": text, "answer": "국민"} for at, text in enumerate(texts)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
@@ -80,8 +77,6 @@ def test_the_short_file_has_the_guide_s_names(finished, model_folder, samples):
 def test_the_guide_s_jq_lines_work_unchanged(finished):
     if shutil.which("jq") is None:
         pytest.skip("jq is not installed")
-    import subprocess
-
     root, _ = finished
     lines = [
         "jq '{checkpoint, real1, real5, lambada_top1}' \"$file\"",
@@ -235,7 +230,7 @@ def test_a_shorter_sequence_keeps_both_mentions(model_folder, sample_file, tmp_p
 
 
 def test_the_composite_is_the_guide_s_formula():
-    """The formula gives 0.7168 for the guide's own baseline; the 0.6785 that it prints is not it."""
+    """It gives 0.7168 for the guide's own baseline; the 0.6785 that the guide prints is not it."""
     assert composite(0.6778, 0.8244, 0.6613) == pytest.approx(0.7168, abs=5e-5)
     assert composite(0.6778, 0.8244, None) is None
 
@@ -250,11 +245,23 @@ def test_baselines_are_checked():
 
 
 def test_the_report_compares_as_the_guide_does():
-    results = {"checkpoint": "runs/x/checkpoint-655", "seq_len": 1536, "coref_samples": 1600,
-               "partial": False, "real1": 0.6912, "real5": 0.8356, "lambada_top1": 0.6850,
-               "real1_interval": [0.668, 0.714], "real5_interval": [0.81, 0.85],
-               "lambada_top1_interval": [0.65, 0.72], "floor_real1": 0.13, "floor_real5": 0.45,
-               "coverage": 0.9, "samples_sha256": "a", "score": composite(0.6912, 0.8356, 0.6850)}  # fmt: skip
+    results = {
+        "checkpoint": "runs/x/checkpoint-655",
+        "seq_len": 1536,
+        "coref_samples": 1600,
+        "partial": False,
+        "real1": 0.6912,
+        "real5": 0.8356,
+        "lambada_top1": 0.6850,
+        "real1_interval": [0.668, 0.714],
+        "real5_interval": [0.81, 0.85],
+        "lambada_top1_interval": [0.65, 0.72],
+        "floor_real1": 0.13,
+        "floor_real5": 0.45,
+        "coverage": 0.9,
+        "samples_sha256": "a",
+        "score": composite(0.6912, 0.8356, 0.6850),
+    }
     text = report_text(results, {**BASELINE, "samples_sha256": "a"}, 287.5)
     for line in ("LAMBADA@1: 0.6850 (68.50%)", "Real@1:    0.6912 (69.12%)", "평가 시간: 287.5초",
                  "  - Real@1: +1.34%p", "  - Real@5: +1.12%p", "  - 변화: +1.58%p"):  # fmt: skip
@@ -266,10 +273,3 @@ def test_the_report_compares_as_the_guide_does():
 def test_a_missing_sample_file_names_the_command(model_folder, tmp_path):
     with pytest.raises(FoldwiseError, match="snakemake --cores 2"):
         evaluate_one(run_of(model_folder, tmp_path / "none.jsonl", tmp_path), SETTINGS)
-
-
-def test_torch_is_not_needed_to_read_the_config():
-    assert "torch" in sys.modules  # this test process has it; the module below must not ask for it
-    assert evaluation_module.__name__
-    source = Path(evaluation_module.__file__).with_name("settings.py").read_text()
-    assert "torch" not in source

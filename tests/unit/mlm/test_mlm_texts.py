@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import pandas as pd
 import pytest
 
 from foldwise.errors import FoldwiseError
@@ -128,8 +129,6 @@ def test_the_hub_is_named_when_it_cannot_be_reached(monkeypatch):
 
 
 def test_texts_of_the_hub(monkeypatch, tmp_path):
-    import pandas as pd
-
     local = tmp_path / "validation-0.parquet"
     pd.DataFrame({"sentence": ["<이순신:PS>은 장군이다.", "비가 온다."]}).to_parquet(local)
     files = ["ner/validation-0.parquet", "ner/train-0.parquet", "README.md"]

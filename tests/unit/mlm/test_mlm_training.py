@@ -13,11 +13,14 @@ from transformers import TrainerCallback
 
 from foldwise.errors import FoldwiseError
 from foldwise.mlm import training as training_module
+from foldwise.mlm.evaluation import EvaluationSettings
+from foldwise.mlm.folder import folder_of
 from foldwise.mlm.masking import IGNORED, ExampleMaker, MaskedExamples, MaskingRules, collate
 from foldwise.mlm.model_folder import load_masked_model
 from foldwise.mlm.models import BertSize, finetune_entities, pretrain
 from foldwise.mlm.sample_files import write_samples
 from foldwise.mlm.samples import SampleRules, build_samples
+from foldwise.mlm.single import SingleRun, evaluate_one
 from foldwise.mlm.summary import read_results, write_summary
 from foldwise.mlm.tagged_texts import TaggedText, read_tagged_texts
 from foldwise.mlm.texts import read_texts
@@ -66,8 +69,8 @@ def restored(masked):
 def test_random_masks_hide_the_share_that_is_asked(maker, tokenizer, texts):
     draw = random.Random(0)
     masked = [maker.randomly(text, 0.3, draw) for text in texts for _ in range(5)]
-    hidden = [(token, label) for one in masked for token, label in zip(one.ids, one.labels, strict=True)
-              if label != IGNORED]  # fmt: skip
+    pairs = [pair for one in masked for pair in zip(one.ids, one.labels, strict=True)]
+    hidden = [(token, label) for token, label in pairs if label != IGNORED]
     special = set(tokenizer.all_special_ids)
     total = sum(token not in special for one in masked for token in restored(one))
     assert len(hidden) / total == pytest.approx(0.3, abs=0.02)
@@ -263,17 +266,12 @@ def test_the_search_goes_on_where_it_stopped(
 
 
 def test_a_run_on_one_page(trained, sample_file, tmp_path):
-    from foldwise.mlm.evaluation import EvaluationSettings
-    from foldwise.mlm.folder import folder_of
-    from foldwise.mlm.single import SingleRun, evaluate_one
-
     out, _ = trained
     folders = []
+    depth = (None, None, (), 1, 200, tmp_path / "cache")
     for step in (4, 8):
         checkpoint = str(out / f"checkpoint-{step}")
-        run = SingleRun(
-            checkpoint, tmp_path / "mlm", sample_file, None, None, (), 1, 200, tmp_path / "c"
-        )
+        run = SingleRun(checkpoint, tmp_path / "mlm", sample_file, *depth)
         evaluate_one(run, EvaluationSettings(device="cpu"))
         folders.append(folder_of(checkpoint, tmp_path / "mlm"))
     names = ["mlm/checkpoint-4", "mlm/checkpoint-8"]
@@ -298,8 +296,7 @@ def test_a_run_on_one_page(trained, sample_file, tmp_path):
         write_summary(
             "t", folders, compare=["a", "b"], resamples=200, out=tmp_path / "x.md", command=""
         )
-    limited = SingleRun(str(out / "checkpoint-4"), tmp_path / "few", sample_file, None, None, (), 1, 200,
-                        tmp_path / "c")  # fmt: skip
+    limited = SingleRun(str(out / "checkpoint-4"), tmp_path / "few", sample_file, *depth)
     evaluate_one(limited, EvaluationSettings(limit=30, device="cpu"))
     with pytest.raises(FoldwiseError, match="different samples"):
         read_results([folders[1], tmp_path / "few" / "checkpoint-4_eval"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from tracking_files import CLEAN, finished_run, make_config, make_results
 
 from foldwise.errors import FoldwiseError
 from foldwise.files import read_json, write_json
@@ -23,7 +24,6 @@ from foldwise.tracking.lifecycle import (
     start,
 )
 from foldwise.tracking.registry import Registry
-from tracking_files import CLEAN, finished_run, make_config, make_results
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 WRITERS, RUNS_EACH, KILLED = 16, 50, 3
@@ -32,8 +32,10 @@ WRITERS, RUNS_EACH, KILLED = 16, 50, 3
 def write_runs(root: Path, writer: int, gate: Path, notes: Path) -> None:
     """Start and complete runs one after the other, and note each completed one."""
     registry = Registry(root)
-    result = {"run_id": "e0_0", "unit": "eV", "test_presumably_seen": False,
-              "dataset_sha256": "d" * 64, "results": "e0", "metrics": {"mae_mean": 0.1}}  # fmt: skip
+    result = {
+        "run_id": "e0_0", "unit": "eV", "test_presumably_seen": False,
+        "dataset_sha256": "d" * 64, "results": "e0", "metrics": {"mae_mean": 0.1},
+    }  # fmt: skip
     while not gate.exists():
         time.sleep(0.01)
     with notes.open("a") as note:
@@ -137,8 +139,10 @@ def test_leaderboard_has_all_runs_the_worst_first_and_failed_ones_before(tmp_pat
     finished_run(registry, make_config("e0"), 0.03)
     finished_run(registry, make_config("e1"), 0.05)
     broken = registry.folder(run_identity(make_config("e2"), CLEAN.git_commit))
-    failure = {"kind": "exit_code", "reason": "train_model: exit code 7", "rule": "train_model",
-               "outputs": [], "exit_status": 7, "log": None, "log_tail": [], "host": "n1"}  # fmt: skip
+    failure = {
+        "kind": "exit_code", "reason": "train_model: exit code 7", "rule": "train_model",
+        "outputs": [], "exit_status": 7, "log": None, "log_tail": [], "host": "n1",
+    }  # fmt: skip
     with registry.change() as change:
         start(change, broken, make_config("e2"), code=CLEAN)
         fail(change, broken.name, failure)
@@ -153,7 +157,7 @@ def test_records_are_immutable(tmp_path):
     entry = add_metric(registry, identity, "mae_of_oxides", 0.02)
     assert entry["metrics"]["mae_of_oxides"] == 0.02
     assert entry["metrics"]["mae_mean"] == 0.05
-    with pytest.raises(FoldwiseError, match="is recorded as 0.05"):
+    with pytest.raises(FoldwiseError, match=r"is recorded as 0\.05"):
         add_metric(registry, identity, "mae_mean", 0.04)
     for path in (registry.folder(identity) / "events").iterdir():
         assert path.stat().st_mode & 0o222 == 0
@@ -203,4 +207,4 @@ def test_a_folder_made_without_snakemake_is_recorded_only_where_runs_are_tracked
     assert (entry["status"], entry["results"]) == ("complete", "e0")
     copied = Registry(tmp_path).folder(entry["identity"]) / "attempt_1"
     assert (copied / "results.json").read_bytes() == (results / "results.json").read_bytes()
-    assert os.listdir(Registry(tmp_path).runs / ".pending") == []
+    assert list((Registry(tmp_path).runs / ".pending").iterdir()) == []

@@ -1,0 +1,32 @@
+"""Find the rows of several tasks that are the same crystal."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from foldwise.errors import run_program
+from foldwise.files import read_parquet, write_parquet
+from foldwise.structure_groups import structure_groups
+from foldwise.structures import read_structures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", nargs="+", required=True)
+    parser.add_argument("--targets", type=Path, nargs="+", required=True, help="as --tasks")
+    parser.add_argument("--structures", type=Path, nargs="+", required=True, help="as --tasks")
+    parser.add_argument("--out", type=Path, required=True, help="Parquet file")
+    options = parser.parse_args()
+    formulas, crystals = {}, {}
+    for task, targets, structures in zip(
+        options.tasks, options.targets, options.structures, strict=True
+    ):
+        table = read_parquet(targets, ("id", "formula"))
+        formulas[task] = dict(zip(table["id"].astype(str), table["formula"], strict=True))
+        crystals[task] = dict(zip(*read_structures(structures), strict=True))
+    write_parquet(options.out, structure_groups(formulas, crystals))
+
+
+if __name__ == "__main__":
+    run_program(main)

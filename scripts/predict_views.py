@@ -1,0 +1,42 @@
+"""Predict the test rows of a fold as the mean over several views of each crystal."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from foldwise.errors import run_program
+from foldwise.test_time import predict_views
+from foldwise.views import Strength
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="model.safetensors")
+    parser.add_argument("--graphs", type=Path, required=True, help="graph store")
+    parser.add_argument("--split", type=Path, required=True, help="split file of the fold")
+    parser.add_argument("--holdout", type=int, required=True, help="the model's own hold-out")
+    parser.add_argument("--views", type=int, required=True, help="views per crystal")
+    parser.add_argument("--displacement", type=float, required=True, help="Å, per coordinate")
+    parser.add_argument("--strain", type=float, required=True, help="per strain component")
+    parser.add_argument("--seed", type=int, required=True, help="decides which views")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="folder of test.parquet")
+    options = parser.parse_args()
+    predict_views(
+        options.model,
+        graphs=options.graphs,
+        split_path=options.split,
+        holdout=options.holdout,
+        count=options.views,
+        strength=Strength(options.displacement, options.strain),
+        seed=options.seed,
+        device_name=options.device,
+        threads=options.threads,
+        out=options.out,
+    )
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,150 @@
+"""E1, E2, E5 and E6 on top of the finished small study, and the gate in front of them."""
+
+import gzip
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from small_study import BASELINE, CONFIG, TASK
+
+HULL = "tiny_e_hull"
+LATER = {
+    "e1": {"recipe": "views", "seeds": [0], "title": "Views", "purpose": "A check.",
+           "compare_with": ["e0"]},
+    "e2": {"recipe": "views", "seeds": [0], "tta": 2, "title": "Views, two averaged",
+           "purpose": "A check.", "compare_with": ["e1", "e0"]},
+    "e5": {"recipe": "joint", "seeds": [0], "title": "Two tasks", "purpose": "A check.",
+           "compare_with": ["e0"]},
+    "e6": {"tta": 2, "compare_with": ["e4"]},
+}  # fmt: skip
+CHANGES = {
+    "datasets": {
+        **CONFIG["datasets"],
+        HULL: {
+            **CONFIG["datasets"][TASK], "column": "e_hull", "target_name": "energy above hull",
+            "transform": "standardize",
+        },
+    },
+    "recipes": {
+        **CONFIG["recipes"],
+        "views": {
+            **BASELINE, "epochs": 1, "consistency": 0.1,
+            "augment": {"displacement": 0.03, "strain": 0.01},
+        },
+        "joint": {**BASELINE, "epochs": 1, "pretrain": {"tasks": [HULL, TASK], "epochs": 1}},
+    },
+    "experiments": {**CONFIG["experiments"], **LATER},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def later(study, tmp_path_factory):
+    house = study.copy(tmp_path_factory.mktemp("later") / "house")
+    config = house.write_config("later.json", **CHANGES)
+    planned = house.jobs(config)
+    done = house.snakemake(config=config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return house, planned
+
+
+def record(house, name):
+    return json.loads((house.results / name / "results.json").read_text())
+
+
+def test_what_is_trained_is_not_trained_again(later):
+    _, planned = later
+    models = {f"models/{{}}/{TASK}/fold_{fold}/seed_0/model.safetensors" for fold in (0, 1)}
+    assert planned["train_model"] == {
+        path.format(recipe) for path in models for recipe in ("views", "joint")
+    }
+    assert planned["predict_views"] == {
+        f"predictions/{recipe}/{TASK}/fold_{fold}/seed_0/tta_2/test.parquet"
+        for recipe in ("views", "student")
+        for fold in (0, 1)
+    }
+    assert len(planned["pretrain_model"]) == 2
+    assert "check_series" not in planned
+
+
+def test_e2_answers_with_the_views_of_e1s_models(later):
+    house, _ = later
+    for name, recipe in (("e2", "views"), ("e6", "student")):
+        inference = record(house, name)["compute"]["inference"]
+        assert (inference["views"], inference["passes_per_prediction"]) == (2, 2)
+        shown = pd.read_parquet(house.results / name / "predictions.parquet").set_index("id")
+        for fold in (0, 1):
+            folder = house.results / f"predictions/{recipe}/{TASK}/fold_{fold}/seed_0"
+            table = pd.read_parquet(folder / "tta_2/test.parquet").set_index("id")
+            pd.testing.assert_series_equal(
+                shown.loc[table.index, "prediction"], table["prediction"], check_names=False
+            )
+            assert not table["prediction"].equals(
+                pd.read_parquet(folder / "test.parquet").set_index("id")["prediction"]
+            )
+            split = json.loads((house.results / f"splits/{TASK}/fold_{fold}.json").read_text())
+            calibration = json.loads((folder / "tta_2/calibration.json").read_text())
+            assert calibration["n_validation"] <= len(split["validation"][calibration["holdout"]])
+
+
+def test_no_test_row_of_either_task_is_in_the_pretraining(later):
+    house, _ = later
+    for fold in (0, 1):
+        folder = house.results / f"models/joint/{TASK}/fold_{fold}/seed_0"
+        rows = pd.read_parquet(folder / "pretrain_rows.parquet")
+        splits = [
+            json.loads((house.results / f"splits/{task}/fold_{fold}.json").read_text())
+            for task in (TASK, HULL)
+        ]
+        assert len(rows) > 5
+        assert not set(rows["id"]) & {name for split in splits for name in split["test"]}
+        fit = json.loads((folder / "fit.json").read_text())
+        pretraining = json.loads((folder / "pretrain.json").read_text())["wall_time_sec"]
+        assert fit["pretraining_time_sec"] == pretraining
+        assert fit["wall_time_sec"] > pretraining
+
+
+def test_the_decisions_and_the_ablation(later):
+    house, _ = later
+    outcomes = {name: record(house, name)["decision"]["rule"] for name in ("e1", "e2", "e5", "e6")}
+    assert {outcomes[name]["rule"] for name in ("e1", "e2")} == {"adopt"}
+    assert outcomes["e5"]["rule"] == "drop"
+    assert outcomes["e6"] is None
+    assert record(house, "e3")["decision"]["rule"]["outcome"] == "not applicable"
+    table = pd.read_csv(house.results / "ablation.csv")
+    pairs = set(zip(table["experiment"], table["against"], strict=True))
+    assert pairs >= {("e1", "e0"), ("e2", "e1"), ("e2", "e0"), ("e5", "e0"), ("e6", "e4")}
+    assert table["delta_mae"].is_monotonic_decreasing
+
+
+@pytest.fixture
+def hopeless(study, tmp_path):
+    """The finished study, but E0 has learned nothing, and the student is yet to be trained."""
+    house = study.copy(tmp_path / "house")
+    path = house.root / "tiny.json.gz"
+    table = json.loads(gzip.decompress(path.read_bytes()))
+    assert table["columns"]
+    for fold in (0, 1):
+        answers = house.results / f"predictions/baseline/{TASK}/fold_{fold}/seed_0/test.parquet"
+        rows = pd.read_parquet(answers)
+        rows.assign(prediction=rows["prediction"] + 9.0).to_parquet(answers, index=False)
+        shutil.rmtree(house.results / f"models/student/{TASK}/fold_{fold}")
+    return house
+
+
+def test_a_hopeless_first_experiment_stops_the_series_unless_forced(hopeless):
+    config = hopeless.write_config("stop.json", series={"pretrained": {"action": "stop"}})
+    student = f"results/tiny/models/student/{TASK}/fold_0/seed_0/model.safetensors"
+    done = hopeless.snakemake(student, config=config)
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "error: series" in line]
+    assert done.returncode != 0
+    assert len(set(said)) == 1
+    assert "e0 has an MAE of" in said[0]
+    assert "--config force=true goes on" in said[0]
+    assert not (hopeless.root / student).exists()
+    done = hopeless.snakemake(student, "--config", "force=true", config=config)
+    assert done.returncode == 0, done.stderr
+    assert "warning: series pretrained: e0 has an MAE of" in done.stdout + done.stderr
+    assert (hopeless.root / student).exists()
+    assert hopeless.jobs(config).keys().isdisjoint({"train_model", "check_series"})
