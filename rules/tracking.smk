@@ -32,45 +32,19 @@ def jobs_of_experiments(dag):
                 jobs = dag.bfs(dag.dependencies, job) if dag.needrun(job) else ()
                 found[exp] = [
                     {
-                        "rule": each.rule.name,
-                        "outputs": [str(path) for path in each.output],
-                        "logs": [str(path) for path in each.log],
+                        "rule": needed.rule.name,
+                        "outputs": [str(path) for path in needed.output],
+                        "logs": [str(path) for path in needed.log],
                     }
-                    for each in jobs
-                    if dag.needrun(each)
+                    for needed in jobs
+                    if dag.needrun(needed)
                 ]
     return found
 
 
-localrules:
-    export_mlflow,
-
-
-# Off by default: snakemake results/mlflow/export.txt
-rule export_mlflow:
-    input:
-        experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
-        code=sources_of("runs.py"),
-    output:
-        summary=f"{ROOT}/mlflow/export.txt",
-    log:
-        f"{LOGS}/export_mlflow.log",
-    benchmark:
-        f"{BENCHMARKS}/export_mlflow.tsv"
-    conda:
-        "../envs/mlflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    shell:
-        "python scripts/runs.py --results $(dirname $(dirname {output.summary})) export-mlflow"
-        " > {output.summary} 2> {log}"
-
-
-for each_rule in workflow.rules:
-    is_training = each_rule.name in ("train_model", "pretrain_model")
-    each_rule.priority = training_priority if is_training else run_priority
+for each in workflow.rules:
+    is_training = each.name in ("train_model", "pretrain_model")
+    each.priority = training_priority if is_training else run_priority
 
 
 onstart:

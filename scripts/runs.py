@@ -1,5 +1,7 @@
 """The runs of a study: list, show, compare, rank, decide, rebuild, reap, prune, export."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 

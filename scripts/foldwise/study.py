@@ -230,7 +230,7 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         views=dict(config["views"]),
         decisions=parse_decisions(config["decisions"], parents, named),
         series=parse_series(config["series"], experiments, named),
-        force=config["force"],
+        force=config["force"] in (True, "true"),
     )
     check_names(study)
     return study

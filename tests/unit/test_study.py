@@ -140,6 +140,8 @@ def test_models_of_the_first_experiment_wait_for_nothing():
     assert study.gate("scratch", 0) is None
     assert study.gate("baseline", 1) == study.gate("student", 0) == "pretrained"
     assert study.gate("scratch_student", 0) == "scratch"
+    assert not study.force
+    assert parse_study(changed("force", "true")).force
     alone = parse_study(changed("series", {}))
     assert alone.gate("baseline", 1) is None
 
@@ -196,7 +198,8 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
          f"series.pretrained.first: unknown name 'e9'. Allowed: {EXPERIMENTS}."),
         ("series.pretrained.action", "halt",
          f"series.pretrained.action: 'halt' is not one of ['stop', 'warn']. {SCHEMA_HINT}"),
-        ("force", "yes", f"force: 'yes' is not of type 'boolean'. {SCHEMA_HINT}"),
+        ("force", "yes",
+         f"force: 'yes' is not one of [True, False, 'true', 'false']. {SCHEMA_HINT}"),
         ("experiments.e0.recipe", "base",
          f"experiments.e0.recipe: unknown name 'base'. Allowed: {RECIPES}."),
         ("experiments.e4.compare_with", ["e9"],

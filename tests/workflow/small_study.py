@@ -94,7 +94,8 @@ class House:
 
     def jobs(self, config: str = "tiny.json") -> dict[str, set[str]]:
         """Rules and first outputs (below the study's folder) of a dry run's jobs."""
-        done = self.snakemake("-n", config=config)
+        # The profile leaves out what a job makes.
+        done = self.snakemake("-n", "--quiet", "host", config=config)
         assert done.returncode == 0, done.stderr
         found: dict[str, set[str]] = {}
         for rule, outputs in _JOB.findall(done.stdout + done.stderr):

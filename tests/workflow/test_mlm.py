@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,11 +70,14 @@ def test_an_edited_setting_runs_only_what_follows(finished, tmp_path):
     done = snakemake(house, "-n", "mlm")
     text = done.stdout + done.stderr
     assert done.returncode == 0, text
-    for rule in ("finetune_mlm_entities", "evaluate_mlm_checkpoint", "summarise_mlm"):
-        assert f"rule {rule}:" in text
-    for rule in ("train_mlm", "build_mlm_samples", "prepare_mlm_texts"):
-        assert f"rule {rule}:" not in text
-    assert text.count("rule evaluate_mlm_checkpoint:") == 1
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE))
+    assert jobs == {
+        "finetune_mlm_entities": "1",
+        "evaluate_mlm_checkpoint": "1",
+        "summarise_mlm": "1",
+        "mlm": "1",
+        "total": "4",
+    }
 
 
 def test_a_config_mistake_is_one_line(finished, tmp_path):

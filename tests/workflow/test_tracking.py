@@ -158,6 +158,7 @@ def test_a_killed_snakemake_is_reaped_by_the_next_call(endings):
     os.killpg(call.pid, signal.SIGKILL)
     call.wait()
     shown = runs(endings, "list", "--status", "failed")
+    assert shown.returncode == 0, shown.stderr
     failure = entries(endings)["e_hang"]["failure"]
     assert failure["kind"] == "vanished"
     assert f"(process {call.pid}) ended without a word" in failure["reason"]
@@ -241,4 +242,4 @@ def test_an_exported_run_plans_the_same_jobs_elsewhere(study, tmp_path):
         cwd=place, env=study.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert plan.returncode == 0, plan.stderr
-    assert "train_model" in plan.stdout
+    assert "train_model" in plan.stdout + plan.stderr

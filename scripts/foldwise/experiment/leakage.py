@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from foldwise.experiment.combined import leakage_statement, recorded_block
 from foldwise.experiment.inputs import ExperimentInputs, Json
+from foldwise.experiment.wording import listing
 
 PRETRAINED_ON = "MPtrj (145,923 materials of Materials Project)"
 
@@ -68,10 +69,11 @@ def _teacher_pretrained(inputs: ExperimentInputs) -> bool | None:
 def _statement(inputs: ExperimentInputs, *, teacher: bool) -> str:
     if inputs.combined is not None:
         return leakage_statement(inputs.combined)
+    joint = _joint_statement(inputs)
     if not inputs.pretrained and not teacher:
         return (
             "Trained from scratch on the training crystals of each fold alone; no data from "
-            "elsewhere."
+            f"elsewhere.{joint}"
         )
     who = "The model starts from" if inputs.pretrained else "The model's teachers started from"
     source = " ".join(str(inputs.card.get(key, "")) for key in ("source", "notes", "citation"))
@@ -90,7 +92,18 @@ def _statement(inputs: ExperimentInputs, *, teacher: bool) -> str:
     )
     return (
         f"{who} CHGNet 0.3.0 weights pretrained on {PRETRAINED_ON}. {seen}{labels}. Its errors "
-        "must not be ranked beside those of models trained from scratch."
+        f"must not be ranked beside those of models trained from scratch.{joint}"
+    )
+
+
+def _joint_statement(inputs: ExperimentInputs) -> str:
+    """What a joint pretraining has seen; empty without one."""
+    pretrain = inputs.recipe.get("pretrain")
+    if not pretrain:
+        return ""
+    return (
+        f" At first it was trained on {listing(list(pretrain['tasks']))} together, on no row that "
+        "is, or matches in structure, a test row of the fold in any of these tasks."
     )
 
 

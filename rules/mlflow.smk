@@ -1,0 +1,24 @@
+# Off by default: snakemake --sdm conda results/mlflow/export.txt
+localrules:
+    export_mlflow,
+
+
+rule export_mlflow:
+    input:
+        experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
+        code=sources_of("runs.py"),
+    output:
+        summary=f"{ROOT}/mlflow/export.txt",
+    log:
+        f"{LOGS}/export_mlflow.log",
+    benchmark:
+        f"{BENCHMARKS}/export_mlflow.tsv"
+    conda:
+        "../envs/mlflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python scripts/runs.py --results $(dirname $(dirname {output.summary})) export-mlflow"
+        " > {output.summary} 2> {log}"
