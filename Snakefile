@@ -13,6 +13,7 @@ include: "rules/ensembles.smk"
 include: "rules/submission_lookup.smk"
 include: "rules/submissions.smk"
 include: "rules/experiments.smk"
+include: "rules/mlm.smk"
 include: "rules/mlflow.smk"
 include: "rules/tracking.smk"
 

@@ -1,4 +1,6 @@
 import pytest
+from matbench.metadata import mbv01_metadata, mbv01_validation
+from matminer.datasets.utils import _get_data_home
 
 from foldwise.errors import FoldwiseError
 from foldwise.matbench_tasks import official_folds, official_task
@@ -10,8 +12,6 @@ def test_own_names_are_not_official():
 
 
 def test_facts_agree_with_the_matbench_package():
-    from matbench.metadata import mbv01_metadata, mbv01_validation
-
     for name in ("matbench_mp_e_form", "matbench_jdft2d", "matbench_log_gvrh"):
         task = official_task(name)
         reference = mbv01_metadata[name]
@@ -35,8 +35,6 @@ def test_generated_ids_are_those_of_the_published_folds():
 
 
 def test_file_path_follows_matminer(monkeypatch, tmp_path):
-    from matminer.datasets.utils import _get_data_home
-
     task = official_task("matbench_jdft2d")
     monkeypatch.delenv("MATMINER_DATA", raising=False)
     assert str(task.file_path.parent) == _get_data_home()
