@@ -25,7 +25,6 @@ PREDICTIONS = f"{ROOT}/predictions/{{recipe}}/{{task}}/fold_{{fold}}/seed_{{seed
 ENSEMBLE = f"{ROOT}/ensembles/{{exp}}/{{task}}/fold_{{fold}}"
 TASK_DATA = DATA.format(task=STUDY.task)
 LOGS = f"{ROOT}/logs"
-FORCE = "--force" if STUDY.force else ""
 BENCHMARKS = f"{ROOT}/benchmarks"
 
 

@@ -24,10 +24,10 @@ rule check_series:
     params:
         first=lambda wildcards: STUDY.series[wildcards.series].first,
         action=lambda wildcards: STUDY.series[wildcards.series].action,
-    # FORCE is no parameter: with or without it, what has been trained stays as it is.
+        force="--force" if STUDY.force else "",
     shell:
         "python scripts/check_series.py --series {wildcards.series} --first {params.first}"
-        " --action {params.action} {FORCE} --targets {input.targets} --splits {input.splits}"
+        " --action {params.action} {params.force} --targets {input.targets} --splits {input.splits}"
         " --predictions {input.predictions} --out {output.gate} 2>&1 | tee {log} >&2"
 
 

@@ -19,6 +19,8 @@ import pyarrow as pa
 
 from foldwise.errors import FoldwiseError
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:

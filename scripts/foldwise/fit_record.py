@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import statistics
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -35,7 +36,11 @@ def outcome(result: FitResult, recipe: Recipe) -> dict[str, Any]:
 
 
 def compute(
-    result: FitResult, device: torch.device, threads: int, seconds: float, pretraining: float
+    result: FitResult,
+    device: torch.device,
+    threads: int,
+    seconds: float,
+    pretraining: Mapping[str, float],
 ) -> dict[str, Any]:
     """What the training cost.
 
@@ -44,8 +49,10 @@ def compute(
         device: Where it ran.
         threads: CPU threads.
         seconds: Wall time of the training.
-        pretraining: Wall time of the joint pretraining before it, 0 without one.
+        pretraining: `wall_time_sec` and `cpu_time_sec` of the joint pretraining before it; empty
+            without one.
     """
+    before = {"wall_time_sec": 0.0, "cpu_time_sec": 0.0, **pretraining}
     on_gpu = device.type == "cuda"
     host_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
@@ -54,9 +61,9 @@ def compute(
         "engine": "fused" if uses_kernels(next(result.network.parameters())) else "torch",
         "precision": "float32",
         "threads": threads,
-        "wall_time_sec": seconds + pretraining,
-        "pretraining_time_sec": pretraining,
-        "cpu_time_sec": time.process_time(),
+        "wall_time_sec": seconds + before["wall_time_sec"],
+        "pretraining_time_sec": before["wall_time_sec"],
+        "cpu_time_sec": time.process_time() + before["cpu_time_sec"],
         "host_peak_memory_bytes": host_peak,
         "sec_per_epoch": statistics.median(result.seconds_per_epoch or [0.0]),
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if on_gpu else host_peak,

@@ -141,6 +141,7 @@ def pretrain(
         "device": device.type,
         "threads": threads,
         "wall_time_sec": time.perf_counter() - started,
+        "cpu_time_sec": time.process_time(),
     }
     write_json(out / "pretrain.json", record)
 

@@ -12,10 +12,12 @@ from typing import Any
 
 from foldwise.errors import FoldwiseError
 from foldwise.recipe import Recipe, parse_recipe
+from foldwise.schemas import SCHEMAS, check_config
 from foldwise.study_checks import check_known, check_names
 from foldwise.study_rules import Decision, Series, parse_decisions, parse_series
-from foldwise.study_schema import check_schema
 from foldwise.submission_study import RecordedTeachers, is_combination, parse_recorded, selected
+
+SCHEMA = SCHEMAS / "config.schema.json"
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,7 @@ def parse_study(config: Mapping[str, Any]) -> Study:
     """
     named = set(config.get("experiments") or ())
     config = selected(config)
-    check_schema(config)
+    check_config(config, SCHEMA)
     recipes = _recipes(
         {name: value for name, value in config["recipes"].items() if value is not None}
     )

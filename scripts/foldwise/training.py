@@ -200,8 +200,8 @@ def _soft_targets(path: Path | None, recipe: Recipe) -> SoftTargets | None:
     return None
 
 
-def _pretraining(files: TrainingFiles, recipe: Recipe) -> float:
-    """Seconds of the joint pretraining, 0 without one."""
+def _pretraining(files: TrainingFiles, recipe: Recipe) -> dict[str, float]:
+    """What the joint pretraining cost; empty without one."""
     given = {files.backbone is not None, files.pretraining is not None, recipe.pretrain is not None}
     if len(given) > 1:
         raise FoldwiseError(
@@ -209,7 +209,8 @@ def _pretraining(files: TrainingFiles, recipe: Recipe) -> float:
             where="--backbone, --pretraining",
             hint="Give all three or none.",
         )
-    return float(read_json(files.pretraining)["wall_time_sec"]) if files.pretraining else 0.0
+    record = read_json(files.pretraining) if files.pretraining else {}
+    return {key: float(record[key]) for key in ("wall_time_sec", "cpu_time_sec") if key in record}
 
 
 def _initial_network(backbone: Path | None, recipe: Recipe, transform_name: str) -> FlatCHGNet:

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from crystal_files import ROOT
 from foldwise.errors import FoldwiseError
 from foldwise.files import read_json
-from foldwise.study import parse_study
-from foldwise.study_schema import SCHEMA
+from foldwise.study import SCHEMA, parse_study
 
 DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 KEYS = ", ".join(read_json(SCHEMA)["properties"])

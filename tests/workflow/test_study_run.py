@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from foldwise.files import read_json
-from foldwise.study_schema import SCHEMA
+from foldwise.study import SCHEMA
 from small_study import CONFIG, ISOLATED, N_CRYSTALS, TASK, UNREADABLE
 
 FIGURES = ("parity", "error_distribution", "error_by_target", "learning_curves")

@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib import rc_context
 
 from foldwise.experiment.ablation_figure import ablation_figure
-from foldwise.experiment.figures import STYLE, save_figure
 from foldwise.experiment.inputs import Json
 from foldwise.experiment.readme import render
 from foldwise.experiment.summary import read_records
 from foldwise.experiment.wording import signed_text, value_text
+from foldwise.figure_style import STYLE, save_figure
 from foldwise.files import write_csv, write_text
 
 TAILS = {
@@ -110,15 +110,20 @@ def _row(record: Json, parent: Json, entry: Json, by_name: Mapping[str, Json]) -
 
 
 def device_seconds(record: Json, by_name: Mapping[str, Json]) -> float:
-    """GPU-seconds, or CPU-seconds (threads count), of the models and of their teachers.
+    """GPU-seconds, or CPU-seconds, of training the models and their teachers.
 
-    What two experiments share counts for each: it is what either would cost alone.
+    CPU-seconds are those that the processes used, so that a busy machine makes nothing dearer;
+    where they were not recorded, wall time times threads. What two experiments share counts for
+    each: it is what either would cost alone.
     """
-    compute = record["compute"]
-    threads = 1 if compute["device"] == "cuda" else int(compute["threads"] or 1)
     teachers = by_name.get(str(record["hyperparams"].get("teacher.ensemble")))
     taught = device_seconds(teachers, by_name) if teachers else 0.0
-    return float(compute["wall_time_sec"]) * threads + taught
+    compute = record["compute"]
+    used = record["provenance"]["cost"]["cpu_time_sec"]
+    if compute["device"] == "cuda":
+        return float(compute["wall_time_sec"]) + taught
+    wall = float(compute["wall_time_sec"]) * int(compute["threads"] or 1)
+    return (wall if used is None else float(used)) + taught
 
 
 def ablation_markdown(records: Sequence[Json], table: pd.DataFrame, figure: str) -> str:

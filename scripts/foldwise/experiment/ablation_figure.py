@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from foldwise.experiment.figures import BLUE, DARK, GREY, ORANGE
+from foldwise.figure_style import BLUE, DARK, GREY, ORANGE
 
 COLOURS = {"better": BLUE, "worse": ORANGE, "even": GREY}
 NAMES = {
@@ -74,7 +74,7 @@ def _costs(axes: Axes, table: pd.DataFrame) -> None:
         axes.annotate(
             text, (max(value, 1), at), xytext=(5, 0), textcoords="offset points", va="center"
         )
-    axes.set_xlim(0, max(2.0, float(ratio.max() if len(ratio) else 1) * 1.9))
+    axes.set_xlim(0, max(2.0, float(ratio.max() if len(ratio) else 1) * 2.3))
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("cost of training, as a multiple")
     axes.set_title("… and to its cost")

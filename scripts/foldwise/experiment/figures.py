@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,32 +17,11 @@ from foldwise.experiment.groups import Group
 from foldwise.experiment.inputs import ExperimentInputs, Model
 from foldwise.experiment.rows import TestRows
 from foldwise.experiment.wording import plural, signed_text, value_text
-from foldwise.files import atomic_path
+from foldwise.figure_style import BLUE, DARK, ORANGE, STYLE, save_figure
 from foldwise.metrics import Floats
 
-# Okabe and Ito's palette: distinct for all common kinds of colour blindness.
-BLUE, ORANGE, GREY, DARK = "#0072B2", "#D55E00", "#8C8C8C", "#222222"
 MAX_POINTS = 3_000
 HISTOGRAM_SPAN = 99.0
-
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "foldwise",
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 12,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": DARK,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E5E5E5",
-    "legend.frameon": False,
-    "figure.dpi": 100,
-    "savefig.dpi": 160,
-}
 
 
 def write_figures(
@@ -72,13 +50,6 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     # Figures made without pyplot need no global state and no closing.
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
-
-
-def save_figure(stem: Path, figure: Figure) -> None:
-    """Write `stem.png` and `stem.svg`, of equal bytes for equal content."""
-    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        with atomic_path(stem.with_suffix(f".{suffix}")) as temporary:
-            figure.savefig(temporary, format=suffix, metadata=metadata)
 
 
 def _quantity(inputs: ExperimentInputs) -> str:

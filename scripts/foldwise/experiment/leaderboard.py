@@ -13,8 +13,8 @@ import yaml
 
 from foldwise.errors import FoldwiseError
 from foldwise.experiment.inputs import Json
-from foldwise.experiment.provenance import REPOSITORY
 from foldwise.experiment.wording import value_text
+from foldwise.files import REPOSITORY
 
 FOLDER = REPOSITORY / "config" / "leaderboards"
 STARTS = ("scratch", "pretrained")

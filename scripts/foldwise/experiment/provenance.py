@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from foldwise.experiment.inputs import ExperimentInputs, Json
-from foldwise.files import canonical_sha256
+from foldwise.files import REPOSITORY, canonical_sha256
 from foldwise.tracking.code_state import code_state, git
 from foldwise.tracking.environment import environment
-
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def provenance_block(inputs: ExperimentInputs, command: str | None) -> Json:

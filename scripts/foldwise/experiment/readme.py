@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import mean
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from foldwise.experiment.combined import member_lines, model_text
 from foldwise.experiment.compare import speed_text, teacher_text
 from foldwise.experiment.inputs import ExperimentInputs, Json
 from foldwise.experiment.leaderboard import CONTAMINATION, read_leaderboard, standing
-from foldwise.experiment.provenance import REPOSITORY
 from foldwise.experiment.review import review_lines
 from foldwise.experiment.rows import TestRows
 from foldwise.experiment.wording import (
@@ -25,9 +22,8 @@ from foldwise.experiment.wording import (
     value_text,
 )
 from foldwise.files import flatten
+from foldwise.templates import fill_template
 
-TEMPLATES = REPOSITORY / "reports"
-LINE_WIDTH = 98
 WORST_GROUPS = 5
 
 
@@ -78,29 +74,13 @@ def readme_text(
 
 def render(template: str, context: dict[str, Any]) -> str:
     """Fill a template of `reports/` with the project's filters; one newline at the end."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
-    environment.filters.update(
-        fill=_fill, value=value_text, signed=signed_text, duration=duration_text, plural=plural
-    )
-    return environment.get_template(template).render(context).rstrip("\n") + "\n"
-
-
-def _fill(text: str, indent: str = "", first: str | None = None) -> str:
-    """One paragraph broken into lines; `first` stands before its first line."""
-    return textwrap.fill(
-        " ".join(text.split()),
-        LINE_WIDTH,
-        initial_indent=indent if first is None else first,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    filters: dict[str, Callable[..., Any]] = {
+        "value": value_text,
+        "signed": signed_text,
+        "duration": duration_text,
+        "plural": plural,
+    }
+    return fill_template(template, context, filters)
 
 
 def _recipe_lines(inputs: ExperimentInputs) -> list[tuple[str, str]]:

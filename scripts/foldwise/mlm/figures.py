@@ -11,35 +11,16 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from foldwise.files import atomic_path
+from foldwise.figure_style import BLUE, DARK, GREEN, GREY, ORANGE, STYLE, save_figure
 from foldwise.mlm.groups import KINDS
 
-# Okabe and Ito's palette: distinct for all common kinds of colour blindness.
-BLUE, ORANGE, GREEN, GREY, DARK = "#0072B2", "#D55E00", "#009E73", "#8C8C8C", "#222222"
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "foldwise",
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 12,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": DARK,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E5E5E5",
-    "legend.frameon": False,
-    "savefig.dpi": 160,
-}
 _METRICS = (("real1", "Real@1", BLUE, "o"), ("real5", "Real@5", ORANGE, "s"))
 _LAMBADA = ("lambada_top1", "LAMBADA@1", GREEN, "^")
 
 
 def write_group_figure(stem: Path, index: pd.DataFrame, metrics: dict[str, Any], name: str) -> None:
     """Real@1 and Real@5 of every group with their intervals, and the model-free floor."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         order = {kind: place for place, kind in enumerate(KINDS)}
         table = index.assign(order=index["kind"].map(order)).sort_values(["order", "value"])
         labels = [
@@ -72,7 +53,7 @@ def write_group_figure(stem: Path, index: pd.DataFrame, metrics: dict[str, Any],
             f"Real@5 {100 * metrics['real5']['value']:.1f} %"
         )
         figure.legend(loc="outside lower center", ncols=2)
-        save(stem, figure)
+        save_figure(stem, figure)
 
 
 def write_learning_curve(stem: Path, table: pd.DataFrame, title: str) -> None:
@@ -84,7 +65,7 @@ def write_learning_curve(stem: Path, table: pd.DataFrame, title: str) -> None:
             `_high`, as in `summary.csv`.
         title: What the figure shows.
     """
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(max(6.4, 2.8 + 0.95 * len(table)), 5.0), layout="constrained")
         axes = figure.add_subplot()
         places = list(range(len(table)))
@@ -112,7 +93,7 @@ def write_learning_curve(stem: Path, table: pd.DataFrame, title: str) -> None:
         axes.set_title(title, pad=24)
         axes.grid(axis="x", visible=False)
         figure.legend(loc="outside lower center", ncols=2)
-        save(stem, figure)
+        save_figure(stem, figure)
 
 
 def _mark_phases(axes: Any, phases: Sequence[str]) -> None:
@@ -127,13 +108,6 @@ def _mark_phases(axes: Any, phases: Sequence[str]) -> None:
             phases[start], ((start + end - 1) / 2, 1.0), xycoords=("data", "axes fraction"),
             xytext=(0, 2), textcoords="offset points", ha="center", fontsize=10, color=DARK,
         )  # fmt: skip
-
-
-def save(stem: Path, figure: Figure) -> None:
-    """Write `figure` as PNG and SVG, without dates."""
-    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        with atomic_path(stem.with_suffix(f".{suffix}")) as temporary:
-            figure.savefig(temporary, format=suffix, metadata=metadata)
 
 
 def _ascii(text: str) -> str:

@@ -15,7 +15,7 @@ from foldwise.mlm.diagnostics import write_diagnostics
 from foldwise.mlm.evaluation import Evaluation, blank_table, sample_table
 from foldwise.mlm.figures import write_group_figure
 from foldwise.mlm.groups import index_table, window_text, write_groups
-from foldwise.mlm.record import build_record, check_record
+from foldwise.mlm.record import build_record, check_mlm_record
 from foldwise.mlm.scores import flat_results, metrics_of
 from foldwise.mlm.templates import render
 from foldwise.mlm.texts import Text
@@ -73,7 +73,7 @@ def write_result(
     metrics = metrics_of(table, blanks, settings.resamples)
     index = index_table(table, settings.resamples)
     record = build_record(evaluation, table, metrics, settings.resamples, settings.command)
-    check_record(record, str(folder / "results.json"))
+    check_mlm_record(record, str(folder / "results.json"))
     results = _short(evaluation, table, metrics)
     with experiment_folder(folder) as new:
         write_json(new / "config.json", record["hyperparams"])

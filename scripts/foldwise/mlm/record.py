@@ -7,15 +7,12 @@ from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 
-from foldwise.errors import FoldwiseError
-from foldwise.files import canonical_sha256, read_json
+from foldwise.files import canonical_sha256
 from foldwise.mlm.evaluation import Evaluation
-from foldwise.mlm.templates import REPOSITORY
+from foldwise.schemas import SCHEMAS, check_record
 
-SCHEMA = REPOSITORY / "config" / "schemas" / "mlm_results.schema.json"
+SCHEMA = SCHEMAS / "mlm_results.schema.json"
 SCHEMA_VERSION = 1
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas")
 
@@ -81,16 +78,10 @@ def build_record(
     }
 
 
-def check_record(record: Any, where: str) -> None:
+def check_mlm_record(record: Any, where: str) -> None:
     """Check that `record` may stand in a `results.json`.
 
     Raises:
         FoldwiseError: The record does not follow the schema; the message names the first place.
     """
-    error = best_match(Draft202012Validator(read_json(SCHEMA)).iter_errors(record))
-    if error is not None:
-        raise FoldwiseError(
-            f"{error.json_path} does not follow the schema: {error.message[:200]}",
-            where=where,
-            hint=f"Make it again; the schema is {SCHEMA.relative_to(REPOSITORY)}.",
-        )
+    check_record(record, SCHEMA, where)

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
 
 from foldwise.errors import FoldwiseError
-from foldwise.files import read_json
+from foldwise.files import REPOSITORY
+from foldwise.schemas import SCHEMAS, check_config
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-SCHEMA = REPOSITORY / "config" / "schemas" / "mlm.schema.json"
+SCHEMA = SCHEMAS / "mlm.schema.json"
 DEFAULT_CONFIG = REPOSITORY / "config" / "mlm.yaml"
 ROOT = "results/mlm"
 # The workflow knows two trainings of a model, by the names of their folders.
@@ -86,7 +85,7 @@ def parse_study(config: Any) -> MlmStudy:
     Raises:
         FoldwiseError: The first thing that is wrong.
     """
-    _check_schema(config)
+    check_config(config, SCHEMA)
     for name, corpus in config["corpora"].items():
         shares = corpus.get("shares")
         if shares and abs(sum(shares.values()) - 1.0) > 1e-9:
@@ -169,22 +168,6 @@ def _of_phase(phase: Mapping[str, Any]) -> list[Checkpoint]:
             hint="Check folder, from_step and to_step.",
         )
     return [Checkpoint(name, path, "") for path in chosen]
-
-
-def _check_schema(config: Any) -> None:
-    errors = sorted(
-        Draft202012Validator(read_json(SCHEMA)).iter_errors(config),
-        key=lambda error: [str(part) for part in error.absolute_path],
-    )
-    if not errors:
-        return
-    error = errors[0]
-    path = ".".join(str(part) for part in error.absolute_path) or "config"
-    unknown = re.findall(r"'([^']+)'", error.message) if "dditional" in error.message else []
-    if unknown:
-        allowed = ", ".join(error.schema.get("properties", {})) or "lower_snake_case names"
-        raise FoldwiseError(f"unknown key {unknown[0]!r}", where=path, hint=f"Allowed: {allowed}.")
-    raise FoldwiseError(error.message[:200], where=path, hint="See config/schemas/mlm.schema.json.")
 
 
 def _check_known(name: Any, known: Any, where: str) -> None:

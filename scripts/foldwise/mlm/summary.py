@@ -14,7 +14,7 @@ from foldwise.errors import FoldwiseError
 from foldwise.files import read_json, read_parquet, write_csv, write_text
 from foldwise.mlm.figures import write_learning_curve
 from foldwise.mlm.folder import SUFFIX, results_path
-from foldwise.mlm.record import check_record
+from foldwise.mlm.record import check_mlm_record
 from foldwise.mlm.scores import difference_entry
 from foldwise.mlm.statistics import difference_interval
 from foldwise.mlm.templates import render
@@ -70,7 +70,7 @@ def read_results(folders: Sequence[str | Path]) -> list[Result]:
 
 def _read(folder: Path) -> Result:
     record = read_json(folder / "results.json")
-    check_record(record, str(folder / "results.json"))
+    check_mlm_record(record, str(folder / "results.json"))
     columns = ("id", "text_id", "hit1", "hit5")
     rows = read_parquet(folder / "predictions.parquet", columns).set_index("id").sort_index()
     blanks = pd.DataFrame({"hit1": []})

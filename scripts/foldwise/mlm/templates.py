@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import textwrap
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from foldwise.experiment.names import safe_name
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-LINE_WIDTH = 98
+from foldwise.templates import fill_template
 
 
 def render(template: str, context: dict[str, Any]) -> str:
     """Fill a template; one newline at the end."""
-    environment = Environment(
-        loader=FileSystemLoader(REPOSITORY / "reports"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # noqa: S701  The output is plain text.
-    )
-    environment.filters.update(
-        fill=_fill,
-        percent=percent_text,
-        points=points_text,
-        span=span_text,
-        pspan=points_span,
-        folder=safe_name,
-    )
-    return environment.get_template(template).render(context).rstrip("\n") + "\n"
+    filters: dict[str, Callable[..., Any]] = {
+        "percent": percent_text,
+        "points": points_text,
+        "span": span_text,
+        "pspan": points_span,
+        "folder": safe_name,
+    }
+    return fill_template(template, context, filters)
 
 
 def percent_text(rate: float | None) -> str:
@@ -52,14 +39,3 @@ def span_text(interval: list[float]) -> str:
 def points_span(interval: list[float]) -> str:
     """An interval of a difference, e.g. `-1.20 to +3.40`."""
     return f"{points_text(interval[0])} to {points_text(interval[1])}"
-
-
-def _fill(text: str, indent: str = "", first: str | None = None) -> str:
-    return textwrap.fill(
-        " ".join(text.split()),
-        LINE_WIDTH,
-        initial_indent=indent if first is None else first,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

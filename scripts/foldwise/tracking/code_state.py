@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+from foldwise.files import REPOSITORY
+
 MAX_HASHED_BYTES = 10_000_000
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from foldwise.bootstrap import Interval, mean_interval
 from foldwise.errors import FoldwiseError
-from foldwise.files import read_json, read_parquet
-from foldwise.tracking.code_state import REPOSITORY, git
+from foldwise.files import REPOSITORY, read_json, read_parquet
+from foldwise.tracking.code_state import git
 from foldwise.tracking.entries import Entry
 from foldwise.tracking.events import read_events
 from foldwise.tracking.registry import Registry

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.errors import FoldwiseError
-from foldwise.files import atomic_path
-from foldwise.tracking.code_state import REPOSITORY, code_state, git
+from foldwise.files import REPOSITORY, atomic_path
+from foldwise.tracking.code_state import code_state, git
 from foldwise.tracking.entries import Entry
 from foldwise.tracking.registry import Registry
 

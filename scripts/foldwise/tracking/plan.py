@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from foldwise.errors import FoldwiseError
-from foldwise.tracking.code_state import REPOSITORY
+from foldwise.files import REPOSITORY
 
 _BLOCK = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", re.MULTILINE)
 _KEY = re.compile(r"^    ([\w-]+): (.*)$", re.MULTILINE)

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from foldwise.errors import FoldwiseError
-from foldwise.files import canonical_sha256, read_json, read_parquet
+from foldwise.files import REPOSITORY, canonical_sha256, read_json, read_parquet
 from foldwise.progress import duration
 from foldwise.store import GraphStore
 from foldwise.study import Study
-from foldwise.tracking.code_state import REPOSITORY, code_state
+from foldwise.tracking.code_state import code_state
 from foldwise.tracking.identity import config_hash
 from foldwise.tracking.plan import PlannedJob, by_rule, call_snakemake, dry_run, makespan
 from foldwise.tracking.stability import stability_of

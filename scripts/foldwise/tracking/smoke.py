@@ -15,8 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from foldwise.errors import FoldwiseError
-from foldwise.files import read_json
-from foldwise.tracking.code_state import REPOSITORY
+from foldwise.files import REPOSITORY, read_json
 from foldwise.tracking.registry import Registry
 
 CONFIG = "config/smoke.yaml"

@@ -12,8 +12,7 @@ from typing import Any
 import yaml
 
 from foldwise.errors import FoldwiseError
-from foldwise.files import write_text
-from foldwise.tracking.code_state import REPOSITORY
+from foldwise.files import REPOSITORY, write_text
 from foldwise.tracking.entries import Entry
 from foldwise.tracking.environment import environment
 from foldwise.tracking.events import now, read_events

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.errors import FoldwiseError
-from foldwise.files import read_json
-from foldwise.tracking.code_state import REPOSITORY
+from foldwise.files import REPOSITORY, read_json
 
 EPOCHS = 3
 """The first epoch warms up; the median of three is a usual one."""
