@@ -196,9 +196,10 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         FoldwiseError: An unknown key, a wrong type, a value out of range, or a name that does not
             exist.
     """
-    named = set(config.get("experiments") or ())
+    whole = config
     config = selected(config)
     check_config(config, SCHEMA)
+    named = set(whole["experiments"])
     recipes = _recipes(
         {name: value for name, value in config["recipes"].items() if value is not None}
     )
