@@ -77,8 +77,12 @@ def ensemble_members(wildcards):
 
 
 def gate(wildcards):
-    """The file that says whether a model's series may go on; nothing for its first experiment."""
-    series = STUDY.gate(wildcards.recipe, int(wildcards.seed))
+    """The file that says whether a series may go on; nothing for its first experiment."""
+    named = dict(wildcards.items())
+    if "exp" in named:
+        series = STUDY.series_of(named["exp"])
+    else:
+        series = STUDY.gate(named["recipe"])
     return [] if series is None else f"{ROOT}/gates/{series}.json"
 
 

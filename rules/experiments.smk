@@ -52,6 +52,7 @@ rule write_experiment:
             f"{ROOT}/{{exp}}/results.json",
             exp=STUDY.experiments[wildcards.exp].compare_with,
         ),
+        gate=ancient(gate),
         templates=[
             "reports/README.txt.j2",
             "config/schemas/results.schema.json",

@@ -142,11 +142,23 @@ class Study:
             ]
         return members
 
-    def gate(self, recipe: str, seed: int) -> str | None:
-        """The series whose first experiment must be sound before a model is trained, if any."""
+    def gate(self, recipe: str) -> str | None:
+        """The series whose first experiment must be sound before a recipe is trained, if any.
+
+        Further seeds of the first experiment's own recipe do not wait: they fill the cores while
+        its last fold is trained.
+        """
         for name, series in self.series.items():
             later = {model for member in self.members_of(name) for model in self.models_of(member)}
-            if (recipe, seed) in later - self.models_of(series.first):
+            first = self.models_of(series.first)
+            if recipe in {model[0] for model in later} - {model[0] for model in first}:
+                return name
+        return None
+
+    def series_of(self, experiment: str) -> str | None:
+        """The series that an experiment continues, if any."""
+        for name in self.series:
+            if experiment in self.members_of(name)[1:]:
                 return name
         return None
 

@@ -133,16 +133,19 @@ def test_a_series_holds_what_starts_like_its_first_experiment():
     assert set(study.members_of("pretrained")) == set(study.experiments) - set(scratch)
 
 
-def test_models_of_the_first_experiment_wait_for_nothing():
+def test_what_waits_for_the_first_experiment_of_a_series():
     study = parse_study(DEFAULT)
-    assert study.gate("baseline", 0) is None
-    assert study.gate("scratch", 0) is None
-    assert study.gate("baseline", 1) == study.gate("student", 0) == "pretrained"
-    assert study.gate("scratch_student", 0) == "scratch"
+    assert study.gate("baseline") is None
+    assert study.gate("scratch") is None
+    assert study.gate("student") == study.gate("multitask") == "pretrained"
+    assert study.gate("scratch_student") == "scratch"
+    assert study.series_of("e0") is None
+    assert study.series_of("e3") == "pretrained"
     assert not study.force
     assert parse_study(changed("force", "true")).force
     alone = parse_study(changed("series", {}))
-    assert alone.gate("baseline", 1) is None
+    assert alone.gate("student") is None
+    assert alone.series_of("e3") is None
 
 
 def test_views_at_test_time_are_those_of_the_training():

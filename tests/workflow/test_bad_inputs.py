@@ -24,7 +24,7 @@ LISTS = ("splits", "fits", "histories", "predictions", "timings")
 STUDENT = json.dumps({**BASELINE, "teacher": {"ensemble": "e3"}})
 KEYS = (
     "model, init, epochs, batch_size, lr, weight_decay, warmup, loss, huber_delta, ema_decay, "
-    "clip_norm, patience, bootstrap, teacher"
+    "clip_norm, patience, bootstrap, teacher, augment, consistency, labels, pretrain"
 )
 
 

@@ -144,6 +144,6 @@ def test_a_hopeless_first_experiment_stops_the_series_unless_forced(hopeless):
     assert "warning: series pretrained: e0 has an MAE of" in done.stdout + done.stderr
     assert (hopeless.root / student).exists()
     # Forced or not is a matter of the check: what has been trained stays as it is.
-    planned = hopeless.snakemake("-n", "--quiet", "host", student, config=config)
+    planned = hopeless.snakemake(student, "-n", "--quiet", "host", config=config)
     assert "rule check_series" in planned.stdout + planned.stderr
     assert "rule train_model" not in planned.stdout + planned.stderr

@@ -43,9 +43,8 @@ def write_ablation(
     table = ablation_table(records)
     write_csv(out_csv, table)
     write_text(out_markdown, ablation_markdown(records, table, Path(out_figure).name))
-    unit = str(records[0]["unit"])
     with rc_context(STYLE):
-        save_figure(Path(out_figure).with_suffix(""), ablation_figure(table, unit))
+        save_figure(Path(out_figure).with_suffix(""), ablation_figure(table))
 
 
 def ablation_table(records: Sequence[Json]) -> pd.DataFrame:

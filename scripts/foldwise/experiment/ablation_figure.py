@@ -18,7 +18,7 @@ NAMES = {
 ROW_HEIGHT = 0.36  # inches
 
 
-def ablation_figure(table: pd.DataFrame, unit: str) -> Figure:
+def ablation_figure(table: pd.DataFrame) -> Figure:
     """Left the difference of the MAE, right the cost of training; one line per comparison.
 
     Comparisons of a pretrained with a from-scratch experiment are left to the table: their
@@ -26,21 +26,26 @@ def ablation_figure(table: pd.DataFrame, unit: str) -> Figure:
 
     Args:
         table: What `foldwise.experiment.ablation.ablation_table` returns.
-        unit: Unit of the target.
     """
     shown = table[table["same_start"].astype(bool)].reset_index(drop=True)
     height = 2.0 + ROW_HEIGHT * max(1, len(shown))
     figure = Figure(figsize=(10.5, height), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[3, 2], sharey=True)
-    _differences(left, shown, unit)
+    _differences(left, shown)
     _costs(right, shown)
+    if len(shown):
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
-def _differences(axes: Axes, table: pd.DataFrame, unit: str) -> None:
+def _differences(axes: Axes, table: pd.DataFrame) -> None:
     axes.axvline(0, color=DARK, linewidth=1)
     for verdict, rows in table.groupby("verdict"):
-        middle, low, high = (rows[key].to_numpy() for key in ("delta_mae", "low", "high"))
+        # In per cent: a series from scratch errs ten times as much as a pretrained one.
+        middle, low, high = (
+            (100 * rows[key] / rows["mae_against"]).to_numpy()
+            for key in ("delta_mae", "low", "high")
+        )
         axes.errorbar(
             middle,
             rows.index.to_numpy(),
@@ -57,10 +62,8 @@ def _differences(axes: Axes, table: pd.DataFrame, unit: str) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"difference of the MAE, {unit} (left is better), 95 % paired interval")
+    axes.set_xlabel("difference of the MAE, % (left is better), 95 % interval")
     axes.set_title("What each change did to the error")
-    if len(table):
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16 - 0.3 / len(table)), ncols=1)
 
 
 def _costs(axes: Axes, table: pd.DataFrame) -> None:
@@ -70,7 +73,8 @@ def _costs(axes: Axes, table: pd.DataFrame) -> None:
     for at, value in enumerate(ratio):
         row = table.iloc[at]
         own, other = row["passes"], row["passes_against"]
-        text = f"× {value:.1f}" + ("" if own == other else f", {own} passes instead of {other}")
+        noun = "pass" if own == 1 else "passes"
+        text = f"× {value:.1f}" + ("" if own == other else f", {own} {noun} instead of {other}")
         axes.annotate(
             text, (max(value, 1), at), xytext=(5, 0), textcoords="offset points", va="center"
         )

@@ -66,9 +66,12 @@ def headline(
     start = "pretrained" if pretrained else "scratch"
     peers = [entry for entry in (board or {"entries": []})["entries"] if entry["start"] == start]
     if board is None or not peers:
-        return rule | {"outcome": NOT_APPLICABLE, "reason": "Nothing is published for this task."}
+        return rule | {
+            "outcome": NOT_APPLICABLE,
+            "reason": "Not applicable: nothing is published for this task.",
+        }
     if not complete:
-        reason = "Only a part of the official rows was predicted, so no published result compares."
+        reason = "Not applicable: only a part of the official rows was predicted."
         return rule | {"outcome": NOT_APPLICABLE, "reason": reason}
     best = min(peers, key=lambda entry: float(entry["mae"]))
     limit = float(best["mae"]) * (1 + reach)
