@@ -402,7 +402,8 @@ def test_one_line_and_nothing_half_written(study, start, tmp_path, name):
     stdout, stderr = (path.read_text() for path in said)
     assert code == 2, stderr
     expected = re.escape(line.format(bad=bad)).replace(r"\*", ".+")
-    assert re.fullmatch(f"error: {expected}\n", stderr), stderr
+    progress = re.compile(r"^\[\d\d:\d\d:\d\d\] .*\n", re.MULTILINE)
+    assert re.fullmatch(f"error: {expected}\n", progress.sub("", stderr)), stderr
     assert stdout == ""
     assert [path for path in out.rglob("*") if path.is_file()] == []
 
