@@ -15,7 +15,7 @@ from foldwise.neighbors import CrystalArrays, CrystalGraphArrays, GraphError, bu
 from foldwise.store import GraphColumns, StoreFailure, write_store
 from foldwise.structures import read_structures
 
-_CHUNK = 64  # crystals per task of a worker process
+_CHUNK = 128  # crystals per task of a worker process
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,22 @@ def _convert_chunk(crystals: Sequence[CrystalArrays]) -> _Chunk:
 
 
 def _convert(crystals: Sequence[CrystalArrays], workers: int) -> Iterator[_Chunk]:
-    chunks = [crystals[start : start + _CHUNK] for start in range(0, len(crystals), _CHUNK)]
-    if workers == 1 or len(chunks) == 1:
-        yield from map(_convert_chunk, chunks)
+    parts = [slice(start, start + _CHUNK) for start in range(0, len(crystals), _CHUNK)]
+    if workers == 1 or len(parts) == 1:
+        for part in parts:
+            yield _convert_chunk(crystals[part])
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-        yield from pool.map(_convert_chunk, chunks)
+    # Forked workers inherit the crystals: only slices and joined graphs travel.
+    with ProcessPoolExecutor(workers, get_context("fork"), _inherit, (crystals,)) as pool:
+        yield from pool.map(_convert_inherited, parts)
+
+
+_inherited: list[Sequence[CrystalArrays]] = []
+
+
+def _inherit(crystals: Sequence[CrystalArrays]) -> None:
+    _inherited[:] = [crystals]
+
+
+def _convert_inherited(part: slice) -> _Chunk:
+    return _convert_chunk(_inherited[0][part])
