@@ -1,6 +1,7 @@
 # make run    set up, then the main job: results/e4 on the embedded dataset
 # make smoke  set up, then every behaviour of a long study in two minutes
 # make test   set up, then every check and test
+# make bench  set up, then the engine against stock CHGNet
 PYTHON ?= python3
 CORES ?= $(shell nproc)
 TORCH := $(shell grep '^torch==' requirements.lock)
@@ -9,7 +10,10 @@ BIN := $(CURDIR)/.venv/bin
 PROFILE ?= $(if $(shell command -v nvidia-smi),profiles/default,profiles/cpu)
 SNAKEMAKE := PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --workflow-profile $(PROFILE)
 
-.PHONY: setup run smoke study report test lint clean
+BENCH_DATASET ?= data/demo.json.gz
+BENCH_TARGET ?= $(if $(filter data/demo.json.gz,$(BENCH_DATASET)),e_form)
+
+.PHONY: setup run smoke study report test lint bench clean
 
 setup: .venv/.complete
 
@@ -40,6 +44,10 @@ lint: setup
 
 test: lint
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/python scripts/bench_engine.py --dataset $(BENCH_DATASET) \
+		$(if $(BENCH_TARGET),--target $(BENCH_TARGET)) --threads $(CORES) --out results/bench/cpu.json
 
 clean:
 	rm -rf results .snakemake
