@@ -1,4 +1,4 @@
-"""Write RESULTS.md (one line per run, the three best) and leaderboard.csv (worst first)."""
+"""Write RESULTS.md (one line per run, the three best) and experiments.csv (worst first)."""
 
 import argparse
 
@@ -11,7 +11,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--experiments", required=True, nargs="+", help="experiment folders")
     parser.add_argument("--out-markdown", required=True, help="RESULTS.md to write")
-    parser.add_argument("--out-csv", required=True, help="leaderboard.csv to write")
+    parser.add_argument("--out-csv", required=True, help="experiments.csv to write")
     arguments = parser.parse_args()
     write_summary(arguments.experiments, arguments.out_markdown, arguments.out_csv)
 

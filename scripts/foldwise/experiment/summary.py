@@ -1,4 +1,4 @@
-"""All experiments on one page: `RESULTS.md` for people, `leaderboard.csv` for spreadsheets."""
+"""All experiments on one page: `RESULTS.md` for people, `experiments.csv` for spreadsheets."""
 
 from __future__ import annotations
 

@@ -248,6 +248,15 @@ inline void add_row(float* to, const float* from, int length) {
   for (int j = 0; j < length; j += LANES) add_to(to + j, load(from + j));
 }
 
+// First layer of the edges that point from `from` to `to`: the bonds' part plus both atoms'.
+inline void edge_inputs(int rows, const int64_t* to, const int64_t* from, const float* projected,
+                        const float* centre, const float* neighbour, Block& s) {
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < P; j += LANES)
+      store(s.pre + i * P + j, load(projected + i * P + j) + load(centre + to[i] * P + j) +
+                                   load(neighbour + from[i] * P + j));
+}
+
 inline int block_size(int64_t start, int64_t stop) {
   return stop - start < BLOCK ? static_cast<int>(stop - start) : BLOCK;
 }
@@ -271,10 +280,7 @@ void atom_conv_forward(int64_t start, int64_t stop, const int64_t* first, const 
     for (int direction = 0; direction < 2; ++direction) {
       const int64_t* to = (direction ? second : first) + e;
       const int64_t* from = (direction ? first : second) + e;
-      for (int i = 0; i < rows; ++i)
-        for (int j = 0; j < P; j += LANES)
-          store(s.pre + i * P + j, load(projected + i * P + j) + load(centre + to[i] * P + j) +
-                                       load(neighbour + from[i] * P + j));
+      edge_inputs(rows, to, from, projected, centre, neighbour, s);
       gated_forward<true>(rows, *weights, s);
       for (int i = 0; i < rows; ++i)
         for (int j = 0; j < W; j += LANES)
@@ -299,10 +305,7 @@ void atom_conv_backward(int64_t start, int64_t stop, const int64_t* first, const
     for (int direction = 0; direction < 2; ++direction) {
       const int64_t* to = (direction ? second : first) + e;
       const int64_t* from = (direction ? first : second) + e;
-      for (int i = 0; i < rows; ++i)
-        for (int j = 0; j < P; j += LANES)
-          store(s.pre + i * P + j, load(projected + i * P + j) + load(centre + to[i] * P + j) +
-                                       load(neighbour + from[i] * P + j));
+      edge_inputs(rows, to, from, projected, centre, neighbour, s);
       gated_forward<true>(rows, *weights, s);
       for (int i = 0; i < rows; ++i)
         for (int j = 0; j < W; j += LANES) {
