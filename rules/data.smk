@@ -68,7 +68,8 @@ rule perturb_structures:
     shell:
         "python scripts/perturb_structures.py --structures {input.structures}"
         " --copies {params.how[copies]} --displacement {params.how[displacement]}"
-        " --strain {params.how[strain]} --out {output.structures} 2> {log}"
+        " --strain {params.how[strain]} --substitution {params.how[substitution]}"
+        " --out {output.structures} 2> {log}"
 
 
 use rule build_graphs as build_copy_graphs with:

@@ -15,9 +15,12 @@ def main() -> None:
     parser.add_argument("--copies", type=int, required=True, help="copies per crystal")
     parser.add_argument("--displacement", type=float, required=True, help="Å, per coordinate")
     parser.add_argument("--strain", type=float, required=True, help="per strain component")
+    parser.add_argument(
+        "--substitution", type=float, default=0.0, help="probability that an element is replaced"
+    )
     parser.add_argument("--out", type=Path, required=True, help="structures.npz of the copies")
     options = parser.parse_args()
-    how = Perturbation(options.copies, options.displacement, options.strain)
+    how = Perturbation(options.copies, options.displacement, options.strain, options.substitution)
     write_copies(options.structures, how, options.out)
 
 

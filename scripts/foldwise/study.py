@@ -67,7 +67,7 @@ class Study:
     run: str
     task: str
     datasets: dict[str, dict[str, Any]]
-    splits: dict[str, int]
+    splits: dict[str, Any]
     copies: dict[str, Any]
     report: dict[str, int]
     recipes: dict[str, Recipe]
@@ -90,8 +90,8 @@ class Study:
 
     @property
     def folds(self) -> list[int]:
-        """Numbers of the folds."""
-        return list(range(self.splits["folds"]))
+        """Numbers of the folds that are trained and judged."""
+        return sorted(self.splits.get("only", range(self.splits["folds"])))
 
     def teacher_experiment(self, recipe: str) -> Experiment | None:
         """The experiment whose models teach `recipe`, if it is a student's of trained models."""

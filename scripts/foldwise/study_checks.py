@@ -18,6 +18,12 @@ def check_names(study: Study) -> None:
     Raises:
         FoldwiseError: A name does not exist, or two settings contradict each other.
     """
+    if study.folds[-1] >= study.splits["folds"]:
+        raise FoldwiseError(
+            f"there is no fold {study.folds[-1]}",
+            where="splits.only",
+            hint=f"Allowed: 0 to {study.splits['folds'] - 1}.",
+        )
     known = dict.fromkeys(study.names)
     for name, combination in study.recorded.combinations.items():
         for other in combination.compare_with:

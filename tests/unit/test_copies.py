@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymatgen.core import Element
 
-from foldwise.copies import MAX_DISPLACEMENT, Perturbation, perturb, write_copies
+from foldwise.copies import CANDIDATES, MAX_DISPLACEMENT, Perturbation, perturb, write_copies
 from foldwise.errors import FoldwiseError
 from foldwise.neighbors import CrystalArrays
 from foldwise.structures import read_structures
@@ -76,3 +77,58 @@ def test_copies_of_a_missing_file(tmp_path):
         write_copies(tmp_path / "none.npz", HOW, tmp_path / "copies.npz")
     assert str(caught.value).startswith(f"{tmp_path}/none.npz: the structure file is missing")
     assert not (tmp_path / "copies.npz").exists()
+
+
+SWAPPED = Perturbation(copies=3, displacement=0.0, strain=0.0, substitution=1.0)
+ALKALI_AND_HALIDES = (3, 9, 11, 17, 19, 35)
+
+
+def test_substituted_copies_keep_the_lattice_type_and_take_the_new_volume():
+    crystal = salt()  # NaCl
+    copy = perturb(crystal, "mp-1", 0, SWAPPED, ALKALI_AND_HALIDES)
+    np.testing.assert_allclose(copy.frac, crystal.frac, atol=1e-15)
+    assert not set(copy.numbers) & set(crystal.numbers)
+    assert set(copy.numbers) <= set(ALKALI_AND_HALIDES)
+    old, new = (
+        sum(Element.from_Z(int(z)).molar_volume for z in c.numbers) for c in (crystal, copy)
+    )
+    ratio = np.linalg.det(copy.lattice) / np.linalg.det(crystal.lattice)
+    assert ratio == pytest.approx(new / old)
+    np.testing.assert_allclose(copy.lattice / ratio ** (1 / 3), crystal.lattice, atol=1e-12)
+
+
+def test_an_element_is_replaced_by_one_near_it_on_pettifors_scale():
+    crystal = salt()
+    metal = int(crystal.numbers[crystal.numbers == 11][0])
+    elements = range(1, 84)
+    near = sorted(
+        set(elements) - {11, 17},
+        key=lambda z: abs(Element.from_Z(z).mendeleev_no - Element.from_Z(metal).mendeleev_no),
+    )[:CANDIDATES]
+    copies = [perturb(crystal, "a", number, SWAPPED, elements) for number in range(100)]
+    seen = {int(copy.numbers[crystal.numbers == 11][0]) for copy in copies}
+    assert seen <= set(near)
+    assert len(seen) > 3
+
+
+@given(probability=st.floats(0, 1), number=st.integers(0, 99))
+def test_two_elements_never_become_one(probability, number):
+    crystal = salt()
+    how = Perturbation(100, 0.0, 0.0, probability)
+    copy = perturb(crystal, "a", number, how, ALKALI_AND_HALIDES)
+    assert len(set(copy.numbers)) == len(set(crystal.numbers))
+
+
+def test_without_other_elements_a_crystal_keeps_its_own():
+    copy = perturb(salt(), "a", 0, SWAPPED, (11, 17))
+    np.testing.assert_array_equal(copy.numbers, salt().numbers)
+    np.testing.assert_allclose(copy.lattice, salt().lattice, atol=1e-12)
+
+
+def test_substituted_copies_come_from_the_elements_of_the_file(tmp_path):
+    path = structure_file(tmp_path / "s.npz", {"b": salt(), "a": lonely_atom()})
+    write_copies(path, SWAPPED, tmp_path / "copies.npz")
+    present = {int(z) for crystal in read_structures(path)[1] for z in crystal.numbers}
+    assert {
+        int(z) for c in read_structures(tmp_path / "copies.npz")[1] for z in c.numbers
+    } <= present
