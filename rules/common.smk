@@ -3,6 +3,7 @@ import json
 import re
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
@@ -63,6 +64,11 @@ def members(pattern, exp, fold=None):
     )
 
 
+def each_seed(pattern, seeds):
+    """`pattern` for every seed; its other wildcards stay."""
+    return [pattern.replace("{seed}", str(seed)) for seed in seeds]
+
+
 def answers(exp):
     """Folder of the predictions that an experiment's models answer with."""
     tta = STUDY.experiments[exp].tta
@@ -114,6 +120,10 @@ def holdout(wildcards):
     return STUDY.holdout(wildcards.recipe, int(wildcards.seed))
 
 
+# What a GPU may do, as every program on the engine takes it.
+ENGINE = json.dumps(asdict(STUDY.engine))
+
+
 def recipe_json(wildcards):
     return json.dumps(STUDY.recipes[wildcards.recipe].as_dict(), sort_keys=True)
 
@@ -124,7 +134,7 @@ def folds(pattern):
 
 def one_of(names):
     """Wildcard constraint: exactly these names; with none, nothing."""
-    return "|".join(re.escape(name) for name in names) or "(?!)"
+    return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
 
 
 # Tasks with structures, and tasks that are a table of targets alone.

@@ -81,6 +81,7 @@ rule pretrain_model:
     params:
         recipe=recipe_json,
         holdout=holdout,
+        engine=ENGINE,
         tasks=lambda wildcards: joint_tasks(wildcards.recipe),
         transforms=lambda wildcards: [
             STUDY.datasets[task]["transform"] for task in joint_tasks(wildcards.recipe)
@@ -94,21 +95,45 @@ rule pretrain_model:
         "python scripts/pretrain_model.py --tasks {params.tasks} --targets {input.targets}"
         " --graphs {input.graphs} --splits {input.splits} --transforms {params.transforms}"
         " --extensive {params.extensive} --groups {input.groups} --recipe {params.recipe:q}"
-        " --seed {wildcards.seed} --holdout {params.holdout} --threads {threads}"
-        " --out $(dirname {output.backbone}) 2> {log}"
+        " --seed {wildcards.seed} --holdout {params.holdout} --engine {params.engine:q}"
+        " --threads {threads} --out $(dirname {output.backbone}) 2> {log}"
+
+
+# What one job trains and what several seeds at once train differ in their outputs alone.
+TRAINING_INPUT = {
+    "targets": f"{DATA}/targets.parquet",
+    "graphs": f"{DATA}/graphs",
+    "split": SPLIT,
+    "soft": soft_targets,
+    "copies": copy_graphs,
+    "gate": ancient(gate),
+    "code": sources_of("train_model.py"),
+}
+TRAINING_PARAMS = {
+    "recipe": recipe_json,
+    "engine": ENGINE,
+    "transform": lambda wildcards: STUDY.datasets[wildcards.task]["transform"],
+    "soft": lambda wildcards, input: (
+        f"--soft-targets {input.soft}" if input.soft else ""
+    ),
+    "copies": lambda wildcards, input: (
+        f"--copies {input.copies}" if input.copies else ""
+    ),
+}
+TRAINING_COMMAND = (
+    "python scripts/train_model.py --targets {input.targets} --graphs {input.graphs}"
+    " --split {input.split} --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
+    " --seed {params.seed} --holdout {params.holdout} --transform {params.transform}"
+    " {params.soft} {params.copies} --engine {params.engine:q} --threads {threads}"
+    " --out {params.out}"
+)
 
 
 rule train_model:
     input:
-        targets=f"{DATA}/targets.parquet",
-        graphs=f"{DATA}/graphs",
-        split=SPLIT,
-        soft=soft_targets,
-        copies=copy_graphs,
+        **TRAINING_INPUT,
         backbone=pretrained_file("backbone.safetensors"),
         pretraining=pretrained_file("pretrain.json"),
-        gate=ancient(gate),
-        code=sources_of("train_model.py"),
     output:
         model=f"{MODEL}/model.safetensors",
         fit=f"{MODEL}/fit.json",
@@ -117,6 +142,8 @@ rule train_model:
         f"{MODEL}/training.log",
     benchmark:
         f"{BENCHMARKS}/train_model/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}.tsv"
+    wildcard_constraints:
+        recipe=one_of(set(STUDY.recipes) - set(STUDY.trained_together())),
     conda:
         "../envs/crystals.yaml"
     threads: 4
@@ -125,26 +152,50 @@ rule train_model:
         runtime=720,
         gpu=1,
     params:
-        recipe=recipe_json,
+        **TRAINING_PARAMS,
+        seed=lambda wildcards: wildcards.seed,
         holdout=holdout,
-        transform=lambda wildcards: STUDY.datasets[wildcards.task]["transform"],
-        soft=lambda wildcards, input: (
-            f"--soft-targets {input.soft}" if input.soft else ""
-        ),
-        copies=lambda wildcards, input: (
-            f"--copies {input.copies}" if input.copies else ""
-        ),
+        out=MODEL,
         backbone=lambda wildcards, input: (
             f"--backbone {input.backbone} --pretraining {input.pretraining}"
             if input.backbone
             else ""
         ),
     shell:
-        "python scripts/train_model.py --targets {input.targets} --graphs {input.graphs}"
-        " --split {input.split} --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
-        " --seed {wildcards.seed} --holdout {params.holdout} --transform {params.transform}"
-        " {params.soft} {params.copies} {params.backbone} --threads {threads}"
-        " --out $(dirname {output.model}) 2> {log}"
+        TRAINING_COMMAND + " {params.backbone} 2> {log}"
+
+
+for name, seeds in STUDY.trained_together().items():
+
+    rule:
+        name:
+            f"train_{name}_together"
+        input:
+            **TRAINING_INPUT,
+        output:
+            models=each_seed(f"{MODEL}/model.safetensors", seeds),
+            fits=each_seed(f"{MODEL}/fit.json", seeds),
+            histories=each_seed(f"{MODEL}/history.csv", seeds),
+        log:
+            f"{LOGS}/train_together/{{recipe}}/{{task}}/fold_{{fold}}.log",
+        benchmark:
+            f"{BENCHMARKS}/train_together/{{recipe}}/{{task}}/fold_{{fold}}.tsv"
+        wildcard_constraints:
+            recipe=name,
+        conda:
+            "../envs/crystals.yaml"
+        threads: 4
+        resources:
+            mem_mb=8000,
+            runtime=720,
+            gpu=1,
+        params:
+            **TRAINING_PARAMS,
+            seed=seeds,
+            holdout=[STUDY.holdout(name, seed) for seed in seeds],
+            out=each_seed(MODEL, seeds),
+        shell:
+            TRAINING_COMMAND + " 2> {log}"
 
 
 rule predict:
@@ -172,10 +223,11 @@ rule predict:
         subsets="test train",
         holdout=holdout,
         out=PREDICTIONS,
+        engine=ENGINE,
     shell:
         "python scripts/predict.py --model {input.model} --graphs {input.graphs}"
         " --split {input.split} --subsets {params.subsets} --holdout {params.holdout}"
-        " --threads {threads} --out {params.out} 2> {log}"
+        " --engine {params.engine:q} --threads {threads} --out {params.out} 2> {log}"
 
 
 use rule predict as predict_copies with:
@@ -194,6 +246,7 @@ use rule predict as predict_copies with:
         subsets="copies",
         holdout=holdout,
         out=PREDICTIONS,
+        engine=ENGINE,
 
 
 rule predict_views:
@@ -220,8 +273,10 @@ rule predict_views:
     params:
         holdout=holdout,
         strength=lambda wildcards: STUDY.view_strength(wildcards.recipe),
+        engine=ENGINE,
     shell:
         "python scripts/predict_views.py --model {input.model} --graphs {input.graphs}"
         " --split {input.split} --holdout {params.holdout} --views {wildcards.tta}"
         " --displacement {params.strength[displacement]} --strain {params.strength[strain]}"
-        " --seed {wildcards.seed} --threads {threads} --out $(dirname {output.test}) 2> {log}"
+        " --seed {wildcards.seed} --engine {params.engine:q} --threads {threads}"
+        " --out $(dirname {output.test}) 2> {log}"

@@ -15,6 +15,11 @@ def run_priority(wildcards):
         return OF_EXPERIMENT.get(exp, FIRST)
     if "recipe" in named and "seed" in named:
         return OF_MODEL.get((named["recipe"], int(named["seed"])), FIRST)
+    if "recipe" in named:
+        of_seeds = [
+            rank for (recipe, _), rank in OF_MODEL.items() if recipe == named["recipe"]
+        ]
+        return max(of_seeds, default=FIRST)
     return FIRST
 
 
@@ -43,7 +48,7 @@ def jobs_of_experiments(dag):
 
 
 for each in workflow.rules:
-    is_training = each.name in ("train_model", "pretrain_model")
+    is_training = each.name.startswith(("train_", "pretrain_"))
     each.priority = training_priority if is_training else run_priority
 
 

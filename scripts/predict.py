@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from foldwise.engine_settings import engine_from_json
 from foldwise.errors import run_program
 from foldwise.inference import SUBSETS, predict_subsets
 
@@ -18,6 +19,7 @@ def main() -> None:
     parser.add_argument("--holdout", type=int, required=True, help="the model's own hold-out")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--engine", default="{}", help="what a GPU may do, as JSON")
     parser.add_argument("--out", type=Path, required=True, help="folder of {subset}.parquet")
     options = parser.parse_args()
     predict_subsets(
@@ -28,6 +30,7 @@ def main() -> None:
         holdout=options.holdout,
         device_name=options.device,
         threads=options.threads,
+        engine=engine_from_json(options.engine),
         out=options.out,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from foldwise.engine_settings import engine_from_json
 from foldwise.errors import run_program
 from foldwise.test_time import predict_views
 from foldwise.views import Strength
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True, help="decides which views")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--engine", default="{}", help="what a GPU may do, as JSON")
     parser.add_argument("--out", type=Path, required=True, help="folder of test.parquet")
     options = parser.parse_args()
     predict_views(
@@ -34,6 +36,7 @@ def main() -> None:
         seed=options.seed,
         device_name=options.device,
         threads=options.threads,
+        engine=engine_from_json(options.engine),
         out=options.out,
     )
 

@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from foldwise.engine_settings import engine_from_json
 from foldwise.errors import FoldwiseError, run_program
 from foldwise.pretraining import TaskFiles, pretrain
 from foldwise.recipe import parse_recipe
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--holdout", type=int, required=True, help="hold-out of the first task")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--engine", default="{}", help="what a GPU may do, as JSON")
     parser.add_argument("--out", type=Path, required=True, help="folder of backbone.safetensors")
     options = parser.parse_args()
     try:
@@ -44,6 +46,7 @@ def main() -> None:
         holdout=options.holdout,
         device_name=options.device,
         threads=options.threads,
+        engine=engine_from_json(options.engine),
         out=options.out,
     )
 

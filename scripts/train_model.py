@@ -6,9 +6,11 @@ import argparse
 import json
 from pathlib import Path
 
+from foldwise.engine_settings import engine_from_json
 from foldwise.errors import FoldwiseError, run_program
 from foldwise.recipe import parse_recipe
-from foldwise.training import TrainingFiles, train
+from foldwise.training import TrainingJob, train
+from foldwise.training_files import SeedJob, TrainingFiles
 
 
 def main() -> None:
@@ -18,8 +20,12 @@ def main() -> None:
     parser.add_argument("--split", type=Path, required=True, help="split file of the fold")
     parser.add_argument("--recipe-name", required=True)
     parser.add_argument("--recipe", required=True, help="the recipe's options as JSON")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--holdout", type=int, required=True, help="hold-out that validates")
+    parser.add_argument(
+        "--seed", type=int, nargs="+", required=True, help="several are trained at once"
+    )
+    parser.add_argument(
+        "--holdout", type=int, nargs="+", required=True, help="hold-out that validates, per seed"
+    )
     parser.add_argument("--transform", choices=("element_reference", "standardize"), required=True)
     parser.add_argument("--soft-targets", type=Path, help="soft targets of a student")
     parser.add_argument("--copies", type=Path, help="graph store of the perturbed copies")
@@ -27,7 +33,10 @@ def main() -> None:
     parser.add_argument("--pretraining", type=Path, help="record of the joint pretraining")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--engine", default="{}", help="what a GPU may do, as JSON")
+    parser.add_argument(
+        "--out", type=Path, nargs="+", required=True, help="folder of the checkpoint, per seed"
+    )
     options = parser.parse_args()
     try:
         values = json.loads(options.recipe)
@@ -35,6 +44,12 @@ def main() -> None:
         raise FoldwiseError(
             f"no valid JSON ({error})", where="--recipe", hint="Write --recipe '{\"epochs\": 3}'."
         ) from error
+    if not len(options.seed) == len(options.holdout) == len(options.out):
+        raise FoldwiseError(
+            "as many hold-outs and folders as seeds are needed",
+            where="--seed, --holdout, --out",
+            hint="Give one of each per model.",
+        )
     train(
         TrainingFiles(
             targets=options.targets,
@@ -42,17 +57,19 @@ def main() -> None:
             split=options.split,
             soft_targets=options.soft_targets,
             copies=options.copies,
-            out=options.out,
-            backbone=options.backbone,
-            pretraining=options.pretraining,
         ),
-        recipe_name=options.recipe_name,
-        recipe=parse_recipe(values, where="--recipe"),
-        seed=options.seed,
-        holdout=options.holdout,
-        transform_name=options.transform,
-        device_name=options.device,
-        threads=options.threads,
+        TrainingJob(
+            recipe_name=options.recipe_name,
+            recipe=parse_recipe(values, where="--recipe"),
+            transform=options.transform,
+            device=options.device,
+            threads=options.threads,
+            engine=engine_from_json(options.engine),
+        ),
+        [
+            SeedJob(seed, holdout, out, options.backbone, options.pretraining)
+            for seed, holdout, out in zip(options.seed, options.holdout, options.out, strict=True)
+        ],
     )
 
 

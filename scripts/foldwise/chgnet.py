@@ -14,7 +14,7 @@ These make it fast and change no output beyond rounding:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ from foldwise.kernels.functions import (
     split_by_crystal,
 )
 from foldwise.kernels.library import load_kernels
+from foldwise.layers import Embedding, LayerNorm, Linear, add, multiply
 
 N_ELEMENTS = 94  # CHGNet embeds hydrogen (Z = 1) to plutonium (Z = 94)
 
@@ -71,6 +72,8 @@ def plain_torch() -> Iterator[None]:
 
 def uses_kernels(features: Tensor) -> bool:
     """Whether the fused CPU kernels apply: float32 on a CPU, where a compiler was found."""
+    if torch.compiler.is_compiling():
+        return False
     if features.device.type != "cpu" or features.dtype != torch.float32:
         return False
     return _kernels_enabled.get() and load_kernels(features.shape[1]) is not None
@@ -94,16 +97,16 @@ class GatedMLP(nn.Module):
         )
         self.input_bias = nn.Parameter(torch.empty(2 * width).uniform_(-bound, bound))
         if hidden:
-            self.core: nn.Linear | None = nn.Linear(width, width)
-            self.gate: nn.Linear | None = nn.Linear(width, width)
+            self.core: Linear | None = Linear(width, width)
+            self.gate: Linear | None = Linear(width, width)
         else:
             self.core = self.gate = None
-        self.core_norm = nn.LayerNorm(width)
-        self.gate_norm = nn.LayerNorm(width)
+        self.core_norm = LayerNorm(width)
+        self.gate_norm = LayerNorm(width)
 
     def project(self, block: int, features: Tensor) -> Tensor:
         """Input block `block` of the first layer, [n, width] to [n, 2 * width]."""
-        return features @ self.input_weight[block].T
+        return multiply(features, self.input_weight[..., block, :, :])
 
     def weights(self, block: int) -> GatedWeights:
         """The weights as the CPU kernels take them; `block` is the input that they project."""
@@ -126,7 +129,9 @@ class GatedMLP(nn.Module):
         if self.core is not None and self.gate is not None:
             core = self.core(functional.silu(core))
             gate = self.gate(functional.silu(gate))
-        return functional.silu(self.core_norm(core)) * torch.sigmoid(self.gate_norm(gate))
+        exact = self.core_norm.weight.dtype  # norms and gates, also where products are shorter
+        core, gate = self.core_norm(core.to(exact)), self.gate_norm(gate.to(exact))
+        return functional.silu(core) * torch.sigmoid(gate)
 
 
 class AtomConv(nn.Module):
@@ -135,11 +140,11 @@ class AtomConv(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.messages = GatedMLP(3, width, hidden=True)
-        self.out = nn.Linear(width, width, bias=False)
+        self.out = Linear(width, width, bias=False)
 
     def forward(self, atoms: Tensor, bonds: Tensor, weights: Tensor, batch: GraphBatch) -> Tensor:
         """New atom features, [n_atoms, width]."""
-        centre = self.messages.project(0, atoms) + self.messages.input_bias
+        centre = add(self.messages.project(0, atoms), self.messages.input_bias)
         neighbour = self.messages.project(2, atoms)
         first, second = batch.edge_first, batch.edge_second
         if uses_kernels(atoms):
@@ -168,7 +173,7 @@ class AngleLayer(nn.Module):
 
     def project(self, atoms: Tensor, bonds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Parts of the first layer that are gathered: left bond, right bond, centre atom."""
-        left = self.messages.project(0, bonds) + self.messages.input_bias
+        left = add(self.messages.project(0, bonds), self.messages.input_bias)
         return left, self.messages.project(1, bonds), self.messages.project(3, atoms)
 
     def fused(
@@ -208,7 +213,7 @@ class BondConv(AngleLayer):
 
     def __init__(self, width: int) -> None:
         super().__init__(width, hidden=True)
-        self.out = nn.Linear(width, width, bias=False)
+        self.out = Linear(width, width, bias=False)
 
     def forward(
         self, atoms: Tensor, bonds: Tensor, angles: Tensor, weights: Tensor, batch: GraphBatch
@@ -247,39 +252,51 @@ class FlatCHGNet(nn.Module):
         spec: Size of the network.
         atom_cutoff: Radius of the atom graph in Å.
         bond_cutoff: Radius of the bond graph in Å.
+
+    Attributes:
+        accelerator: Runs in place of `energies`, where one is set.
     """
 
     def __init__(self, spec: ModelSpec, atom_cutoff: float = 6.0, bond_cutoff: float = 3.0) -> None:
         super().__init__()
         self.spec = spec
+        self.accelerator: Callable[[GraphBatch], Tensor] | None = None
         width = spec.width
-        self.atom_embedding = nn.Embedding(N_ELEMENTS, width)
+        self.atom_embedding = Embedding(N_ELEMENTS, width)
         self.atom_basis = RadialBasis(spec.n_radial, atom_cutoff)
         self.bond_basis = RadialBasis(spec.n_radial, bond_cutoff)
         self.angle_basis = AngularBasis(spec.n_angular)
-        self.bond_embedding = nn.Linear(spec.n_radial, width, bias=False)
-        self.atom_weights = nn.Linear(spec.n_radial, width, bias=False)
-        self.bond_weights = nn.Linear(spec.n_radial, width, bias=False)
-        self.angle_embedding = nn.Linear(spec.n_angular, width, bias=False)
+        self.bond_embedding = Linear(spec.n_radial, width, bias=False)
+        self.atom_weights = Linear(spec.n_radial, width, bias=False)
+        self.bond_weights = Linear(spec.n_radial, width, bias=False)
+        self.angle_embedding = Linear(spec.n_angular, width, bias=False)
         self.atom_convs = nn.ModuleList(AtomConv(width) for _ in range(spec.n_conv))
         self.bond_convs = nn.ModuleList(BondConv(width) for _ in range(spec.n_conv - 1))
         self.angle_updates = nn.ModuleList(AngleUpdate(width) for _ in range(spec.n_conv - 2))
-        self.readout_norm = nn.LayerNorm(width)
-        hidden = [layer for _ in range(3) for layer in (nn.Linear(width, width), nn.SiLU())]
-        self.readout = nn.Sequential(*hidden, nn.Linear(width, 1))
+        self.readout_norm = LayerNorm(width)
+        hidden = [layer for _ in range(3) for layer in (Linear(width, width), nn.SiLU())]
+        self.readout = nn.Sequential(*hidden, Linear(width, 1))
 
     def forward(self, batch: GraphBatch) -> Tensor:
         """Energy per atom relative to the element reference, eV/atom, [n_crystals]."""
-        return mean_of_atoms(self.readout(self.features(batch)), batch)
+        return self.energies(batch) if self.accelerator is None else self.accelerator(batch)
+
+    def energies(self, batch: GraphBatch) -> Tensor:
+        """As `forward`, in plain PyTorch or by the fused CPU kernels."""
+        features = self.features(batch)
+        with torch.autocast(features.device.type, enabled=False):  # bfloat16 ends at 4 meV/atom
+            return mean_of_atoms(self.readout(features.to(self.readout_norm.weight.dtype)), batch)
 
     def features(self, batch: GraphBatch) -> Tensor:
         """What a head sees of every atom, [n_atoms, width]."""
         atoms = self.atom_embedding(batch.species)
         basis = self.atom_basis(batch.edge_length)
-        bonds, weights = self.bond_embedding(basis), self.atom_weights(basis)
+        # Features keep their precision where autocast makes matrix products shorter.
+        bonds = self.bond_embedding(basis).to(atoms.dtype)
+        weights = self.atom_weights(basis)
         short_basis = self.bond_basis(batch.edge_length.index_select(0, batch.short_edges))
         short_weights = self.bond_weights(short_basis)
-        angles = self.angle_embedding(self.angle_basis(batch.angle_theta))
+        angles = self.angle_embedding(self.angle_basis(batch.angle_theta)).to(atoms.dtype)
         for block, atom_conv in enumerate(self.atom_convs):
             atoms = atom_conv(atoms, bonds, weights, batch)
             if block < len(self.bond_convs):

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from pymatgen.core import Element
+from pymatgen.core.periodic_table import Element
 
 from foldwise.neighbors import CrystalArrays
 from foldwise.structures import read_structures, write_structures

@@ -22,6 +22,12 @@ from foldwise.errors import FoldwiseError
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def cache_folder() -> Path:
+    """The user's cache folder of this project: what is compiled once for a machine."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "foldwise"
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` only when the block succeeds.

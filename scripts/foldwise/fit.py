@@ -1,77 +1,23 @@
-"""Train one network: batches, steps, validation, early stopping, and resumption after a kill."""
+"""Train one network, or several of one fold at once, and resume what a kill has interrupted."""
 
 from __future__ import annotations
 
-import math
 import os
 import time
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from foldwise.augmentation import Augmentation, Targets
-from foldwise.batch import BatchSource
+from foldwise.acceleration import StackedEnergies
 from foldwise.chgnet import FlatCHGNet
-from foldwise.errors import FoldwiseError
-from foldwise.memory import PartBudget
-from foldwise.optimisation import MovingAverage, learning_rate, mixed_loss
-from foldwise.predict import network_output
+from foldwise.optimisation import mixed_loss
+from foldwise.padding import Size, pad, side_by_side, size_of
 from foldwise.progress import ProgressLog
-from foldwise.recipe import Recipe
-from foldwise.reference import TargetTransform
-from foldwise.resume import load_state, save_state
-from foldwise.samples import Samples
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Everything that a training needs.
-
-    Attributes:
-        store: Graphs of the samples and of the hold-out.
-        ids: Crystal ids of the store, to name a batch that fails.
-        composition: Atomic fractions, shape [n_store, 94].
-        samples: Training samples.
-        validation_rows: Rows of the hold-out.
-        validation_targets: Their targets.
-        transform: Fitted to the labelled samples.
-        recipe: How to train.
-        seed: Seed of the batch order.
-        augmentation: Views to fit in place of the crystals, where the recipe says so.
-    """
-
-    store: BatchSource
-    ids: list[str]
-    composition: NDArray[np.float64]
-    samples: Samples
-    validation_rows: NDArray[np.int64]
-    validation_targets: NDArray[np.float64]
-    transform: TargetTransform
-    recipe: Recipe
-    seed: int
-    augmentation: Augmentation | None = None
-
-
-@dataclass
-class Progress:
-    """What a training has reached after its last full epoch.
-
-    Attributes:
-        epoch: Epochs done.
-        best_epoch: Epoch of the smallest validation MAE, from 1.
-        best_state: Averaged weights of that epoch.
-        history: One record per epoch.
-    """
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_mae: float = math.inf
-    best_state: list[Tensor] = field(default_factory=list)
-    history: list[dict[str, float]] = field(default_factory=list)
+from foldwise.resume import save_state
+from foldwise.trainer import Problem, Progress, Trainer
 
 
 @dataclass(frozen=True)
@@ -86,200 +32,122 @@ class FitResult:
     resumed_from_epoch: int
 
 
-def fit(
-    network: FlatCHGNet,
-    problem: Problem,
-    state_path: str | os.PathLike[str],
-    fingerprint: str,
-    log: ProgressLog,
-) -> FitResult:
-    """Train `network` in place; after every epoch the state is saved under `state_path`.
+@dataclass(frozen=True)
+class Training:
+    """A network, what it is trained on, and where an interrupted training left its state.
+
+    Attributes:
+        network: Trained in place.
+        problem: What it is trained on.
+        state_path: Written after every epoch.
+        fingerprint: Identity of the work; a state of other work is not read.
+        log: Takes the lines of progress.
+    """
+
+    network: FlatCHGNet
+    problem: Problem
+    state_path: str | os.PathLike[str]
+    fingerprint: str
+    log: ProgressLog
+
+
+def fit(trainings: Sequence[Training], stacked: StackedEnergies | None = None) -> list[FitResult]:
+    """Train every network in place; after every epoch its state is saved.
+
+    Several networks of one size, on graphs of one store, take their steps at the same time, each
+    on its own batch: one pass through stacked weights serves all of them. What becomes of each is
+    what it would become alone, up to rounding.
+
+    Args:
+        trainings: Without views where there are several.
+        stacked: How that pass runs; by default in plain PyTorch.
 
     Raises:
-        FoldwiseError: The loss is no longer finite.
+        FoldwiseError: A loss is no longer finite.
     """
-    trainer = _Trainer(network, problem, log)
-    saved = load_state(state_path, fingerprint)
-    if saved is not None:
-        trainer.restore(saved)
-        log.resume(trainer.step)
-        log.line(f"resumed after epoch {trainer.progress.epoch}")
-    resumed_from = trainer.progress.epoch
-    seconds = []
-    while not trainer.finished:
+    trainers = [Trainer(training.network, training.problem, training.log) for training in trainings]
+    for training, trainer in zip(trainings, trainers, strict=True):
+        trainer.resume(training.state_path, training.fingerprint)
+    seconds: list[list[float]] = [[] for _ in trainers]
+    joint = JointStep(stacked or StackedEnergies(), trainers[0].log.line)
+    while active := [number for number, trainer in enumerate(trainers) if not trainer.finished]:
         started = time.perf_counter()
-        trainer.run_epoch()
-        seconds.append(time.perf_counter() - started)
-        save_state(state_path, fingerprint, trainer.state())
-    with torch.no_grad():
-        for parameter, best in zip(network.parameters(), trainer.progress.best_state, strict=True):
-            parameter.copy_(best)
+        _run_epoch([trainers[number] for number in active], joint)
+        spent = (time.perf_counter() - started) / len(active)
+        for number in active:
+            seconds[number].append(spent)
+            training = trainings[number]
+            save_state(training.state_path, training.fingerprint, trainers[number].state())
+    return [_result(trainer, spent) for trainer, spent in zip(trainers, seconds, strict=True)]
+
+
+def _run_epoch(trainers: Sequence[Trainer], joint: JointStep) -> None:
+    """One pass of every training over its samples, then their validations."""
+    losses: list[list[float]] = [[] for _ in trainers]
+    for step in zip_longest(*(trainer.epoch_batches() for trainer in trainers)):
+        working = [number for number, picked in enumerate(step) if picked is not None]
+        values = joint.run([trainers[n] for n in working], [step[n] for n in working])
+        for number, value in zip(working, values, strict=True):
+            losses[number].append(value)
+    for trainer, own in zip(trainers, losses, strict=True):
+        trainer.end_epoch(own)
+
+
+class JointStep:
+    """One optimiser step of several trainings, in one pass where there is more than one.
+
+    Args:
+        energies: That pass.
+        report: Takes the line that says that memory does not suffice for it.
+    """
+
+    def __init__(self, energies: StackedEnergies, report: Callable[[str], None]) -> None:
+        self._energies, self._report = energies, report
+        self._together = True
+
+    def run(self, trainers: Sequence[Trainer], picked: Sequence[Tensor]) -> list[float]:
+        """Step every training on the samples at its entry of `picked`; returns the losses."""
+        if len(trainers) > 1 and self._together:
+            try:
+                values = self._gradients(trainers, picked)
+            except torch.OutOfMemoryError:
+                self._together = False
+                self._report("out of memory: from here on the seeds take their steps in turn")
+                torch.cuda.empty_cache()
+            else:
+                for trainer, own, value in zip(trainers, picked, values, strict=True):
+                    trainer.update(own, value)
+                return values
+        return [trainer.run_step(own) for trainer, own in zip(trainers, picked, strict=True)]
+
+    def _gradients(self, trainers: Sequence[Trainer], picked: Sequence[Tensor]) -> list[float]:
+        """Every training's gradient of its own mean loss, and these losses."""
+        batches = [
+            trainer.problem.store.batch(trainer.rows[own])
+            for trainer, own in zip(trainers, picked, strict=True)
+        ]
+        largest = Size(*(max(sizes) + 1 for sizes in zip(*map(size_of, batches), strict=True)))
+        for trainer in trainers:
+            trainer.optimiser.zero_grad()
+        outputs = self._energies(
+            [trainer.network for trainer in trainers],
+            side_by_side([pad(batch, largest) for batch in batches]),
+        )
+        losses = [
+            mixed_loss(output[: len(own)], *trainer.targets(own), trainer.problem.recipe)
+            for trainer, own, output in zip(trainers, picked, outputs, strict=True)
+        ]
+        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+        return [float(loss.detach()) for loss in losses]
+
+
+def _result(trainer: Trainer, seconds: list[float]) -> FitResult:
+    trainer.keep_best()
     return FitResult(
-        network=network,
+        network=trainer.network,
         progress=trainer.progress,
-        early_stopped=trainer.progress.epoch < problem.recipe.epochs,
+        early_stopped=trainer.progress.epoch < trainer.problem.recipe.epochs,
         steps=trainer.step,
         seconds_per_epoch=seconds,
-        resumed_from_epoch=resumed_from,
+        resumed_from_epoch=trainer.resumed_from_epoch,
     )
-
-
-class _Trainer:
-    """The moving parts of one training."""
-
-    def __init__(self, network: FlatCHGNet, problem: Problem, log: ProgressLog) -> None:
-        self.network, self.problem, self.log = network, problem, log
-        recipe, device = problem.recipe, problem.store.device
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, foreach=True
-        )
-        self.average = MovingAverage(network, recipe.ema_decay)
-        self.budget = PartBudget(log.line)
-        self.progress = Progress()
-        self.step = 0
-        self.total_steps = steps_per_epoch(problem.samples, recipe) * recipe.epochs
-        samples, transform = problem.samples, problem.transform
-        offset = transform.offset(problem.composition[samples.rows])
-
-        def on_device(values: NDArray[Any]) -> Tensor:
-            return torch.from_numpy(values).to(device)
-
-        self.rows = on_device(samples.rows)
-        self.hard = on_device((samples.hard - offset) / transform.scale).float()
-        self.soft = on_device((samples.soft - offset) / transform.scale).float()
-        self.weights = on_device(samples.weights).float()
-        labelled = np.flatnonzero(samples.labelled)
-        stride = max(1, len(labelled) // len(problem.validation_rows))
-        self.measured = labelled[::stride]
-
-    @property
-    def finished(self) -> bool:
-        """Whether the epochs or the patience are used up."""
-        progress, recipe = self.progress, self.problem.recipe
-        waited = progress.epoch - progress.best_epoch
-        return progress.epoch >= recipe.epochs or (progress.epoch > 0 and waited >= recipe.patience)
-
-    def run_epoch(self) -> None:
-        """One pass over the samples, then a validation of the averaged weights."""
-        recipe, progress = self.problem.recipe, self.progress
-        generator = np.random.default_rng([self.problem.seed, 2, progress.epoch])
-        order = torch.from_numpy(generator.permutation(len(self.rows))).to(self.rows.device)
-        self.network.train()
-        losses = []
-        for start in range(0, len(order), recipe.batch_size):
-            loss = self.run_step(order[start : start + recipe.batch_size])
-            losses.append(loss)
-            self.log.step(
-                self.step,
-                f"epoch {progress.epoch + 1}  loss {loss:.5f}  lr {self.rate(self.step - 1):.2e}",
-            )
-        self.validate(float(np.mean(losses)))
-
-    def rate(self, step: int) -> float:
-        """Learning rate of a step."""
-        return learning_rate(step, self.total_steps, self.problem.recipe)
-
-    def run_step(self, picked: Tensor) -> float:
-        """One optimiser step on the samples at `picked`; returns the loss."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(self.step)
-        sizes = self.problem.store.sizes[self.problem.samples.rows[picked.cpu().numpy()]]
-        value = self.budget.run(sizes, lambda parts: self.accumulate(picked, parts))
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.problem.recipe.clip_norm)
-        if not (math.isfinite(value) and math.isfinite(float(norm))):
-            self.report_divergence(picked, value, float(norm))
-        self.optimiser.step()
-        self.average.update(self.network)
-        self.step += 1
-        return value
-
-    def accumulate(self, picked: Tensor, parts: list[slice]) -> float:
-        """Gradient of the batch's mean loss, part by part; returns that loss."""
-        self.optimiser.zero_grad()
-        total = 0.0
-        for part in (picked[at] for at in parts):
-            loss = self.loss_of(part) * (len(part) / len(picked))
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
-        return total
-
-    def loss_of(self, part: Tensor) -> Tensor:
-        """Mean loss of the samples at `part`."""
-        problem, rows = self.problem, self.rows[part]
-        targets = Targets(self.hard[part], self.soft[part], self.weights[part])
-        if problem.augmentation is not None:
-            return problem.augmentation.loss(
-                self.network, rows, targets, epoch=self.progress.epoch + 1, recipe=problem.recipe
-            )
-        return mixed_loss(self.network(problem.store.batch(rows)), *targets, problem.recipe)
-
-    def report_divergence(self, picked: Tensor, loss: float, norm: float) -> None:
-        """Stop with the step, the batch and the gradient norm."""
-        ids = [self.problem.ids[row] for row in self.rows[picked].tolist()]
-        raise FoldwiseError(
-            f"loss {loss} and gradient norm {norm} at step {self.step + 1} "
-            f"(crystals {', '.join(ids)})",
-            where="training",
-            hint="Lower lr, or look at these crystals' targets.",
-        )
-
-    def validate(self, train_loss: float) -> None:
-        """Record the epoch; keep the averaged weights if they are the best so far."""
-        problem, progress = self.problem, self.progress
-        with self.average.in_place_of(self.network):
-            errors = self.errors_of(problem.validation_rows, problem.validation_targets)
-            train_errors = self.errors_of(
-                problem.samples.rows[self.measured], problem.samples.hard[self.measured]
-            )
-        progress.epoch += 1
-        mae = float(np.abs(errors).mean())
-        progress.history.append(
-            {
-                "epoch": progress.epoch,
-                "lr": self.rate(self.step - 1),
-                "train_loss": train_loss,
-                "train_mae": float(np.abs(train_errors).mean()),
-                "val_mae": mae,
-                "val_rmse": float(np.sqrt(np.square(errors).mean())),
-            }
-        )
-        if mae < progress.best_mae:
-            progress.best_mae, progress.best_epoch = mae, progress.epoch
-            progress.best_state = [average.clone() for average in self.average.average]
-        self.log.line(f"epoch {progress.epoch}  validation MAE {mae:.5f}")
-
-    def errors_of(
-        self, rows: NDArray[np.int64], targets: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Signed errors of the network in target units."""
-        problem = self.problem
-        output = network_output(self.network, problem.store, rows)
-        offset = problem.transform.offset(problem.composition[rows])
-        return offset + problem.transform.scale * output - targets
-
-    def state(self) -> dict[str, Any]:
-        """Everything that the next epoch depends on, as tensors and plain values."""
-        return {
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "average": self.average.average,
-            "average_steps": self.average.steps,
-            "step": self.step,
-            "progress": dict(vars(self.progress)),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a saved state."""
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        device = self.problem.store.device
-        self.average.average = [tensor.to(device) for tensor in state["average"]]
-        self.average.steps = state["average_steps"]
-        self.step = state["step"]
-        self.progress = Progress(**state["progress"])
-        self.progress.best_state = [tensor.to(device) for tensor in self.progress.best_state]
-
-
-def steps_per_epoch(samples: Samples, recipe: Recipe) -> int:
-    """Optimiser steps of one pass over the samples."""
-    return math.ceil(len(samples.rows) / recipe.batch_size)

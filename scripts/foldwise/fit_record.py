@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from foldwise.chgnet import uses_kernels
+from foldwise.acceleration import engine_of
 from foldwise.fit import FitResult
 from foldwise.recipe import Recipe
 
@@ -38,8 +38,11 @@ def outcome(result: FitResult, recipe: Recipe) -> dict[str, Any]:
 def compute(
     result: FitResult,
     device: torch.device,
+    *,
     threads: int,
+    precision: str,
     seconds: float,
+    trained_together: int,
     pretraining: Mapping[str, float],
 ) -> dict[str, Any]:
     """What the training cost.
@@ -48,7 +51,9 @@ def compute(
         result: The training.
         device: Where it ran.
         threads: CPU threads.
-        seconds: Wall time of the training.
+        precision: Of matrix products.
+        seconds: Wall time of the training: its share, where several were trained at once.
+        trained_together: Models trained at once.
         pretraining: `wall_time_sec` and `cpu_time_sec` of the joint pretraining before it; empty
             without one.
     """
@@ -58,12 +63,13 @@ def compute(
     return {
         "device": device.type,
         "gpu_name": torch.cuda.get_device_name(device) if on_gpu else None,
-        "engine": "fused" if uses_kernels(next(result.network.parameters())) else "torch",
-        "precision": "float32",
+        "engine": "torch" if trained_together > 1 else engine_of(result.network),
+        "precision": precision,
         "threads": threads,
+        "trained_together": trained_together,
         "wall_time_sec": seconds + before["wall_time_sec"],
         "pretraining_time_sec": before["wall_time_sec"],
-        "cpu_time_sec": time.process_time() + before["cpu_time_sec"],
+        "cpu_time_sec": time.process_time() / trained_together + before["cpu_time_sec"],
         "host_peak_memory_bytes": host_peak,
         "sec_per_epoch": statistics.median(result.seconds_per_epoch or [0.0]),
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if on_gpu else host_peak,

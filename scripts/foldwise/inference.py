@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from foldwise.acceleration import accelerate
 from foldwise.batch import open_batches
 from foldwise.checkpoint import load_model
 from foldwise.devices import set_up_device
+from foldwise.engine_settings import EngineSettings
 from foldwise.errors import FoldwiseError
 from foldwise.files import write_json, write_parquet
 from foldwise.predict import predict
@@ -60,6 +62,7 @@ def predict_subsets(
     holdout: int,
     device_name: str,
     threads: int,
+    engine: EngineSettings,
     out: str | os.PathLike[str],
 ) -> None:
     """Write `{subset}.parquet` with id and prediction (target units) for each subset.
@@ -75,19 +78,21 @@ def predict_subsets(
         holdout: The model's own hold-out.
         device_name: `auto`, `cpu` or `cuda`.
         threads: CPU threads.
+        engine: What a GPU may do.
         out: Folder of the files.
 
     Raises:
         FoldwiseError: An input is missing or broken, or a prediction is not finite.
     """
-    device = set_up_device(device_name, threads)
+    device = set_up_device(device_name, threads, engine)
     model = load_model(model_path)
     network = model.network.to(device)
     split = FoldSplit.read(split_path)
     store = GraphStore.open(graphs)
     resident, composition = open_batches(store, device), compositions(store)
-    for subset in subsets:
-        ids = subset_ids(split, subset, store)
+    parts = {subset: subset_ids(split, subset, store) for subset in subsets}
+    accelerate(network, store, engine, passes=sum(map(len, parts.values())))
+    for subset, ids in parts.items():
         rows = store.rows_of(ids)
         log = ProgressLog(sys.stderr, len(rows), name=f"fold {split.fold} {subset}")
         log.line(f"{model_path}: {len(rows)} structures of {subset}, {device}")

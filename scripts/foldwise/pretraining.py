@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from foldwise.batch import BatchSource, open_batches
 from foldwise.checkpoint import TrainedModel, new_network, save_model
 from foldwise.devices import set_up_device
+from foldwise.engine_settings import EngineSettings
 from foldwise.errors import FoldwiseError
 from foldwise.files import read_parquet, write_json, write_parquet
 from foldwise.joint_rows import JointRows, joint_rows
@@ -31,7 +32,7 @@ from foldwise.recipe import Recipe
 from foldwise.reference import compositions, fit_transform
 from foldwise.splits import FoldSplit
 from foldwise.store import GraphStore, join_stores
-from foldwise.training import target_by_id
+from foldwise.training_files import target_by_id
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def pretrain(
     holdout: int,
     device_name: str,
     threads: int,
+    engine: EngineSettings,
     out: Path,
 ) -> None:
     """Train all tasks together, and write the network with the first task's head.
@@ -93,6 +95,7 @@ def pretrain(
         holdout: Hold-out of the first task, which is not fitted either.
         device_name: `auto`, `cpu` or `cuda`.
         threads: CPU threads.
+        engine: What a GPU may do; the joint training itself is not compiled.
         out: Folder of the files.
 
     Raises:
@@ -102,7 +105,7 @@ def pretrain(
     started = time.perf_counter()
     if recipe.pretrain is None:
         raise FoldwiseError("the recipe has no pretrain", where="--recipe", hint="Add it.")
-    device = set_up_device(device_name, threads)
+    device = set_up_device(device_name, threads, engine)
     stores = [GraphStore.open(task.graphs) for task in tasks]
     selected = _selected(tasks, stores, groups_path, holdout)
     joint = _joined(tasks, stores, selected.table)

@@ -108,6 +108,11 @@ class Recipe:
     labels: str = "unchanged"
     pretrain: Pretrain | None = None
 
+    @property
+    def trains_together(self) -> bool:
+        """Whether several seeds may take their steps at the same time."""
+        return self.augment is None and self.pretrain is None
+
     def as_dict(self) -> dict[str, Any]:
         """Plain nested dictionary, for JSON."""
         return asdict(self)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from foldwise.engine_settings import EngineSettings, parse_engine
 from foldwise.errors import FoldwiseError
 from foldwise.recipe import Recipe, parse_recipe
 from foldwise.schemas import SCHEMAS, check_config
@@ -62,6 +63,8 @@ class Study:
         decisions: Rules by the experiment that they judge.
         series: Series by name.
         force: Whether a series goes on whatever its first experiment shows.
+        engine: What a GPU may do.
+        seeds_together: Whether the seeds of a fold are trained in one job.
     """
 
     run: str
@@ -77,6 +80,8 @@ class Study:
     decisions: dict[str, Decision]
     series: dict[str, Series]
     force: bool
+    engine: EngineSettings
+    seeds_together: bool
 
     @property
     def names(self) -> list[str]:
@@ -112,6 +117,14 @@ class Study:
         """Hold-outs on which none of these seeds validates."""
         count = self.splits["holdouts"]
         return sorted(set(range(count)) - {seed % count for seed in seeds})
+
+    def trained_together(self) -> dict[str, list[int]]:
+        """Seeds of every recipe whose models are trained in one job per fold."""
+        seeds: dict[str, set[int]] = {}
+        for experiment in self.experiments.values():
+            if self.seeds_together and self.recipes[experiment.recipe].trains_together:
+                seeds.setdefault(experiment.recipe, set()).update(experiment.seeds)
+        return {recipe: sorted(used) for recipe, used in seeds.items() if len(used) > 1}
 
     def view_strength(self, recipe: str) -> dict[str, float]:
         """Displacement (Å) and strain of the views at test time: those of the training, if any."""
@@ -197,6 +210,7 @@ class Study:
             "copies": self.copies,
             "folds": self.folds,
             "report": self.report,
+            "engine": asdict(self.engine) | {"seeds_together": self.seeds_together},
             "random_state": self.splits["seed"],
         }
 
@@ -229,6 +243,9 @@ def parse_study(config: Mapping[str, Any]) -> Study:
                 where=f"datasets.{name}.path",
                 hint="Give the path of a Matbench-format json.gz, or change the source.",
             )
+    engine = dict(config["engine"])
+    together = _flag(engine.pop("seeds_together"))
+    engine["deterministic"] = _flag(engine["deterministic"])
     recorded = parse_recorded(config)
     parents = {name: entry.compare_with for name, entry in experiments.items()}
     parents |= {name: entry.compare_with for name, entry in recorded.combinations.items()}
@@ -245,10 +262,17 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         views=dict(config["views"]),
         decisions=parse_decisions(config["decisions"], parents, named),
         series=parse_series(config["series"], experiments, named),
-        force=config["force"] in (True, "true"),
+        force=_flag(config["force"]),
+        engine=parse_engine(engine, where="engine"),
+        seeds_together=together,
     )
     check_names(study)
     return study
+
+
+def _flag(value: bool | str) -> bool:
+    """A switch; Snakemake hands `--config force=true` over as text."""
+    return value in (True, "true")
 
 
 def _recipes(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, Recipe]:

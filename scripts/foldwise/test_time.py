@@ -8,6 +8,7 @@ is needed for that, and no test row is looked at.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +17,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foldwise.acceleration import accelerate
 from foldwise.batch import BatchSource, open_batches
 from foldwise.checkpoint import load_model
 from foldwise.devices import set_up_device
+from foldwise.engine_settings import EngineSettings
 from foldwise.errors import FoldwiseError
 from foldwise.files import write_json, write_parquet
 from foldwise.inference import subset_ids, timing_record
 from foldwise.predict import predict
+from foldwise.progress import ProgressLog
 from foldwise.reference import compositions
 from foldwise.splits import FoldSplit
 from foldwise.store import GraphStore
@@ -43,6 +47,7 @@ def predict_views(
     seed: int,
     device_name: str,
     threads: int,
+    engine: EngineSettings,
     out: str | os.PathLike[str],
 ) -> None:
     """Write `test.parquet` (id, prediction, view_std), its timing, and `calibration.json`.
@@ -57,25 +62,36 @@ def predict_views(
         seed: Decides which views.
         device_name: `auto`, `cpu` or `cuda`.
         threads: CPU threads.
+        engine: What a GPU may do.
         out: Folder of the files.
 
     Raises:
         FoldwiseError: An input is missing or broken, or a prediction is not finite.
     """
-    device = set_up_device(device_name, threads)
+    device = set_up_device(device_name, threads, engine)
     model = load_model(model_path)
     network = model.network.to(device)
     split, store = FoldSplit.read(split_path), GraphStore.open(graphs)
     composition, resident = compositions(store), open_batches(store, device)
     views = Views(resident, store.ids, strength, seed)
 
-    def answers(source: BatchSource, rows: Rows) -> NDArray[np.float64]:
-        return predict(network, model.transform, source, composition, rows)
-
     known = set(store.ids)
     validation = [row for row in split.fit_and_validation(holdout)[1] if row in known]
-    bias = view_bias(answers, resident, views, store.rows_of(validation), count)
     ids = subset_ids(split, "test", store)
+    passes = count * len(ids) + (count + 1) * len(validation)
+    accelerate(network, store, engine, passes=passes)
+    log = ProgressLog(sys.stderr, passes, name=f"fold {split.fold} {count} views")
+    log.line(f"{model_path}: {count} views of {len(ids)} structures, {device}")
+    done = 0
+
+    def answers(source: BatchSource, rows: Rows) -> NDArray[np.float64]:
+        nonlocal done
+        values = predict(network, model.transform, source, composition, rows)
+        done += len(rows)
+        log.step(done, "views")
+        return values
+
+    bias = view_bias(answers, resident, views, store.rows_of(validation), count)
     started = time.perf_counter()
     values = view_answers(answers, views, store.rows_of(ids), count)
     seconds = time.perf_counter() - started

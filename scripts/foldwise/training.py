@@ -1,11 +1,11 @@
-"""One training job: from the files of a fold to the checkpoint and its records."""
+"""One training job: from the files of a fold to the checkpoints and their records."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ import numpy as np
 import pandas as pd
 import torch
 
+from foldwise.acceleration import accelerate, stacked_energies
 from foldwise.augmentation import make_augmentation
-from foldwise.batch import open_batches
+from foldwise.batch import SkinSource, open_batches
 from foldwise.checkpoint import TrainedModel, load_model, new_network, save_model
 from foldwise.chgnet import FlatCHGNet
 from foldwise.devices import set_up_device
+from foldwise.engine_settings import EngineSettings
 from foldwise.errors import FoldwiseError
-from foldwise.files import file_sha256, flatten, read_json, read_parquet, write_csv, write_json
-from foldwise.fit import Problem, fit, steps_per_epoch
+from foldwise.files import file_sha256, flatten, write_csv, write_json
+from foldwise.fit import FitResult, Training, fit
 from foldwise.fit_record import compute, outcome
 from foldwise.predict import network_output
 from foldwise.progress import ProgressLog
@@ -29,94 +31,143 @@ from foldwise.recipe import Recipe
 from foldwise.reference import compositions, fit_transform
 from foldwise.resume import work_fingerprint
 from foldwise.samples import make_samples
-from foldwise.soft import SoftTargets, read_soft_targets
+from foldwise.soft import SoftTargets
 from foldwise.splits import FoldSplit
 from foldwise.store import GraphStore, join_stores
+from foldwise.trainer import Problem, steps_per_epoch
+from foldwise.training_files import (
+    SeedJob,
+    TrainingFiles,
+    check_rows,
+    pretraining_cost,
+    soft_targets_of,
+    target_by_id,
+)
 
 _FRESH_HEAD = "readout.6.weight"
 
 
 @dataclass(frozen=True)
-class TrainingFiles:
-    """Inputs and outputs of one training job.
+class TrainingJob:
+    """How the models of a job are trained, and on what machine.
 
     Attributes:
-        targets: targets.parquet of the task.
-        graphs: Its graph store.
-        split: Split file of the fold.
-        soft_targets: Soft targets of a student.
-        copies: Graph store of the perturbed copies, where the soft targets are about them.
-        out: Folder of the checkpoint.
-        backbone: Checkpoint of the joint pretraining, where the recipe has one.
-        pretraining: Record of that pretraining.
-    """
-
-    targets: Path
-    graphs: Path
-    split: Path
-    soft_targets: Path | None
-    copies: Path | None
-    out: Path
-    backbone: Path | None = None
-    pretraining: Path | None = None
-
-
-def train(
-    files: TrainingFiles,
-    *,
-    recipe_name: str,
-    recipe: Recipe,
-    seed: int,
-    holdout: int,
-    transform_name: str,
-    device_name: str,
-    threads: int,
-) -> None:
-    """Train one model and write model.safetensors, fit.json and history.csv to `files.out`.
-
-    Args:
-        files: Where everything is.
         recipe_name: Name of the recipe, for the record.
         recipe: How to train.
-        seed: Decides random weights, batch order, bootstrap.
-        holdout: The hold-out of the split that validates; the other training rows are fitted.
-        transform_name: One of `foldwise.reference.TRANSFORMS`.
-        device_name: `auto`, `cpu` or `cuda`.
+        transform: One of `foldwise.reference.TRANSFORMS`.
+        device: `auto`, `cpu` or `cuda`.
         threads: CPU threads.
+        engine: What a GPU may do.
+    """
+
+    recipe_name: str
+    recipe: Recipe
+    transform: str
+    device: str
+    threads: int
+    engine: EngineSettings
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What all models of a job share, opened."""
+
+    files: TrainingFiles
+    split: FoldSplit
+    targets: dict[str, float]
+    soft: SoftTargets | None
+    store: GraphStore
+    known: set[str]
+    batches: SkinSource
+
+    def parts(self, holdout: int) -> tuple[list[str], list[str]]:
+        """Ids to fit and to validate, of crystals that have a graph."""
+        fitted, validated = self.split.fit_and_validation(holdout)
+        return (
+            [crystal for crystal in fitted if crystal in self.known],
+            [crystal for crystal in validated if crystal in self.known],
+        )
+
+
+def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> None:
+    """Train one model per seed and write model.safetensors, fit.json and history.csv of each.
+
+    Several seeds take their steps at the same time.
 
     Raises:
-        FoldwiseError: An input is missing or broken, or the loss is no longer finite.
+        FoldwiseError: An input is missing or broken, a loss is no longer finite, or several seeds
+            belong to a recipe that does not allow it.
     """
     started = time.perf_counter()
-    device = set_up_device(device_name, threads)
-    split = FoldSplit.read(files.split)
+    if len(seeds) > 1 and not job.recipe.trains_together:
+        raise FoldwiseError(
+            "seeds cannot be trained at once with views or a joint pretraining",
+            where="--seed",
+            hint="Give one seed per call.",
+        )
+    device = set_up_device(job.device, job.threads, job.engine)
+    fold = _open(files, job.recipe, device)
+    trainings = [_prepare(fold, job, seed, device) for seed in seeds]
+    passes = sum(len(each.problem.samples.rows) * job.recipe.epochs for each in trainings)
+    for training in trainings:
+        accelerate(
+            training.network,
+            fold.store,
+            job.engine,
+            passes=passes,
+            several_views=job.recipe.augment is not None,
+        )
+    results = fit(trainings, stacked_energies(job.engine, device, passes=passes))
+    seconds = (time.perf_counter() - started) / len(seeds)
+    for seed, training, result in zip(seeds, trainings, results, strict=True):
+        cost = compute(
+            result,
+            device,
+            threads=job.threads,
+            precision=job.engine.precision if device.type == "cuda" else "float32",
+            seconds=seconds,
+            trained_together=len(seeds),
+            pretraining=pretraining_cost(seed, job.recipe),
+        )
+        write_json(seed.out / "fit.json", _record(fold, job, seed, training, result) | cost)
+        write_csv(seed.out / "history.csv", pd.DataFrame(result.progress.history))
+        model = TrainedModel(job.recipe.model, training.network, training.problem.transform)
+        save_model(seed.out / "model.safetensors", model)
+        shutil.rmtree(seed.out / ".resume")  # what a kill has left half-written included
+        training.log.line(f"done: best validation MAE {result.progress.best_mae:.5f}")
+
+
+def _open(files: TrainingFiles, recipe: Recipe, device: torch.device) -> _Fold:
     store = GraphStore.open(files.graphs)
-    soft = _soft_targets(files.soft_targets, recipe)
-    targets = target_by_id(files.targets)
     known = set(store.ids)
-    fit_ids, validation_ids = (
-        [crystal for crystal in part if crystal in known]
-        for part in split.fit_and_validation(holdout)
-    )
-    _check_rows(files, fit_ids, validation_ids, targets)
+    soft = soft_targets_of(files.soft_targets, recipe)
+    split, targets = FoldSplit.read(files.split), target_by_id(files.targets)
     if files.copies is not None:
         store = join_stores(store, GraphStore.open(files.copies))
+    return _Fold(files, split, targets, soft, store, known, open_batches(store, device))
+
+
+def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device) -> Training:
+    """Network, samples and transform of one seed."""
+    recipe, targets, store = job.recipe, fold.targets, fold.store
+    fit_ids, validation_ids = fold.parts(seed.holdout)
+    check_rows(fold.files, fit_ids, validation_ids, targets)
     samples = make_samples(
-        store, targets=targets, fit_ids=fit_ids, soft=soft, recipe=recipe, seed=seed
+        store, targets=targets, fit_ids=fit_ids, soft=fold.soft, recipe=recipe, seed=seed.seed
     )
-    pretraining = _pretraining(files, recipe)
-    torch.manual_seed(seed)
-    network = _initial_network(files.backbone, recipe, transform_name).to(device)
-    resident = open_batches(store, device)
+    pretraining_cost(seed, recipe)
+    torch.manual_seed(seed.seed)
+    network = _initial_network(seed.backbone, recipe, job.transform).to(device)
     composition = compositions(store)
+    labelled = samples.rows[samples.labelled]
     transform = fit_transform(
-        transform_name,
-        composition[samples.rows[samples.labelled]],
+        job.transform,
+        composition[labelled],
         samples.hard[samples.labelled],
-        network_output(network, resident, samples.rows[samples.labelled]),
+        network_output(network, fold.batches, labelled),
     )
     problem = Problem(
-        store=resident,
+        store=fold.batches,
         ids=store.ids,
         composition=composition,
         samples=samples,
@@ -124,93 +175,62 @@ def train(
         validation_targets=np.array([targets[crystal] for crystal in validation_ids]),
         transform=transform,
         recipe=recipe,
-        seed=seed,
+        seed=seed.seed,
         augmentation=make_augmentation(
-            recipe, resident, store.ids, rows=samples.rows, scale=transform.scale, seed=seed
+            recipe,
+            fold.batches,
+            store.ids,
+            rows=samples.rows,
+            scale=transform.scale,
+            seed=seed.seed,
         ),
     )
     fingerprint = work_fingerprint(
         recipe=recipe,
-        seed=seed,
+        seed=seed.seed,
         fit_ids=fit_ids,
         validation_ids=validation_ids,
         hard=[targets[crystal] for crystal in (*fit_ids, *validation_ids)],
-        soft=_soft_facts(soft),
-        graphs=file_sha256(files.graphs / "meta.json"),
-        transform=transform_name,
-        backbone=file_sha256(files.backbone) if files.backbone else None,
+        soft=_soft_facts(fold.soft),
+        graphs=file_sha256(fold.files.graphs / "meta.json"),
+        transform=job.transform,
+        backbone=file_sha256(seed.backbone) if seed.backbone else None,
         device=str(device),
-        threads=threads,
+        threads=job.threads,
     )
-    state_path = files.out / ".resume" / "state.pt"
-    total = steps_per_epoch(samples, recipe) * recipe.epochs
-    log = ProgressLog(sys.stderr, total, name=f"{recipe_name} fold {split.fold} seed {seed}")
+    name = f"{job.recipe_name} fold {fold.split.fold} seed {seed.seed}"
+    log = ProgressLog(sys.stderr, steps_per_epoch(samples, recipe) * recipe.epochs, name=name)
     log.line(
-        f"{recipe_name} {split.task} fold {split.fold} seed {seed}: {len(fit_ids)} crystals to "
-        f"fit, {samples.n_soft} soft targets, {len(validation_ids)} to validate, batches of "
-        f"{recipe.batch_size}, {device}, {threads} thread(s)"
+        f"{job.recipe_name} {fold.split.task} fold {fold.split.fold} seed {seed.seed}: "
+        f"{len(fit_ids)} crystals to fit, {samples.n_soft} soft targets, {len(validation_ids)} to "
+        f"validate, batches of {recipe.batch_size}, {device}, {job.threads} thread(s)"
     )
-    result = fit(network, problem, state_path, fingerprint, log)
-    record = {
-        "recipe": recipe_name,
-        "task": split.task,
-        "fold": split.fold,
-        "seed": seed,
-        "holdout": holdout,
-        **outcome(result, recipe),
-        "n_train": len(fit_ids),
-        "n_validation": len(validation_ids),
+    return Training(network, problem, seed.out / ".resume" / "state.pt", fingerprint, log)
+
+
+def _record(
+    fold: _Fold, job: TrainingJob, seed: SeedJob, training: Training, result: FitResult
+) -> dict[str, Any]:
+    """fit.json but for the cost."""
+    samples, transform = training.problem.samples, training.problem.transform
+    return {
+        "recipe": job.recipe_name,
+        "task": fold.split.task,
+        "fold": fold.split.fold,
+        "seed": seed.seed,
+        "holdout": seed.holdout,
+        **outcome(result, job.recipe),
+        "n_train": len(fold.parts(seed.holdout)[0]),
+        "n_validation": len(training.problem.validation_rows),
         "n_soft_targets": samples.n_soft,
         "target_transform": {
-            "name": transform_name,
-            "train_mean": problem.transform.train_mean,
-            "train_std": problem.transform.train_std,
+            "name": job.transform,
+            "train_mean": transform.train_mean,
+            "train_std": transform.train_std,
         },
-        "num_params": sum(parameter.numel() for parameter in network.parameters()),
-        **compute(result, device, threads, time.perf_counter() - started, pretraining),
-        "hyperparams": flatten(recipe.as_dict()),
+        "num_params": sum(parameter.numel() for parameter in training.network.parameters()),
+        "hyperparams": flatten(job.recipe.as_dict()),
     }
-    write_csv(files.out / "history.csv", pd.DataFrame(result.progress.history))
-    write_json(files.out / "fit.json", record)
-    model = TrainedModel(recipe.model, network, problem.transform)
-    save_model(files.out / "model.safetensors", model)
-    shutil.rmtree(state_path.parent)  # what a kill has left half-written included
-    log.line(f"done: best validation MAE {result.progress.best_mae:.5f}")
-
-
-def target_by_id(path: str | os.PathLike[str]) -> dict[str, float]:
-    """Target of every crystal of a task, in the task's unit.
-
-    Raises:
-        FoldwiseError: The file is missing, truncated, or lacks a column.
-    """
-    table = read_parquet(path, ("id", "target"))
-    return dict(zip(table["id"].astype(str), table["target"].astype(float), strict=True))
-
-
-def _soft_targets(path: Path | None, recipe: Recipe) -> SoftTargets | None:
-    if path is not None and recipe.teacher is not None:
-        return read_soft_targets(path, recipe.teacher)
-    if path is not None or recipe.teacher is not None:
-        raise FoldwiseError(
-            "soft targets belong to a recipe with a teacher, and to no other",
-            where="--soft-targets",
-            hint="Give both or neither.",
-        )
-    return None
-
-
-def _pretraining(files: TrainingFiles, recipe: Recipe) -> dict[str, float]:
-    """What the joint pretraining cost; empty without one."""
-    given = {files.backbone is not None, files.pretraining is not None, recipe.pretrain is not None}
-    if len(given) > 1:
-        raise FoldwiseError(
-            "a backbone, its record and a recipe with pretrain belong together",
-            where="--backbone, --pretraining",
-            hint="Give all three or none.",
-        )
-    record = read_json(files.pretraining) if files.pretraining else {}
-    return {key: float(record[key]) for key in ("wall_time_sec", "cpu_time_sec") if key in record}
 
 
 def _initial_network(backbone: Path | None, recipe: Recipe, transform_name: str) -> FlatCHGNet:
@@ -227,24 +247,6 @@ def _initial_network(backbone: Path | None, recipe: Recipe, transform_name: str)
             hint="Pretrain again.",
         )
     return model.network
-
-
-def _check_rows(
-    files: TrainingFiles, fit_ids: list[str], validation_ids: list[str], targets: dict[str, float]
-) -> None:
-    if not (fit_ids and validation_ids):
-        raise FoldwiseError(
-            "no row to fit or to validate has a graph",
-            where=str(files.split),
-            hint="Make graphs and splits from the same dataset.",
-        )
-    absent = [crystal for crystal in (*fit_ids, *validation_ids) if crystal not in targets]
-    if absent:
-        raise FoldwiseError(
-            f"{len(absent)} id(s) of the split have no target, the first is {absent[0]!r}",
-            where=str(files.targets),
-            hint="Make targets and splits from the same dataset.",
-        )
 
 
 def _reset_head(network: torch.nn.Module) -> None:

@@ -11,7 +11,7 @@ from crystal_files import small_store
 from foldwise.augmentation import EnergyShift, Targets, consistency_loss, make_augmentation
 from foldwise.batch import ResidentStore
 from foldwise.checkpoint import new_network
-from foldwise.fit import fit
+from foldwise.fit import Training, fit
 from foldwise.optimisation import mixed_loss
 from foldwise.progress import ProgressLog
 from foldwise.recipe import parse_recipe
@@ -82,7 +82,8 @@ def trained(store, folder, epochs=3, **options):
     torch.manual_seed(0)
     network = new_network("chgnet_lite", "scratch")
     with io.StringIO() as stream:
-        return fit(network, problem, folder / "state", "work", ProgressLog(stream, 9))
+        log = ProgressLog(stream, 9)
+        return fit([Training(network, problem, folder / "state", "work", log)])[0]
 
 
 def weights(result):

@@ -7,7 +7,7 @@ itself in double by up to 5e-6 eV/atom, more than the engine does.
 import copy
 import gzip
 import json
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from chgnet.model import CHGNet
 from pymatgen.core import Structure
 
 from crystal_files import ROOT
+from foldwise.acceleration import Accelerator, mean_size
 from foldwise.batch import GraphBatch, ResidentStore
 from foldwise.chgnet import MODELS, FlatCHGNet, plain_torch
 from foldwise.kernels.library import load_kernels
@@ -26,7 +27,9 @@ from foldwise.store import GraphColumns, GraphStore, write_store
 from foldwise.weights import from_chgnet, pretrained_state, to_chgnet
 
 N_STRUCTURES = 200
-PATHS = ("fused", "torch")
+PATHS = ("fused", "torch", "padded")
+EVERY_PATH = (*PATHS, "compiled")
+BF16_MEAN, BF16_MAX = 0.003, 0.02  # eV/atom
 
 
 def mixed_structures():
@@ -105,12 +108,44 @@ def network():
     return flat
 
 
-@pytest.fixture(params=PATHS)
-def path(request):
-    if request.param == "fused" and load_kernels(64) is None:
+def traced(function, **_):
+    """`torch.compile` up to the code generator, which takes a minute on a CPU."""
+    return torch.compile(function, dynamic=True, fullgraph=True, backend="aot_eager")
+
+
+def uncompiled(function, **_):
+    return function
+
+
+@contextmanager
+def on_path(name, network, store):
+    """Run a network as a machine would that has a compiler, no compiler, or a GPU."""
+    if name == "fused" and load_kernels(64) is None:
         pytest.skip("no C++ compiler")
-    with nullcontext() if request.param == "fused" else plain_torch():
-        yield request.param
+    compiler = {"padded": uncompiled, "compiled": traced}.get(name)
+    if compiler is not None:
+        network.accelerator = Accelerator(
+            network,
+            mean_size(store),
+            compiled=True,
+            precision="float32",
+            graphs=True,
+            compiler=compiler,
+        )
+    with nullcontext() if name == "fused" else plain_torch():
+        yield name
+
+
+@pytest.fixture(params=PATHS)
+def path(request, network, store):
+    with on_path(request.param, network, store) as name:
+        yield name
+
+
+@pytest.fixture(params=EVERY_PATH)
+def every_path(request, network, store):
+    with on_path(request.param, network, store) as name:
+        yield name
 
 
 def doubled(batch):
@@ -127,7 +162,7 @@ def test_energies_in_double_precision_equal_stock(network, resident, stock_energ
 
 
 def test_energies_in_single_precision_are_as_close_as_stock_itself(
-    network, resident, stock_energies, stock_graphs, path
+    network, resident, stock_energies, stock_graphs, every_path
 ):
     with torch.no_grad():
         energies = network(resident.batch(torch.arange(N_STRUCTURES))).numpy()
@@ -144,7 +179,19 @@ def test_energies_in_single_precision_are_as_close_as_stock_itself(
     assert np.median(ours) < 5e-7
 
 
-def test_gradients_equal_stock(network, resident, stock, stock_graphs, path):
+def test_bfloat16_stays_within_its_own_bound(network, resident, store, stock_energies):
+    network.accelerator = Accelerator(
+        network, mean_size(store), compiled=False, precision="bf16", graphs=False
+    )
+    with plain_torch(), torch.no_grad():
+        energies = network(resident.batch(torch.arange(N_STRUCTURES)))
+    assert energies.dtype == torch.float32
+    error = np.abs(energies.numpy() - stock_energies)
+    assert 1e-4 < error.mean() < BF16_MEAN  # below it, nothing was shortened
+    assert error.max() < BF16_MAX
+
+
+def test_gradients_equal_stock(network, resident, stock, stock_graphs, every_path):
     rows = np.r_[0:24, N_STRUCTURES - 1]
     targets = torch.linspace(-3, 1, len(rows))
     loss = (network(resident.batch(torch.from_numpy(rows))) - targets).abs().mean()

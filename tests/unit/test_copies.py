@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymatgen.core import Element
+from pymatgen.core.periodic_table import Element
 
 from foldwise.copies import CANDIDATES, MAX_DISPLACEMENT, Perturbation, perturb, write_copies
 from foldwise.errors import FoldwiseError

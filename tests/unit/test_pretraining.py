@@ -13,6 +13,7 @@ from foldwise.batch import ResidentStore
 from foldwise.chgnet import MODELS, FlatCHGNet
 from foldwise.conversion import build_store
 from foldwise.crystals import parse_structure
+from foldwise.engine_settings import EngineSettings
 from foldwise.errors import FoldwiseError
 from foldwise.files import write_json, write_parquet
 from foldwise.joint_rows import joint_rows
@@ -93,7 +94,7 @@ def run(house, out, targets=None):
     ]  # fmt: skip
     pretrain(
         tasks, folder / "groups.parquet", recipe=parse_recipe(RECIPE, "recipe"), seed=0, holdout=0,
-        device_name="cpu", threads=1, out=out,
+        device_name="cpu", engine=EngineSettings(), threads=1, out=out,
     )  # fmt: skip
     return out
 
@@ -206,6 +207,7 @@ def test_every_task_has_a_head_of_its_own(house):
 def test_a_recipe_without_pretrain_is_refused(house, tmp_path):
     with pytest.raises(FoldwiseError, match="the recipe has no pretrain"):
         pretrain(
-            [], tmp_path, recipe=Recipe(), seed=0, holdout=0, device_name="cpu", threads=1,
+            [], tmp_path, recipe=Recipe(), seed=0, holdout=0, device_name="cpu",
+            engine=EngineSettings(), threads=1,
             out=tmp_path,
         )  # fmt: skip

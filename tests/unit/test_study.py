@@ -163,7 +163,7 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
     ("path", "value", "line"),
     [
         ("fold", 1, f"config: unknown key 'fold'. Allowed: {KEYS}."),
-        ("splits.n", 1, "splits: unknown key 'n'. Allowed: folds, seed, holdouts."),
+        ("splits.n", 1, "splits: unknown key 'n'. Allowed: folds, seed, only, holdouts."),
         ("task", ..., f"config: 'task' is a required property. {SCHEMA_HINT}"),
         ("splits.folds", 1, f"splits.folds: 1 is less than the minimum of 2. {SCHEMA_HINT}"),
         ("splits.folds", 2.0, f"splits.folds: 2.0 is not of type 'integer'. {SCHEMA_HINT}"),

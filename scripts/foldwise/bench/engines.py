@@ -24,7 +24,7 @@ from foldwise.bench.rows import Work
 from foldwise.checkpoint import TrainedModel, new_network, save_model
 from foldwise.chgnet import FlatCHGNet, plain_torch
 from foldwise.conversion import build_store
-from foldwise.fit import Problem, fit
+from foldwise.fit import Training, fit
 from foldwise.neighbors import CrystalArrays
 from foldwise.progress import ProgressLog
 from foldwise.recipe import Recipe
@@ -32,6 +32,7 @@ from foldwise.reference import compositions, fit_transform
 from foldwise.samples import Samples
 from foldwise.store import GraphStore
 from foldwise.structures import write_structures
+from foldwise.trainer import Problem
 
 LEARNING_RATE = 1e-4
 
@@ -234,7 +235,8 @@ def flat_fit(data: Data, epochs: int, batch_size: int, device: torch.device) -> 
                 seed=0,
             )
             with io.StringIO() as silent:
-                fit(network, problem, folder / "state.pt", "bench", ProgressLog(silent, 1))
+                log = ProgressLog(silent, 1)
+                fit([Training(network, problem, folder / "state.pt", "bench", log)])
             save_model(folder / "model.safetensors", TrainedModel("chgnet", network, transform))
         return epochs * len(rows)
 

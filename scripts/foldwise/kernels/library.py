@@ -16,7 +16,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from foldwise.files import atomic_path
+from foldwise.files import atomic_path, cache_folder
 
 SOURCE = Path(__file__).with_name("gated.cpp")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fno-math-errno")
@@ -35,12 +35,6 @@ class GradientPointers(ctypes.Structure):
     """The C struct `WeightGradients`."""
 
     _fields_ = [(name, ctypes.c_void_p) for name in (*_GRADIENTS, *_NORMS)]
-
-
-def cache_folder() -> Path:
-    """Folder of the compiled kernels."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "foldwise"
 
 
 @cache
