@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -59,7 +60,10 @@ def _dirty_hash(repository: Path, difference: bytes, files: list[str]) -> str:
     for name in files:
         path = repository / name
         digest.update(f"\0{name}\0".encode())
-        size = path.stat().st_size if path.exists() else 0
+        if path.is_symlink():  # git keeps where it points, which may be a folder
+            digest.update(os.readlink(path).encode())
+            continue
+        size = path.stat().st_size if path.is_file() else 0
         # The size stands for a large file: hashing a forgotten dataset would hold up every run.
         digest.update(path.read_bytes() if 0 < size <= MAX_HASHED_BYTES else str(size).encode())
     return digest.hexdigest()

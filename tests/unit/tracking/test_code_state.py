@@ -51,6 +51,15 @@ def test_every_change_has_its_own_hash_and_undoing_it_gives_none(repository):
     assert state(repository).dirty_hash is None
 
 
+def test_a_link_to_a_folder_is_told_by_where_it_points(repository, tmp_path):
+    hashes = set()
+    for target in (tmp_path, tmp_path / "absent"):
+        (repository / "environment").symlink_to(target)
+        hashes.add(state(repository).dirty_hash)
+        (repository / "environment").unlink()
+    assert len(hashes) == 2
+
+
 def test_outside_of_git_nothing_is_known(tmp_path):
     assert state(tmp_path) == CodeState(None, None, None, None)
 
