@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -61,7 +60,7 @@ def _dirty_hash(repository: Path, difference: bytes, files: list[str]) -> str:
         path = repository / name
         digest.update(f"\0{name}\0".encode())
         if path.is_symlink():  # git keeps where it points, which may be a folder
-            digest.update(os.readlink(path).encode())
+            digest.update(str(path.readlink()).encode())
             continue
         size = path.stat().st_size if path.is_file() else 0
         # The size stands for a large file: hashing a forgotten dataset would hold up every run.
