@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=3, help="of the whole fit")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compiled", action="store_true", help="compile on a CPU too")
     parser.add_argument("--out", type=Path, required=True, help="JSON; the table stands beside it")
     options = parser.parse_args()
     run_bench(
@@ -31,6 +32,7 @@ def main() -> None:
             rounds=options.rounds,
             epochs=options.epochs,
             threads=options.threads,
+            compiled=options.compiled,
         ),
         options.out,
     )

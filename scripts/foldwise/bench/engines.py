@@ -19,11 +19,13 @@ from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 from torch import Tensor
 
+from foldwise.acceleration import accelerate, mean_size
 from foldwise.batch import BatchSource, ResidentStore
 from foldwise.bench.rows import Work
 from foldwise.checkpoint import TrainedModel, new_network, save_model
-from foldwise.chgnet import FlatCHGNet, plain_torch
+from foldwise.chgnet import FlatCHGNet
 from foldwise.conversion import build_store
+from foldwise.engine_settings import EngineSettings
 from foldwise.fit import Training, fit
 from foldwise.neighbors import CrystalArrays
 from foldwise.progress import ProgressLog
@@ -46,6 +48,7 @@ class Data:
         graphs: Its graphs.
         crystals: The same crystals as arrays.
         store: This engine's graphs, on the device.
+        unit: Mean atoms, edges, short edges and angles of a crystal, [4].
         targets: eV/atom, float32, [n].
     """
 
@@ -53,6 +56,7 @@ class Data:
     graphs: list[CrystalGraph]
     crystals: list[CrystalArrays]
     store: BatchSource
+    unit: NDArray[np.float64]
     targets: Tensor
 
 
@@ -67,12 +71,13 @@ def load_data(
     convert = CrystalGraphConverter()
     with TemporaryDirectory() as folder:
         store = _build(crystals, Path(folder), workers=1)
-        resident = ResidentStore(store, device)
+        resident, unit = ResidentStore(store, device), mean_size(store)
     return Data(
         structures=structures,
         graphs=[convert(structure).to(device.type) for structure in structures],
         crystals=crystals,
         store=resident,
+        unit=unit,
         targets=torch.from_numpy(targets).float().to(device),
     )
 
@@ -117,7 +122,8 @@ def training(
     def work() -> int:
         for batch in batches:
             optimiser.zero_grad()
-            loss = (energies(batch) - targets[batch]).abs().mean()
+            # The mean over a batch, added up over the networks that are stepped at once.
+            loss = (energies(batch) - targets[batch]).abs().mean(dim=-1).sum()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         return sum(map(len, batches))
@@ -140,20 +146,6 @@ def inference(energies: Callable[[list[int]], Tensor], batches: list[list[int]])
 def stock_energies(model: CHGNet, data: Data) -> Callable[[list[int]], Tensor]:
     """Stock CHGNet on its own graph lists."""
     return lambda batch: model([data.graphs[row] for row in batch], task="e")["e"]
-
-
-def flat_energies(
-    model: torch.nn.Module, data: Data, *, fused: bool
-) -> Callable[[list[int]], Tensor]:
-    """This engine, batch assembly included; on a CPU with the fused kernels or without."""
-
-    def energies(batch: list[int]) -> Tensor:
-        rows = torch.tensor(batch, device=data.store.device)
-        with contextlib.nullcontext() if fused else plain_torch():
-            energy: Tensor = model(data.store.batch(rows))
-        return energy
-
-    return energies
 
 
 def stock_conversion(data: Data) -> Work:
@@ -216,6 +208,8 @@ def flat_fit(data: Data, epochs: int, batch_size: int, device: torch.device) -> 
             folder = Path(name)
             store = _build(data.crystals, folder, workers=1)
             network = flat_model(device)
+            settings = EngineSettings(compiled="yes")
+            accelerate(network, store, settings, passes=epochs * len(store))
             rows = np.arange(held_out, len(store), dtype=np.int64)
             absent = np.full(len(rows), np.nan)
             composition = compositions(store)

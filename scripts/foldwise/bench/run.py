@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,9 +15,7 @@ from foldwise.bench.engines import (
     Data,
     batches_of,
     flat_conversion,
-    flat_energies,
     flat_fit,
-    flat_model,
     inference,
     load_data,
     stock_conversion,
@@ -25,16 +24,19 @@ from foldwise.bench.engines import (
     stock_model,
     training,
 )
+from foldwise.bench.machine import machine_rates, name_of
+from foldwise.bench.projection import SizeClass
 from foldwise.bench.rows import Row, Work, alternate, markdown, rows_of
-from foldwise.chgnet import MODELS
+from foldwise.bench.variants import Runner, variants
 from foldwise.dataset import DatasetSpec, prepare_dataset
 from foldwise.devices import set_up_device
 from foldwise.errors import FoldwiseError
 from foldwise.files import read_parquet, write_json, write_text
-from foldwise.kernels.library import load_kernels
+from foldwise.padding import size_of
 from foldwise.structures import read_structures
 
 TASK = "bench"
+SIZE_CLASSES = 5
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class BenchPlan:
         rounds: Counted rounds; every round runs all engines.
         epochs: Passes of the whole fit.
         threads: CPU threads, and processes of the parallel conversion.
+        compiled: Whether to compile on a CPU too.
     """
 
     dataset: Path
@@ -60,6 +63,7 @@ class BenchPlan:
     rounds: int
     epochs: int
     threads: int
+    compiled: bool
 
 
 def run_bench(plan: BenchPlan, out: str | os.PathLike[str]) -> None:
@@ -76,11 +80,18 @@ def run_bench(plan: BenchPlan, out: str | os.PathLike[str]) -> None:
     rows += _conversions(plan, data)
     rows += _fits(plan, data, device)
     write_json(out, [row.as_dict() for row in rows])
+    machine = machine_rates(device)
+    sizes = {
+        "machine": machine,
+        "classes": [each.as_dict() for each in _size_classes(plan, data, device)],
+    }
+    write_json(Path(out).with_name(f"{Path(out).stem}_sizes.json"), sizes)
     caption = (
         f"{len(data.structures)} structures of {plan.dataset.name}, mean "
         f"{np.mean([len(crystal.numbers) for crystal in data.crystals]):.1f} atoms; medians of "
         f"{plan.rounds} rounds in which the engines alternate, one uncounted round before; "
-        f"PyTorch {torch.__version__}."
+        f"PyTorch {torch.__version__}. {name_of(device)}: copies {machine['copy_bytes_per_s']:.3g} "
+        f"bytes/s, multiplies float32 matrices at {machine['float32_flop_per_s']:.3g} FLOP/s."
     )
     write_text(Path(out).with_suffix(".md"), markdown(rows, caption))
 
@@ -111,13 +122,6 @@ def _read(plan: BenchPlan, device: torch.device) -> Data:
     return load_data([crystals[row] for row in picked], targets[picked], device)
 
 
-def _flat_engines(device: torch.device) -> dict[str, bool]:
-    """Engines by name, and whether each uses the fused CPU kernels."""
-    if device.type == "cpu" and load_kernels(MODELS["chgnet"].width) is not None:
-        return {"flat": False, "fused": True}
-    return {"flat": False}
-
-
 def _steps(plan: BenchPlan, data: Data, device: torch.device, batch_size: int) -> list[Row]:
     """Training and inference at one batch size."""
     batches = batches_of(len(data.structures), batch_size)
@@ -128,11 +132,11 @@ def _steps(plan: BenchPlan, data: Data, device: torch.device, batch_size: int) -
         )
     }
     infer: dict[str, Work] = {"stock": inference(stock_energies(stock, data), batches)}
-    for name, fused in _flat_engines(device).items():
-        model = flat_model(device)
-        energies = flat_energies(model, data, fused=fused)
-        train[name] = training(energies, list(model.parameters()), data.targets, batches)
-        infer[name] = inference(energies, batches)
+    for variant in variants(device, compiled=plan.compiled):
+        runner = Runner(variant, data.store, data.unit)
+        steps = training(runner.energies, runner.parameters, data.targets, batches)
+        train[variant.name] = runner.timed(steps)
+        infer[variant.name] = runner.timed(inference(runner.energies, batches))
     threads = dict.fromkeys(train, plan.threads)
     return [
         row
@@ -145,6 +149,33 @@ def _steps(plan: BenchPlan, data: Data, device: torch.device, batch_size: int) -
             batch_size=batch_size,
         )
     ]
+
+
+def _size_classes(plan: BenchPlan, data: Data, device: torch.device) -> list[SizeClass]:
+    """Training speed of the fastest variant on crystals of like size."""
+    variant = variants(device, compiled=False)[-1]
+    runner, batch_size = Runner(variant, data.store, data.unit), plan.batch_sizes[0]
+    order = np.argsort(data.store.sizes, kind="stable")
+    classes = []
+    for rows in np.array_split(order, max(1, min(SIZE_CLASSES, len(order) // batch_size))):
+        batches = [rows[at].tolist() for at in batches_of(len(rows), batch_size)]
+        work = training(runner.energies, runner.parameters, data.targets, batches)
+        speeds, _ = alternate({"ours": runner.timed(work)}, plan.rounds, device)["ours"]
+        size = np.array([size_of(data.store.batch(torch.from_numpy(rows).to(device)))])
+        _, atoms, edges, _, angles = (size / len(rows))[0].tolist()
+        classes.append(
+            SizeClass(
+                engine=variant.name,
+                device=device.type,
+                device_name=name_of(device),
+                batch_size=batch_size,
+                mean_atoms=atoms,
+                mean_edges=edges,
+                mean_angles=angles,
+                structures_per_s=statistics.median(speeds),
+            )
+        )
+    return classes
 
 
 def _conversions(plan: BenchPlan, data: Data) -> list[Row]:
@@ -164,7 +195,7 @@ def _fits(plan: BenchPlan, data: Data, device: torch.device) -> list[Row]:
     batch_size = plan.batch_sizes[0]
     engines = {
         "stock": stock_fit(data, plan.epochs, batch_size, device),
-        list(_flat_engines(device))[-1]: flat_fit(data, plan.epochs, batch_size, device),
+        variants(device, compiled=False)[-1].name: flat_fit(data, plan.epochs, batch_size, device),
     }
     measured = alternate(engines, 1, device)
     threads = dict.fromkeys(engines, plan.threads)

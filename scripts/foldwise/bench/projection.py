@@ -1,0 +1,177 @@
+"""From measured rates by cell size to the hours of a study that nobody has run: a projection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pymatgen.core.composition import Composition
+from scipy.optimize import nnls
+
+from foldwise.errors import FoldwiseError
+from foldwise.files import read_json, write_json, write_text
+
+MIN_CLASSES = 2
+
+
+@dataclass(frozen=True)
+class SizeClass:
+    """Measured training speed of crystals of like size.
+
+    Attributes:
+        engine: What trained.
+        device: `cpu` or `cuda`.
+        device_name: The processor's or GPU's own name.
+        batch_size: Structures per step.
+        mean_atoms: Of the class.
+        mean_edges: Undirected edges within 6 Å.
+        mean_angles: Angles between bonds within 3 Å.
+        structures_per_s: Median over the rounds.
+    """
+
+    engine: str
+    device: str
+    device_name: str
+    batch_size: int
+    mean_atoms: float
+    mean_edges: float
+    mean_angles: float
+    structures_per_s: float
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """Trainings of a study.
+
+    Attributes:
+        folds: Folds of the protocol; each trains on the others.
+        models: Trainings per fold: teachers and student.
+        epochs: Passes of each over its training rows.
+    """
+
+    folds: int
+    models: int
+    epochs: int
+
+    def passes(self, structures: int) -> int:
+        """Structures trained on, each counted as often as it comes."""
+        return structures * (self.folds - 1) * self.models * self.epochs
+
+
+def read_classes(path: str | os.PathLike[str]) -> list[SizeClass]:
+    """The classes of a benchmark.
+
+    Raises:
+        FoldwiseError: Too few classes to tell how time grows with size.
+    """
+    content = read_json(path)
+    classes = [SizeClass(**entry) for entry in content["classes"]]
+    if len(classes) < MIN_CLASSES:
+        raise FoldwiseError(
+            f"it has {len(classes)} size class(es)",
+            where=str(path),
+            hint="Run scripts/bench_engine.py on crystals of different sizes.",
+        )
+    return classes
+
+
+def atoms_of(compositions: str | os.PathLike[str]) -> NDArray[np.float64]:
+    """Atoms per cell of every row of a table with a `composition` of whole cells, [n].
+
+    Raises:
+        FoldwiseError: The table or the column is missing, or a composition is unreadable.
+    """
+    where = str(compositions)
+    try:
+        column = pd.read_csv(compositions)["composition"]
+        return np.array([float(Composition(text).num_atoms) for text in column])
+    except (OSError, KeyError, ValueError) as error:
+        raise FoldwiseError(
+            f"no table with compositions ({error})", where=where, hint="Give id, composition."
+        ) from error
+
+
+def seconds_per_atom(classes: Sequence[SizeClass]) -> tuple[float, float]:
+    """Seconds per structure as `constant + slope * atoms`, neither below zero, by least squares.
+
+    Edges and angles grow in proportion to the atoms of a cell at a given density, and so does time.
+    """
+    atoms = np.array([each.mean_atoms for each in classes])
+    seconds = np.array([1 / each.structures_per_s for each in classes])
+    # Relative errors count alike: the smallest crystals are as well measured as the largest.
+    columns = np.stack([1 / seconds, atoms / seconds], axis=1)
+    (constant, slope), _ = nnls(columns, np.ones(len(classes)))
+    return float(constant), float(slope)
+
+
+def project(
+    classes_path: str | os.PathLike[str],
+    compositions: str | os.PathLike[str],
+    plan: StudyPlan,
+    out: str | os.PathLike[str],
+) -> None:
+    """Write the projection as JSON to `out` and as a page beside it.
+
+    Raises:
+        FoldwiseError: An input is missing or unreadable.
+    """
+    classes, atoms = read_classes(classes_path), atoms_of(compositions)
+    constant, slope = seconds_per_atom(classes)
+    mean_seconds = float((constant + slope * atoms).mean())
+    passes = plan.passes(len(atoms))
+    largest = max(each.mean_atoms for each in classes)
+    record = {
+        "projection": True,
+        "device": classes[0].device_name,
+        "engine": classes[0].engine,
+        "structures": len(atoms),
+        "mean_atoms": float(atoms.mean()),
+        "share_beyond_measured_size": float((atoms > largest).mean()),
+        "seconds_per_structure": {"constant": constant, "per_atom": slope, "mean": mean_seconds},
+        "passes": passes,
+        "hours": passes * mean_seconds / 3600,
+        **asdict(plan),
+    }
+    write_json(out, record)
+    write_text(Path(out).with_suffix(".md"), _page(classes, record))
+
+
+def _page(classes: Sequence[SizeClass], record: dict[str, object]) -> str:
+    lines = [
+        "# A projection, not a measurement",
+        "",
+        f"{record['folds']} folds of {record['structures']:,} structures (mean "
+        f"{record['mean_atoms']:.1f} atoms), {record['models']} models per fold, "
+        f"{record['epochs']} epochs: {record['passes']:.3g} passes, about "
+        f"**{record['hours']:,.0f} hours** of training on {record['device']} "
+        f"(`{record['engine']}`).",
+        "",
+        "Measured rates of training by cell size, and what a straight line through the times "
+        "(constant + slope × atoms) makes of them:",
+        "",
+        "| mean atoms | mean edges | mean angles | batch | structures/s | on the line |",
+        "|---|---|---|---|---|---|",
+    ]
+    constant, slope = seconds_per_atom(classes)
+    lines += [
+        f"| {each.mean_atoms:.1f} | {each.mean_edges:,.0f} | {each.mean_angles:,.0f} | "
+        f"{each.batch_size} | {each.structures_per_s:,.0f} | "
+        f"{1 / (constant + slope * each.mean_atoms):,.0f} |"
+        for each in classes
+    ]
+    beyond = float(str(record["share_beyond_measured_size"]))
+    lines += [
+        "",
+        f"{beyond:.0%} of the structures are larger than the largest class: there the line is "
+        "extrapolated. Conversion, validation and predictions are not in it.",
+    ]
+    return "\n".join(lines) + "\n"
