@@ -48,7 +48,9 @@ def jobs_of_experiments(dag):
 
 
 for each in workflow.rules:
-    is_training = each.name.startswith(("train_", "pretrain_"))
+    is_training = each.name in ("train_model", "pretrain_model") or (
+        each.name.endswith("_together")
+    )
     each.priority = training_priority if is_training else run_priority
 
 

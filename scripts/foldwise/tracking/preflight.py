@@ -83,7 +83,7 @@ def preflight(flight: Flight, max_hours: float) -> list[Check]:
         )
     jobs = dry_run([flight.target, *flight.arguments])
     checks = [_stability(flight), _writable(flight), _disk(flight)]
-    trained = [job for job in jobs if job.rule == "train_model"]
+    trained = [job for job in jobs if _trains(job)]
     trials = _trials(flight, trained) if trained else {}
     if trained:
         checks += [_rows(flight), _shapes(flight, trained)]
@@ -140,7 +140,8 @@ def _disk(flight: Flight) -> Check:
 
 def _files(flight: Flight) -> dict[str, str]:
     data = f"{flight.study.root}/data/{flight.study.task}"
-    split = f"{flight.study.root}/splits/{flight.study.task}/fold_0.json"
+    first = flight.study.folds[0]
+    split = f"{flight.study.root}/splits/{flight.study.task}/fold_{first}.json"
     return {"targets": f"{data}/targets.parquet", "graphs": f"{data}/graphs", "split": split}
 
 
@@ -234,8 +235,10 @@ def _memory(flight: Flight, jobs: Sequence[PlannedJob], trials: Mapping[str, Tri
 def _seconds(flight: Flight, job: PlannedJob, trials: Mapping[str, Trial]) -> float:
     """Expected seconds of a job: by the trial, by its rule's earlier jobs, or by experience."""
     trial = trials.get(job.wildcards.get("recipe", ""))
-    if job.rule == "train_model" and trial is not None:
-        epochs = flight.study.recipes[job.wildcards["recipe"]].epochs
+    if _trains(job) and trial is not None:
+        recipe = job.wildcards["recipe"]
+        together = flight.study.trained_together().get(recipe, [0])
+        epochs = flight.study.recipes[recipe].epochs * len(together)
         return trial.overhead + epochs * trial.seconds_per_epoch + PER_JOB
     timed = _benchmarks(flight, job.rule)
     if timed:
@@ -243,6 +246,11 @@ def _seconds(flight: Flight, job: PlannedJob, trials: Mapping[str, Trial]) -> fl
     if trial is not None:  # a prediction starts like a training and runs forward only
         return trial.overhead + trial.seconds_per_epoch + PER_JOB
     return LIGHT_JOB + PER_JOB if job.rule != "resolve_experiment" else PER_JOB
+
+
+def _trains(job: PlannedJob) -> bool:
+    """Whether a job trains one model, or the seeds of a fold at once."""
+    return job.rule == "train_model" or job.rule.endswith("_together")
 
 
 def _benchmarks(flight: Flight, rule: str) -> list[float]:
