@@ -85,7 +85,10 @@ class BatchSource(Protocol):
     sizes: NDArray[np.int64]
 
     def batch(self, rows: Tensor) -> GraphBatch:
-        """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
+        """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order.
+
+        Rows on the host keep a GPU busy: it need not be asked how much there is to gather.
+        """
         ...
 
 
@@ -119,12 +122,16 @@ def open_batches(
     return StreamedStore(store, device)
 
 
-def _ranges(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions `starts[k] … starts[k] + counts[k]` one after the other, and their owner `k`."""
-    owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+def _repeated(values: Tensor, counts: Tensor, total: int) -> Tensor:
+    """Every value as often as its count says; `total`, their sum, spares a wait for the device."""
+    return torch.repeat_interleave(values, counts, dim=0, output_size=total)
+
+
+def _ranges(starts: Tensor, counts: Tensor, total: int) -> Tensor:
+    """Positions `starts[k] … starts[k] + counts[k]` one after the other, [total]."""
     before = torch.cumsum(counts, 0) - counts
-    ramp = torch.arange(len(owner), device=counts.device)
-    return ramp + (starts - before)[owner], owner
+    ramp = torch.arange(total, device=counts.device)
+    return ramp + _repeated(starts - before, counts, total)
 
 
 class _Pieces(NamedTuple):
@@ -137,18 +144,19 @@ class _Pieces(NamedTuple):
     angle_theta: Tensor
 
 
-def _join(pieces: _Pieces, n_atoms: Tensor, core: Tensor) -> GraphBatch:
-    """Shift the local indices of the pieces to indices of the batch."""
+def _join(pieces: _Pieces, n_atoms: Tensor, core: Tensor, n_short: int) -> GraphBatch:
+    """Shift the local indices of the pieces to indices of the batch with `n_short` short edges."""
     first_atom = torch.cumsum(n_atoms, 0) - n_atoms
     first_edge, first_short = (torch.cumsum(core, 0) - core)[:, :2].unbind(1)
     crystals = torch.arange(len(n_atoms), device=n_atoms.device)
-    short_edges, _ = _ranges(first_edge, core[:, 1])
-    edge_atoms = pieces.edge_atoms.long() + torch.repeat_interleave(first_atom, core[:, 0])[:, None]
+    short_edges = _ranges(first_edge, core[:, 1], n_short)
+    n_edges, n_angles = len(pieces.edge_length), len(pieces.angle_theta)
+    edge_atoms = pieces.edge_atoms.long() + _repeated(first_atom, core[:, 0], n_edges)[:, None]
     directed = pieces.angle_edges.long()
-    bonds = (directed >> 1) + torch.repeat_interleave(first_short, core[:, 2])[:, None]
+    bonds = (directed >> 1) + _repeated(first_short, core[:, 2], n_angles)[:, None]
     return GraphBatch(
         species=pieces.numbers.long() - 1,
-        crystal_of_atom=torch.repeat_interleave(crystals, n_atoms),
+        crystal_of_atom=_repeated(crystals, n_atoms, len(pieces.numbers)),
         n_atoms=n_atoms.float(),
         n_edges=core[:, 0],
         n_angles=core[:, 2],
@@ -164,12 +172,13 @@ def _join(pieces: _Pieces, n_atoms: Tensor, core: Tensor) -> GraphBatch:
 
 
 def _join_skin(
-    pieces: _Pieces, n_atoms: Tensor, counts: Tensor, geometry: Sequence[Tensor]
+    pieces: _Pieces, n_atoms: Tensor, counts: Tensor, n_short: int, geometry: Sequence[Tensor]
 ) -> SkinBatch:
     """`geometry` holds the rows of frac, edge_image and lattice."""
     frac, image, lattice = (part.double() for part in geometry)
     opposite = (pieces.angle_edges[:, 0] ^ pieces.angle_edges[:, 1]) & 1
-    return SkinBatch(_join(pieces, n_atoms, counts), frac, lattice, image, 1.0 - 2.0 * opposite)
+    graph = _join(pieces, n_atoms, counts, n_short)
+    return SkinBatch(graph, frac, lattice, image, 1.0 - 2.0 * opposite)
 
 
 def _skin_counts(store: GraphStore) -> NDArray[np.int64]:
@@ -207,16 +216,22 @@ class ResidentStore:
 
     def batch(self, rows: Tensor) -> GraphBatch:
         """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
-        n_atoms, core = self._n_atoms[rows], self._core[rows]
-        return _join(_Pieces(*self._read(_Pieces._fields, rows, core)), n_atoms, core)
+        at, rows = self._placed(rows)
+        n_atoms, core, of_rows = self._n_atoms[rows], self._core[rows], self._store.core[at]
+        pieces = _Pieces(*self._read(_Pieces._fields, rows, core, self._totals(at, of_rows)))
+        return _join(pieces, n_atoms, core, int(of_rows[:, 1].sum()))
 
     def skin(self, rows: Tensor) -> SkinBatch:
         """Skin graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
+        at, rows = self._placed(rows)
         lattice, counts = self._skin[0][rows], self._skin[1][rows]
-        read = self._read((*_Pieces._fields, *_GEOMETRY), rows, counts)
+        of_rows = _skin_counts(self._store)[at]
+        totals = self._totals(at, of_rows)
+        read = self._read((*_Pieces._fields, *_GEOMETRY), rows, counts, totals)
         pieces = _Pieces(*read[: -len(_GEOMETRY)])
         geometry = [*read[-len(_GEOMETRY) :], lattice]
-        return _join_skin(pieces, self._n_atoms[rows], counts, geometry)
+        n_short = int(of_rows[:, 1].sum())
+        return _join_skin(pieces, self._n_atoms[rows], counts, n_short, geometry)
 
     @cached_property
     def _skin(self) -> tuple[Tensor, Tensor]:
@@ -227,10 +242,25 @@ class ResidentStore:
     def _held(self, name: str) -> Tensor:
         return torch.from_numpy(np.array(self._store.arrays[name])).to(self.device)
 
-    def _read(self, names: Sequence[str], rows: Tensor, counts: Tensor) -> list[Tensor]:
+    def _placed(self, rows: Tensor) -> tuple[NDArray[np.int64], Tensor]:
+        """Rows on the host and on the device."""
+        return rows.cpu().numpy(), rows.to(self.device, non_blocking=True)
+
+    def _totals(self, at: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[int, int, int]:
+        """Atoms, edges and angles of the crystals at `at`, which have `counts`."""
+        offsets = self._store.offsets[:, _ATOM]
+        n_atoms = int((offsets[at + 1] - offsets[at]).sum())
+        return n_atoms, int(counts[:, 0].sum()), int(counts[:, 2].sum())
+
+    def _read(
+        self, names: Sequence[str], rows: Tensor, counts: Tensor, totals: tuple[int, int, int]
+    ) -> list[Tensor]:
         starts = self._starts[rows]
         sizes = (self._n_atoms[rows], counts[:, 0], counts[:, 2])
-        at = [_ranges(starts[:, column], size)[0] for column, size in enumerate(sizes)]
+        at = [
+            _ranges(starts[:, column], size, total)
+            for column, (size, total) in enumerate(zip(sizes, totals, strict=True))
+        ]
         return [self._arrays[name][at[_COUNTED_BY[name]]] for name in names]
 
 
@@ -247,7 +277,8 @@ class StreamedStore:
         at = rows.cpu().numpy()
         core = self._store.core[at]
         pieces = _Pieces(*self._read(_Pieces._fields, at, core))
-        return _join(pieces, self._n_atoms(at), torch.from_numpy(core).to(self.device))
+        moved = torch.from_numpy(core).to(self.device)
+        return _join(pieces, self._n_atoms(at), moved, int(core[:, 1].sum()))
 
     def skin(self, rows: Tensor) -> SkinBatch:
         """Skin graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
@@ -257,7 +288,7 @@ class StreamedStore:
         lattice = torch.from_numpy(np.array(self._store.arrays["lattice"][at])).to(self.device)
         geometry = [*self._read(_GEOMETRY, at, counts), lattice]
         moved = torch.from_numpy(counts).to(self.device)
-        return _join_skin(pieces, self._n_atoms(at), moved, geometry)
+        return _join_skin(pieces, self._n_atoms(at), moved, int(counts[:, 1].sum()), geometry)
 
     @cached_property
     def _skin(self) -> NDArray[np.int64]:

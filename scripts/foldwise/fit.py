@@ -83,14 +83,11 @@ def fit(trainings: Sequence[Training], stacked: StackedEnergies | None = None) -
 
 def _run_epoch(trainers: Sequence[Trainer], joint: JointStep) -> None:
     """One pass of every training over its samples, then their validations."""
-    losses: list[list[float]] = [[] for _ in trainers]
     for step in zip_longest(*(trainer.epoch_batches() for trainer in trainers)):
-        working = [number for number, picked in enumerate(step) if picked is not None]
-        values = joint.run([trainers[n] for n in working], [step[n] for n in working])
-        for number, value in zip(working, values, strict=True):
-            losses[number].append(value)
-    for trainer, own in zip(trainers, losses, strict=True):
-        trainer.end_epoch(own)
+        working = [pair for pair in zip(trainers, step, strict=True) if pair[1] is not None]
+        joint.run([trainer for trainer, _ in working], [picked for _, picked in working])
+    for trainer in trainers:
+        trainer.end_epoch()
 
 
 class JointStep:
@@ -105,22 +102,23 @@ class JointStep:
         self._energies, self._report = energies, report
         self._together = True
 
-    def run(self, trainers: Sequence[Trainer], picked: Sequence[Tensor]) -> list[float]:
-        """Step every training on the samples at its entry of `picked`; returns the losses."""
+    def run(self, trainers: Sequence[Trainer], picked: Sequence[Tensor]) -> None:
+        """Step every training on the samples at its entry of `picked`."""
         if len(trainers) > 1 and self._together:
             try:
-                values = self._gradients(trainers, picked)
+                losses = self._gradients(trainers, picked)
             except torch.OutOfMemoryError:
                 self._together = False
                 self._report("out of memory: from here on the seeds take their steps in turn")
                 torch.cuda.empty_cache()
             else:
-                for trainer, own, value in zip(trainers, picked, values, strict=True):
-                    trainer.update(own, value)
-                return values
-        return [trainer.run_step(own) for trainer, own in zip(trainers, picked, strict=True)]
+                for trainer, own, loss in zip(trainers, picked, losses, strict=True):
+                    trainer.update(own, loss)
+                return
+        for trainer, own in zip(trainers, picked, strict=True):
+            trainer.run_step(own)
 
-    def _gradients(self, trainers: Sequence[Trainer], picked: Sequence[Tensor]) -> list[float]:
+    def _gradients(self, trainers: Sequence[Trainer], picked: Sequence[Tensor]) -> list[Tensor]:
         """Every training's gradient of its own mean loss, and these losses."""
         batches = [
             trainer.problem.store.batch(trainer.rows[own])
@@ -138,7 +136,7 @@ class JointStep:
             for trainer, own, output in zip(trainers, picked, outputs, strict=True)
         ]
         torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
-        return [float(loss.detach()) for loss in losses]
+        return [loss.detach() for loss in losses]
 
 
 def _result(trainer: Trainer, seconds: list[float]) -> FitResult:

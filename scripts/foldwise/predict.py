@@ -38,7 +38,7 @@ def network_output(
     done = 0
     network.eval()
     for positions in batches_by_size(rows, store.sizes, BATCH_BUDGET[store.device.type]):
-        batch = store.batch(torch.from_numpy(rows[positions]).to(store.device))
+        batch = store.batch(torch.from_numpy(rows[positions]))
         output[positions] = network(batch).double().cpu().numpy()
         done += len(positions)
         if log is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,12 +85,20 @@ class Trainer:
     def __init__(self, network: FlatCHGNet, problem: Problem, log: ProgressLog) -> None:
         self.network, self.problem, self.log = network, problem, log
         recipe, device = problem.recipe, problem.store.device
+        on_gpu = device.type == "cuda"
         self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, foreach=True
+            network.parameters(),
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            foreach=not on_gpu,
+            fused=on_gpu,
         )
         self.average = MovingAverage(network, recipe.ema_decay)
         self.budget = PartBudget(log.line)
         self.progress = Progress()
+        self.losses: list[float] = []
+        self._unread: tuple[Tensor, Tensor, Tensor] | None = None
+        self._first_step = 0
         self.resumed_from_epoch = 0
         self.step = 0
         self.total_steps = steps_per_epoch(problem.samples, recipe) * recipe.epochs
@@ -101,7 +108,7 @@ class Trainer:
         def on_device(values: NDArray[Any]) -> Tensor:
             return torch.from_numpy(values).to(device)
 
-        self.rows = on_device(samples.rows)
+        self.rows = torch.from_numpy(samples.rows)
         self.hard = on_device((samples.hard - offset) / transform.scale).float()
         self.soft = on_device((samples.soft - offset) / transform.scale).float()
         self.weights = on_device(samples.weights).float()
@@ -119,49 +126,65 @@ class Trainer:
     def epoch_batches(self) -> list[Tensor]:
         """Positions of the samples of every step of the next epoch, in its own order."""
         generator = np.random.default_rng([self.problem.seed, 2, self.progress.epoch])
-        order = torch.from_numpy(generator.permutation(len(self.rows))).to(self.rows.device)
+        order = torch.from_numpy(generator.permutation(len(self.rows)))
         self.network.train()
+        self.losses, self._first_step = [], self.step
         return list(torch.split(order, self.problem.recipe.batch_size))
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
         return learning_rate(step, self.total_steps, self.problem.recipe)
 
-    def run_step(self, picked: Tensor) -> float:
-        """One optimiser step on the samples at `picked`; returns the loss."""
-        sizes = self.problem.store.sizes[self.problem.samples.rows[picked.cpu().numpy()]]
-        value = self.budget.run(sizes, lambda parts: self.accumulate(picked, parts))
-        self.update(picked, value)
-        return value
+    def run_step(self, picked: Tensor) -> None:
+        """One optimiser step on the samples at `picked`."""
+        sizes = self.problem.store.sizes[self.problem.samples.rows[picked.numpy()]]
+        loss = self.budget.run(sizes, lambda parts: self.accumulate(picked, parts))
+        self.update(picked, loss)
 
-    def update(self, picked: Tensor, loss: float) -> None:
+    def update(self, picked: Tensor, loss: Tensor) -> None:
         """Step along the gradient of a batch, which the parameters hold.
 
         Raises:
-            FoldwiseError: The loss or the gradient is not finite.
+            FoldwiseError: The loss or the gradient of the step before is not finite.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate(self.step)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.problem.recipe.clip_norm)
-        if not (math.isfinite(loss) and math.isfinite(float(norm))):
-            self.report_divergence(picked, loss, float(norm))
         self.optimiser.step()
         self.average.update(self.network)
         self.step += 1
+        # Reading a number waits for the device: the last step's is read when this one is under way.
+        self.read_step()
+        self._unread = (picked, loss, norm)
+
+    def read_step(self) -> None:
+        """Log the last step whose numbers were not read yet, if there is one.
+
+        Raises:
+            FoldwiseError: Its loss or its gradient is not finite.
+        """
+        if self._unread is None:
+            return
+        picked, loss, norm = self._unread[0], *(float(value) for value in self._unread[1:])
+        self._unread = None
+        self.losses.append(loss)
+        step = self._first_step + len(self.losses)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            self.report_divergence(step, picked, loss, norm)
         self.log.step(
-            self.step,
-            f"epoch {self.progress.epoch + 1}  loss {loss:.5f}  lr {self.rate(self.step - 1):.2e}",
+            step,
+            f"epoch {self.progress.epoch + 1}  loss {loss:.5f}  lr {self.rate(step - 1):.2e}",
         )
 
-    def accumulate(self, picked: Tensor, parts: list[slice]) -> float:
+    def accumulate(self, picked: Tensor, parts: list[slice]) -> Tensor:
         """Gradient of the batch's mean loss, part by part; returns that loss."""
         self.optimiser.zero_grad()
-        total = 0.0
+        losses = []
         for part in (picked[at] for at in parts):
             loss = self.loss_of(part) * (len(part) / len(picked))
             loss.backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
-        return total
+            losses.append(loss.detach())
+        return torch.stack(losses).sum()
 
     def loss_of(self, part: Tensor) -> Tensor:
         """Mean loss of the samples at `part`."""
@@ -174,20 +197,25 @@ class Trainer:
 
     def targets(self, part: Tensor) -> Targets:
         """Targets of the samples at `part`, in network units."""
-        return Targets(self.hard[part], self.soft[part], self.weights[part])
+        at = part.to(self.hard.device, non_blocking=True)
+        return Targets(self.hard[at], self.soft[at], self.weights[at])
 
-    def report_divergence(self, picked: Tensor, loss: float, norm: float) -> None:
+    def report_divergence(self, step: int, picked: Tensor, loss: float, norm: float) -> None:
         """Stop with the step, the batch and the gradient norm."""
         ids = [self.problem.ids[row] for row in self.rows[picked].tolist()]
         raise FoldwiseError(
-            f"loss {loss} and gradient norm {norm} at step {self.step + 1} "
-            f"(crystals {', '.join(ids)})",
+            f"loss {loss} and gradient norm {norm} at step {step} (crystals {', '.join(ids)})",
             where="training",
             hint="Lower lr, or look at these crystals' targets.",
         )
 
-    def end_epoch(self, losses: Sequence[float]) -> None:
-        """Validate the averaged weights and record the epoch; keep them if they are the best."""
+    def end_epoch(self) -> None:
+        """Validate the averaged weights and record the epoch; keep them if they are the best.
+
+        Raises:
+            FoldwiseError: The loss or the gradient of the last step is not finite.
+        """
+        self.read_step()
         problem, progress = self.problem, self.progress
         with self.average.in_place_of(self.network):
             errors = self.errors_of(problem.validation_rows, problem.validation_targets)
@@ -200,7 +228,7 @@ class Trainer:
             {
                 "epoch": progress.epoch,
                 "lr": self.rate(self.step - 1),
-                "train_loss": float(np.mean(losses)),
+                "train_loss": float(np.mean(self.losses)),
                 "train_mae": float(np.abs(train_errors).mean()),
                 "val_mae": mae,
                 "val_rmse": float(np.sqrt(np.square(errors).mean())),

@@ -161,7 +161,7 @@ def _size_classes(plan: BenchPlan, data: Data, device: torch.device) -> list[Siz
         batches = [rows[at].tolist() for at in batches_of(len(rows), batch_size)]
         work = training(runner.energies, runner.parameters, data.targets, batches)
         speeds, _ = alternate({"ours": runner.timed(work)}, plan.rounds, device)["ours"]
-        size = np.array([size_of(data.store.batch(torch.from_numpy(rows).to(device)))])
+        size = np.array([size_of(data.store.batch(torch.from_numpy(rows)))])
         _, atoms, edges, _, angles = (size / len(rows))[0].tolist()
         classes.append(
             SizeClass(

@@ -106,7 +106,7 @@ class Runner:
     def energies(self, rows: list[int]) -> Tensor:
         """Energies per atom, [n], or the same batch for every network, [seeds, n]."""
         with self._machine():
-            batch = self._store.batch(torch.tensor(rows, device=self._store.device))
+            batch = self._store.batch(torch.tensor(rows))
             if len(self.networks) == 1:
                 with contextlib.nullcontext() if self.variant.fused else plain_torch():
                     energy: Tensor = self.network(batch)
