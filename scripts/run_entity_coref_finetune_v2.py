@@ -37,7 +37,9 @@ def main() -> None:
         default=0.0,
         help="share of these whose nouns are exchanged; for small corpora",
     )
-    parser.add_argument("--max-length", type=int, default=512)
+    parser.add_argument(
+        "--max-length", type=int, help="longest sequence (default: the model's, 512 at most)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output-dir", type=Path, required=True)

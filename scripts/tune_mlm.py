@@ -27,7 +27,9 @@ def main() -> None:
     parser.add_argument("--patience", type=int, default=3, help="measurements without a gain")
     parser.add_argument("--substitute", type=float, default=0.0)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--max-length", type=int, default=512)
+    parser.add_argument(
+        "--max-length", type=int, help="longest sequence (default: the model's, 512 at most)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output-dir", type=Path, required=True)

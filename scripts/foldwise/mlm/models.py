@@ -13,7 +13,7 @@ from foldwise.errors import FoldwiseError
 from foldwise.files import file_sha256
 from foldwise.mlm.model_folder import load_masked_model, max_positions
 from foldwise.mlm.tagged_texts import read_tagged_texts
-from foldwise.mlm.training import TrainingPlan, train
+from foldwise.mlm.training import LONGEST, TrainingPlan, train
 from foldwise.mlm.vocabulary import learn_vocabulary, make_tokenizer
 
 
@@ -52,7 +52,7 @@ def pretrain(
     training = read_tagged_texts(texts)
     facts: dict[str, Any] = {"phase": "mlm", "texts_sha256": file_sha256(texts)}
     if checkpoint is not None:
-        model, tokenizer, identity = _continued(checkpoint, plan)
+        model, tokenizer, identity, plan = _continued(checkpoint, plan)
         return train(
             model, tokenizer, training, (), plan, out=out, facts={**facts, "start": identity}
         )
@@ -62,7 +62,8 @@ def pretrain(
             where="--heads",
             hint="Choose a divisor.",
         )
-    tokenizer = make_tokenizer(learn_vocabulary(training, size.vocabulary), plan.max_length)
+    length = plan.max_length or LONGEST
+    tokenizer = make_tokenizer(learn_vocabulary(training, size.vocabulary), length)
     model = BertForMaskedLM(
         BertConfig(
             vocab_size=len(tokenizer),
@@ -70,7 +71,7 @@ def pretrain(
             num_hidden_layers=size.layers,
             num_attention_heads=size.heads,
             intermediate_size=4 * size.hidden,
-            max_position_embeddings=plan.max_length,
+            max_position_embeddings=length,
             pad_token_id=tokenizer.pad_token_id,
             hidden_dropout_prob=size.dropout,
             attention_probs_dropout_prob=size.dropout,
@@ -104,7 +105,7 @@ def finetune_entities(
             hint="Prepare the folder with scripts/prepare_mlm_texts.py.",
         )
     set_seed(plan.rules.seed)
-    model, tokenizer, identity = _continued(checkpoint, plan)
+    model, tokenizer, identity, plan = _continued(checkpoint, plan)
     facts = {
         "phase": "entity",
         "start": identity,
@@ -117,13 +118,16 @@ def finetune_entities(
     return train(model, tokenizer, texts, heldout, plan, out=out, facts=facts)
 
 
-def _continued(checkpoint: Path, plan: TrainingPlan) -> tuple[Any, Any, str]:
+def _continued(checkpoint: Path, plan: TrainingPlan) -> tuple[Any, Any, str, TrainingPlan]:
+    """Model, tokenizer and identity of a checkpoint, and the plan with a length that it allows."""
     loaded = load_masked_model(checkpoint)
     limit = max_positions(loaded.model.config)
-    if limit is not None and plan.max_length > limit:
+    plan = plan.fitted(limit)
+    if limit is not None and plan.max_length is not None and plan.max_length > limit:
         raise FoldwiseError(
             f"a length of {plan.max_length} is above the model's {limit}",
             where=str(checkpoint),
             hint="Give a smaller --max-length.",
         )
-    return loaded.model.to(torch.float32).train(), loaded.tokenizer, loaded.identity
+    model = loaded.model.to(torch.float32).train()
+    return model, loaded.tokenizer, loaded.identity, plan

@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from foldwise.mlm.tagged_texts import TaggedText
 from foldwise.progress import ProgressLog
 
 BEST = "checkpoint-best"
+LONGEST = 512  # tokens of a training sequence, where nobody asks for more
 # What only a resumed training needs; the finished one keeps none of it, nor any pickle.
 _RESUME_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin",
                  "trainer_state.json", "scaler.pt")  # fmt: skip
@@ -59,7 +60,7 @@ class TrainingPlan:
         warmup: Steps of the rise.
         save_every: Steps between two checkpoints (and held-out measurements).
         patience: Held-out measurements without a gain until the training stops; 0 never stops.
-        max_length: Longest sequence.
+        max_length: Longest sequence in tokens; `None` for what the model allows, `LONGEST` at most.
         threads: CPU threads.
     """
 
@@ -71,8 +72,12 @@ class TrainingPlan:
     warmup: int = 50
     save_every: int = 100
     patience: int = 0
-    max_length: int = 512
+    max_length: int | None = None
     threads: int = 1
+
+    def fitted(self, limit: int | None) -> TrainingPlan:
+        """The plan with a length that a model of at most `limit` positions can take."""
+        return replace(self, max_length=self.max_length or min(LONGEST, limit or LONGEST))
 
 
 def train(
@@ -107,7 +112,7 @@ def train(
     """
     started = time.perf_counter()
     torch.set_num_threads(plan.threads)
-    maker = ExampleMaker(tokenizer, texts, plan.max_length)
+    maker = ExampleMaker(tokenizer, texts, plan.max_length or LONGEST)
     examples = MaskedExamples(maker, texts, plan.rules, plan.passes)
     measured = FixedExamples([one for text in heldout for one in maker.second_mentions(text)])
     if plan.patience and not len(measured):

@@ -129,7 +129,7 @@ def search(task: Search, metric: str, trials: int, seed: int) -> dict[str, Any]:
     task.space.check()
     _check_disjoint(task)
     task.out.mkdir(parents=True, exist_ok=True)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # an error is one line of ours
     identity = canonical_sha256(
         {
             "model": load_masked_model(task.checkpoint).identity,

@@ -204,6 +204,15 @@ def test_entity_fine_tuning_keeps_the_best(trained, corpus, tmp_path):
     assert not ids & {text.id for text in read_tagged_texts(corpus / "training.jsonl")}
 
 
+def test_without_a_length_a_training_takes_what_its_model_allows(trained, corpus, tmp_path):
+    out, _ = trained
+    plan = replace(PLAN, max_length=None, passes=1, steps=2)
+    finetune_entities(out / "checkpoint-8", corpus, plan, tmp_path / "e")
+    record = json.loads((tmp_path / "e" / "training.json").read_text())
+    assert record["plan"]["max_length"] == LENGTH
+    assert plan.fitted(None).max_length == plan.fitted(4096).max_length == 512
+
+
 def test_what_training_refuses(trained, corpus, tmp_path):
     out, _ = trained
     with pytest.raises(FoldwiseError, match=r"training\.jsonl is missing"):
