@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
+from math import prod
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
+
 from foldwise.errors import FoldwiseError
+from foldwise.files import replaced_folder
 from foldwise.neighbors import CrystalArrays, CrystalGraphArrays, GraphError, build_graph
-from foldwise.store import GraphColumns, StoreFailure, write_store
+from foldwise.store import GRAPH_ARRAYS, GraphColumns, StoreFailure, StoreWriter
 from foldwise.structures import read_structures
 
 _CHUNK = 128  # crystals per task of a worker process
@@ -20,7 +24,7 @@ _CHUNK = 128  # crystals per task of a worker process
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Graphs of consecutive crystals, joined so that few arrays travel between processes.
+    """Graphs of consecutive crystals.
 
     Attributes:
         reasons: Why a crystal has no graph, or `None`, for every crystal of the chunk.
@@ -42,26 +46,25 @@ def build_store(
         FoldwiseError: No structure at all has a graph.
     """
     ids, crystals = read_structures(structures)
-    chunks = list(_convert(crystals, workers))
-    reasons = [reason for chunk in chunks for reason in chunk.reasons]
-    good = [reason is None for reason in reasons]
-    if not any(good):
-        raise FoldwiseError(
-            f"none of the {len(ids)} structures has a graph",
-            where=str(structures),
-            hint="Look at the reasons in the dataset's failures.csv.",
-        )
-    write_store(
-        Path(folder),
-        list(compress(ids, good)),
-        list(compress(crystals, good)),
-        GraphColumns.concatenate([chunk.columns for chunk in chunks if None in chunk.reasons]),
-        [
+    with replaced_folder(folder) as staging:
+        writer = StoreWriter(staging)
+        reasons: list[str | None] = []
+        for chunk in _convert(crystals, workers, staging.parent):
+            writer.append(chunk.columns)
+            reasons += chunk.reasons
+        good = [reason is None for reason in reasons]
+        if not any(good):
+            raise FoldwiseError(
+                f"none of the {len(ids)} structures has a graph",
+                where=str(structures),
+                hint="Look at the reasons in the dataset's failures.csv.",
+            )
+        failures = [
             StoreFailure(crystal, "graphs", "isolated or unreadable graph", reason)
             for crystal, reason in zip(ids, reasons, strict=True)
             if reason is not None
-        ],
-    )
+        ]
+        writer.finish(list(compress(ids, good)), list(compress(crystals, good)), failures)
 
 
 def _convert_chunk(crystals: Sequence[CrystalArrays]) -> _Chunk:
@@ -76,23 +79,55 @@ def _convert_chunk(crystals: Sequence[CrystalArrays]) -> _Chunk:
     return _Chunk(reasons, GraphColumns.of(graphs))
 
 
-def _convert(crystals: Sequence[CrystalArrays], workers: int) -> Iterator[_Chunk]:
+def _convert(crystals: Sequence[CrystalArrays], workers: int, scratch: Path) -> Iterator[_Chunk]:
     parts = [slice(start, start + _CHUNK) for start in range(0, len(crystals), _CHUNK)]
     if workers == 1 or len(parts) == 1:
         for part in parts:
             yield _convert_chunk(crystals[part])
         return
-    # Forked workers inherit the crystals: only slices and joined graphs travel.
-    with ProcessPoolExecutor(workers, get_context("fork"), _inherit, (crystals,)) as pool:
-        yield from pool.map(_convert_inherited, parts)
+    # Forked workers inherit the crystals, and leave their arrays in files: a pipe would copy each
+    # array twice, and the parent would hold what it has not written yet.
+    inherited = (crystals, scratch)
+    with ProcessPoolExecutor(workers, get_context("fork"), _inherit, inherited) as pool:
+        for left in pool.map(_leave_chunk, parts):
+            yield left.collect()
 
 
-_inherited: list[Sequence[CrystalArrays]] = []
+@dataclass(frozen=True)
+class _LeftChunk:
+    """A chunk whose arrays a worker has left in a file, one after the other."""
+
+    chunk: _Chunk
+    lengths: dict[str, int]
+    path: Path
+
+    def collect(self) -> _Chunk:
+        """The chunk, its file removed."""
+        with self.path.open("rb") as file:
+            arrays = {
+                name: np.fromfile(file, dtype, length * prod(row)).reshape(length, *row)
+                for (name, (dtype, row)), length in zip(
+                    GRAPH_ARRAYS.items(), self.lengths.values(), strict=True
+                )
+            }
+        self.path.unlink()
+        return replace(self.chunk, columns=replace(self.chunk.columns, arrays=arrays))
 
 
-def _inherit(crystals: Sequence[CrystalArrays]) -> None:
-    _inherited[:] = [crystals]
+_inherited: list[tuple[Sequence[CrystalArrays], Path]] = []
 
 
-def _convert_inherited(part: slice) -> _Chunk:
-    return _convert_chunk(_inherited[0][part])
+def _inherit(crystals: Sequence[CrystalArrays], scratch: Path) -> None:
+    _inherited[:] = [(crystals, scratch)]
+
+
+def _leave_chunk(part: slice) -> _LeftChunk:
+    crystals, scratch = _inherited[0]
+    chunk, path = _convert_chunk(crystals[part]), scratch / f"graphs-{part.start}"
+    arrays = [chunk.columns.arrays[name] for name in GRAPH_ARRAYS]
+    with path.open("wb") as file:
+        for array in arrays:
+            array.tofile(file)
+    lengths = dict(zip(GRAPH_ARRAYS, map(len, arrays), strict=True))
+    bare = replace(chunk, columns=replace(chunk.columns, arrays={}))
+    return _LeftChunk(bare, lengths, path)

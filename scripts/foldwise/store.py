@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from foldwise.errors import FoldwiseError
 from foldwise.files import read_json, replaced_folder, write_csv, write_json
+from foldwise.growing_array import GrowingArray
 from foldwise.neighbors import (
     ATOM_CUTOFF,
     ATOM_SKIN_CUTOFF,
@@ -37,14 +38,14 @@ from foldwise.neighbors import (
 
 FORMAT_VERSION = 1
 _CRYSTAL_ARRAYS = ("numbers", "frac", "lattice")
-_GRAPH_ARRAYS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
+GRAPH_ARRAYS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
     "edge_atoms": (np.dtype(np.int32), (2,)),
     "edge_image": (np.dtype(np.int8), (3,)),
     "edge_length": (np.dtype(np.float32), ()),
     "angle_edges": (np.dtype(np.int32), (2,)),
     "angle_theta": (np.dtype(np.float32), ()),
 }
-_ARRAYS = (*_CRYSTAL_ARRAYS, *_GRAPH_ARRAYS)
+_ARRAYS = (*_CRYSTAL_ARRAYS, *GRAPH_ARRAYS)
 
 
 class StoreFailure(NamedTuple):
@@ -76,7 +77,7 @@ class GraphColumns:
     def of(cls, graphs: Sequence[CrystalGraphArrays]) -> GraphColumns:
         """Join single graphs."""
         counts = [[len(graph.edge_length), len(graph.angle_theta)] for graph in graphs]
-        empty = {name: np.empty((0, *shape), kind) for name, (kind, shape) in _GRAPH_ARRAYS.items()}
+        empty = {name: np.empty((0, *shape), kind) for name, (kind, shape) in GRAPH_ARRAYS.items()}
         return cls(
             counts=np.array(counts, dtype=np.int64).reshape(-1, 2),
             core=np.array([graph.core for graph in graphs], dtype=np.int64).reshape(-1, 3),
@@ -84,19 +85,6 @@ class GraphColumns:
             arrays={
                 name: np.concatenate([nothing, *(getattr(graph, name) for graph in graphs)])
                 for name, nothing in empty.items()
-            },
-        )
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[GraphColumns]) -> GraphColumns:
-        """Join several joins."""
-        return cls(
-            counts=np.concatenate([part.counts for part in parts]),
-            core=np.concatenate([part.core for part in parts]),
-            short=np.concatenate([part.short for part in parts]),
-            arrays={
-                name: np.concatenate([part.arrays[name] for part in parts])
-                for name in _GRAPH_ARRAYS
             },
         )
 
@@ -167,6 +155,74 @@ class GraphStore:
         return np.array([position[crystal] for crystal in ids], dtype=np.int64)
 
 
+class StoreWriter:
+    """A store on its way to disk: graphs come part by part, what tells them apart at the end.
+
+    Args:
+        folder: An empty folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._arrays = {
+            name: GrowingArray(folder / f"{name}.npy", dtype, row)
+            for name, (dtype, row) in GRAPH_ARRAYS.items()
+        }
+        self._parts: list[GraphColumns] = []
+
+    def append(self, part: GraphColumns) -> None:
+        """Add the graphs of the next crystals."""
+        for name, array in self._arrays.items():
+            array.append(part.arrays[name])
+        self._parts.append(replace(part, arrays={}))
+
+    def finish(
+        self,
+        ids: Sequence[str],
+        crystals: Sequence[CrystalArrays],
+        failures: Sequence[StoreFailure],
+    ) -> None:
+        """Write everything else.
+
+        Args:
+            ids: Id of every crystal that has a graph.
+            crystals: These crystals, in the same order.
+            failures: Crystals without a graph.
+        """
+        for growing in self._arrays.values():
+            growing.close()
+        parts = self._parts
+        atoms = [len(crystal.numbers) for crystal in crystals]
+        counts = np.column_stack([atoms, np.concatenate([part.counts for part in parts])])
+        offsets = np.concatenate([np.zeros((1, 3), np.int64), np.cumsum(counts, axis=0)])
+        arrays = {
+            "numbers": np.concatenate([crystal.numbers for crystal in crystals]).astype(np.int32),
+            "frac": np.concatenate([crystal.frac for crystal in crystals]).astype(np.float32),
+            "lattice": np.stack([crystal.lattice for crystal in crystals]).astype(np.float32),
+            "offsets": offsets,
+            "core": np.concatenate([part.core for part in parts]),
+            "short": np.concatenate([part.short for part in parts]),
+        }
+        for name, array in arrays.items():
+            np.save(self._folder / f"{name}.npy", array)
+        table = pd.DataFrame(failures, columns=StoreFailure._fields)
+        write_csv(self._folder / "failures.csv", table)
+        meta = {
+            "format_version": FORMAT_VERSION,
+            "atom_cutoff_angstrom": ATOM_CUTOFF,
+            "bond_cutoff_angstrom": BOND_CUTOFF,
+            "atom_skin_cutoff_angstrom": ATOM_SKIN_CUTOFF,
+            "bond_skin_cutoff_angstrom": BOND_SKIN_CUTOFF,
+            "n_crystals": len(ids),
+            "n_failed": len(failures),
+            "n_atoms": int(offsets[-1, 0]),
+            "n_undirected_edges": int(offsets[-1, 1]),
+            "n_angles": int(offsets[-1, 2]),
+            "ids": list(ids),
+        }
+        write_json(self._folder / "meta.json", meta)
+
+
 def write_store(
     folder: Path,
     ids: Sequence[str],
@@ -174,45 +230,11 @@ def write_store(
     graphs: GraphColumns,
     failures: Sequence[StoreFailure],
 ) -> None:
-    """Write a store, all at once; an older one is replaced.
-
-    Args:
-        folder: Folder of the store.
-        ids: Id of every crystal.
-        crystals: The crystals, in the same order.
-        graphs: Their graphs, in the same order.
-        failures: Crystals without a graph.
-    """
-    atoms = [len(crystal.numbers) for crystal in crystals]
-    counts = np.column_stack([atoms, graphs.counts])
-    offsets = np.concatenate([np.zeros((1, 3), np.int64), np.cumsum(counts, axis=0)])
-    arrays = {
-        "numbers": np.concatenate([crystal.numbers for crystal in crystals]).astype(np.int32),
-        "frac": np.concatenate([crystal.frac for crystal in crystals]).astype(np.float32),
-        "lattice": np.stack([crystal.lattice for crystal in crystals]).astype(np.float32),
-        **graphs.arrays,
-        "offsets": offsets,
-        "core": graphs.core,
-        "short": graphs.short,
-    }
-    meta = {
-        "format_version": FORMAT_VERSION,
-        "atom_cutoff_angstrom": ATOM_CUTOFF,
-        "bond_cutoff_angstrom": BOND_CUTOFF,
-        "atom_skin_cutoff_angstrom": ATOM_SKIN_CUTOFF,
-        "bond_skin_cutoff_angstrom": BOND_SKIN_CUTOFF,
-        "n_crystals": len(ids),
-        "n_failed": len(failures),
-        "n_atoms": int(offsets[-1, 0]),
-        "n_undirected_edges": int(offsets[-1, 1]),
-        "n_angles": int(offsets[-1, 2]),
-        "ids": list(ids),
-    }
+    """Write a store, all at once; an older one is replaced. Arguments as of `StoreWriter`."""
     with replaced_folder(folder) as staging:
-        for name, array in arrays.items():
-            np.save(staging / f"{name}.npy", array)
-        write_csv(staging / "failures.csv", pd.DataFrame(failures, columns=StoreFailure._fields))
-        write_json(staging / "meta.json", meta)
+        writer = StoreWriter(staging)
+        writer.append(graphs)
+        writer.finish(ids, crystals, failures)
 
 
 def join_stores(first: GraphStore, second: GraphStore) -> GraphStore:
