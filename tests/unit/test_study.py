@@ -215,6 +215,9 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
         ("datasets.demo_e_form.source", "file", "datasets.demo_e_form.path: a path belongs to "
          "source: file, and to no other. Give the path of a Matbench-format json.gz, or change "
          "the source."),
+        ("datasets.demo_e_form.intensive", False, "datasets.demo_e_form.intensive: a network's "
+         "answer is a mean over atoms, and this target grows with the cell. Give the target per "
+         "atom; only pretrain takes extensive tasks."),
         ("task", "mp_gap", "task: unknown name 'mp_gap'. Allowed: demo_e_form, demo_e_hull."),
         ("recipes.student.extends", "base",
          f"recipes.student.extends: unknown recipe 'base'. Allowed: {RECIPES}."),
