@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.engine_settings import engine_from_json
 from foldwise.errors import run_program
+from foldwise.machine import add_machine_options, machine_of
 from foldwise.test_time import predict_views
 from foldwise.views import Strength
 
@@ -21,9 +21,7 @@ def main() -> None:
     parser.add_argument("--displacement", type=float, required=True, help="Å, per coordinate")
     parser.add_argument("--strain", type=float, required=True, help="per strain component")
     parser.add_argument("--seed", type=int, required=True, help="decides which views")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--engine", default="{}", help="what a GPU may do, as JSON")
+    add_machine_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of test.parquet")
     options = parser.parse_args()
     predict_views(
@@ -34,9 +32,7 @@ def main() -> None:
         count=options.views,
         strength=Strength(options.displacement, options.strain),
         seed=options.seed,
-        device_name=options.device,
-        threads=options.threads,
-        engine=engine_from_json(options.engine),
+        machine=machine_of(options),
         out=options.out,
     )
 

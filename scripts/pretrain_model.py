@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from foldwise.engine_settings import engine_from_json
-from foldwise.errors import FoldwiseError, run_program
+from foldwise.errors import run_program
+from foldwise.files import json_object
+from foldwise.machine import add_machine_options, machine_of
 from foldwise.pretraining import TaskFiles, pretrain
 from foldwise.recipe import parse_recipe
 
@@ -23,17 +23,9 @@ def main() -> None:
     parser.add_argument("--recipe", required=True, help="the recipe's options as JSON")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--holdout", type=int, required=True, help="hold-out of the first task")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--engine", default="{}", help="what a GPU may do, as JSON")
+    add_machine_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of backbone.safetensors")
     options = parser.parse_args()
-    try:
-        values = json.loads(options.recipe)
-    except json.JSONDecodeError as error:
-        raise FoldwiseError(
-            f"no valid JSON ({error})", where="--recipe", hint="Write --recipe '{\"epochs\": 3}'."
-        ) from error
     lists = (options.tasks, options.targets, options.graphs, options.splits, options.transforms)
     pretrain(
         [
@@ -41,12 +33,10 @@ def main() -> None:
             for files in zip(*lists, strict=True)
         ],
         options.groups,
-        recipe=parse_recipe(values, where="--recipe"),
+        recipe=parse_recipe(json_object(options.recipe, "--recipe"), where="--recipe"),
         seed=options.seed,
         holdout=options.holdout,
-        device_name=options.device,
-        threads=options.threads,
-        engine=engine_from_json(options.engine),
+        machine=machine_of(options),
         out=options.out,
     )
 

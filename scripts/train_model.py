@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from foldwise.engine_settings import engine_from_json
 from foldwise.errors import FoldwiseError, run_program
+from foldwise.files import json_object
+from foldwise.machine import add_machine_options, machine_of
 from foldwise.recipe import parse_recipe
 from foldwise.training import TrainingJob, train
 from foldwise.training_files import SeedJob, TrainingFiles
@@ -31,19 +31,11 @@ def main() -> None:
     parser.add_argument("--copies", type=Path, help="graph store of the perturbed copies")
     parser.add_argument("--backbone", type=Path, help="checkpoint of the joint pretraining")
     parser.add_argument("--pretraining", type=Path, help="record of the joint pretraining")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--engine", default="{}", help="what a GPU may do, as JSON")
+    add_machine_options(parser)
     parser.add_argument(
         "--out", type=Path, nargs="+", required=True, help="folder of the checkpoint, per seed"
     )
     options = parser.parse_args()
-    try:
-        values = json.loads(options.recipe)
-    except json.JSONDecodeError as error:
-        raise FoldwiseError(
-            f"no valid JSON ({error})", where="--recipe", hint="Write --recipe '{\"epochs\": 3}'."
-        ) from error
     if not len(options.seed) == len(options.holdout) == len(options.out):
         raise FoldwiseError(
             "as many hold-outs and folders as seeds are needed",
@@ -60,11 +52,9 @@ def main() -> None:
         ),
         TrainingJob(
             recipe_name=options.recipe_name,
-            recipe=parse_recipe(values, where="--recipe"),
+            recipe=parse_recipe(json_object(options.recipe, "--recipe"), where="--recipe"),
             transform=options.transform,
-            device=options.device,
-            threads=options.threads,
-            engine=engine_from_json(options.engine),
+            machine=machine_of(options),
         ),
         [
             SeedJob(seed, holdout, out, options.backbone, options.pretraining)

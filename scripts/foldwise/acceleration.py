@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from foldwise.batch import GraphBatch
 from foldwise.chgnet import FlatCHGNet, plain_torch, uses_kernels
-from foldwise.engine_settings import EngineSettings
 from foldwise.files import cache_folder
+from foldwise.machine import EngineSettings
 from foldwise.padding import SizeClasses, pad, size_of
 from foldwise.store import GraphStore
 
@@ -35,7 +35,7 @@ class Accelerator:
         network: Compiled once; other weights are loaded into it.
         unit: Mean atoms, edges, short edges and angles of a crystal, [4].
         compiled: Whether to compile.
-        precision: One of `foldwise.engine_settings.PRECISIONS`.
+        precision: One of `foldwise.machine.PRECISIONS`.
         graphs: Whether small batches may run as CUDA graphs: not where one backward pass follows
             several forward passes.
         compiler: `torch.compile`, or what a test puts in its place.
@@ -89,7 +89,7 @@ class StackedEnergies:
 
     Args:
         compiled: Whether to compile that pass.
-        precision: One of `foldwise.engine_settings.PRECISIONS`.
+        precision: One of `foldwise.machine.PRECISIONS`.
         compiler: `torch.compile`, or what a test puts in its place.
     """
 

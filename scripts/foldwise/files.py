@@ -79,6 +79,22 @@ def _swap(new: Path, place: Path, old: Path) -> None:
         raise
 
 
+def json_object(text: str, where: str) -> dict[str, Any]:
+    """A JSON object given as text.
+
+    Raises:
+        FoldwiseError: It is something else.
+    """
+    hint = f"Write {where} '{{\"key\": value}}'."
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise FoldwiseError(f"no valid JSON ({error})", where=where, hint=hint) from error
+    if not isinstance(value, dict):
+        raise FoldwiseError("no JSON object", where=where, hint=hint)
+    return value
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text atomically."""
     with atomic_path(path) as temporary:

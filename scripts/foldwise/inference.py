@@ -17,9 +17,9 @@ from foldwise.acceleration import accelerate
 from foldwise.batch import open_batches
 from foldwise.checkpoint import load_model
 from foldwise.devices import set_up_device
-from foldwise.engine_settings import EngineSettings
 from foldwise.errors import FoldwiseError
 from foldwise.files import write_json, write_parquet
+from foldwise.machine import Machine
 from foldwise.predict import predict
 from foldwise.progress import ProgressLog
 from foldwise.reference import compositions
@@ -60,9 +60,7 @@ def predict_subsets(
     split_path: str | os.PathLike[str],
     subsets: Sequence[str],
     holdout: int,
-    device_name: str,
-    threads: int,
-    engine: EngineSettings,
+    machine: Machine,
     out: str | os.PathLike[str],
 ) -> None:
     """Write `{subset}.parquet` with id and prediction (target units) for each subset.
@@ -76,22 +74,20 @@ def predict_subsets(
         split_path: Split file of the fold.
         subsets: Some of `SUBSETS`.
         holdout: The model's own hold-out.
-        device_name: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
-        engine: What a GPU may do.
+        machine: What it computes on.
         out: Folder of the files.
 
     Raises:
         FoldwiseError: An input is missing or broken, or a prediction is not finite.
     """
-    device = set_up_device(device_name, threads, engine)
+    device = set_up_device(machine)
     model = load_model(model_path)
     network = model.network.to(device)
     split = FoldSplit.read(split_path)
     store = GraphStore.open(graphs)
     resident, composition = open_batches(store, device), compositions(store)
     parts = {subset: subset_ids(split, subset, store) for subset in subsets}
-    accelerate(network, store, engine, passes=sum(map(len, parts.values())))
+    accelerate(network, store, machine.engine, passes=sum(map(len, parts.values())))
     for subset, ids in parts.items():
         rows = store.rows_of(ids)
         log = ProgressLog(sys.stderr, len(rows), name=f"fold {split.fold} {subset}")
@@ -110,7 +106,7 @@ def predict_subsets(
         if subset == "test":
             started = time.perf_counter()
             predict(network, model.transform, resident, composition, rows)
-            timing = timing_record(len(ids), time.perf_counter() - started, device, threads)
+            timing = timing_record(len(ids), time.perf_counter() - started, device, machine.threads)
             write_json(Path(out) / "test_timing.json", timing)
         write_parquet(Path(out) / f"{subset}.parquet", table)
 

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from foldwise.batch import BatchSource, open_batches
 from foldwise.checkpoint import TrainedModel, new_network, save_model
 from foldwise.devices import set_up_device
-from foldwise.engine_settings import EngineSettings
 from foldwise.errors import FoldwiseError
 from foldwise.files import read_parquet, write_json, write_parquet
 from foldwise.joint_rows import JointRows, joint_rows
+from foldwise.machine import Machine
 from foldwise.memory import PartBudget
 from foldwise.multitask import MultiTaskNetwork, TaskScale, joint_targets, masked_loss
 from foldwise.optimisation import MovingAverage, learning_rate
@@ -77,9 +77,7 @@ def pretrain(
     recipe: Recipe,
     seed: int,
     holdout: int,
-    device_name: str,
-    threads: int,
-    engine: EngineSettings,
+    machine: Machine,
     out: Path,
 ) -> None:
     """Train all tasks together, and write the network with the first task's head.
@@ -93,9 +91,7 @@ def pretrain(
         recipe: How to train; its `pretrain` says for how long.
         seed: Decides random weights and batch order.
         holdout: Hold-out of the first task, which is not fitted either.
-        device_name: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
-        engine: What a GPU may do; the joint training itself is not compiled.
+        machine: What it computes on; the joint training itself is not compiled.
         out: Folder of the files.
 
     Raises:
@@ -105,7 +101,7 @@ def pretrain(
     started = time.perf_counter()
     if recipe.pretrain is None:
         raise FoldwiseError("the recipe has no pretrain", where="--recipe", hint="Add it.")
-    device = set_up_device(device_name, threads, engine)
+    device = set_up_device(machine)
     stores = [GraphStore.open(task.graphs) for task in tasks]
     selected = _selected(tasks, stores, groups_path, holdout)
     joint = _joined(tasks, stores, selected.table)
@@ -142,7 +138,7 @@ def pretrain(
         "spread": {task.name: scale.spread for task, scale in zip(tasks, scales, strict=True)},
         "train_loss": history,
         "device": device.type,
-        "threads": threads,
+        "threads": machine.threads,
         "wall_time_sec": time.perf_counter() - started,
         "cpu_time_sec": time.process_time(),
     }

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from foldwise.engine_settings import EngineSettings, parse_engine
 from foldwise.errors import FoldwiseError
+from foldwise.machine import EngineSettings, parse_engine
 from foldwise.recipe import Recipe, parse_recipe
 from foldwise.schemas import SCHEMAS, check_config
 from foldwise.study_checks import check_known, check_names

@@ -21,10 +21,10 @@ from foldwise.acceleration import accelerate
 from foldwise.batch import BatchSource, open_batches
 from foldwise.checkpoint import load_model
 from foldwise.devices import set_up_device
-from foldwise.engine_settings import EngineSettings
 from foldwise.errors import FoldwiseError
 from foldwise.files import write_json, write_parquet
 from foldwise.inference import subset_ids, timing_record
+from foldwise.machine import Machine
 from foldwise.predict import predict
 from foldwise.progress import ProgressLog
 from foldwise.reference import compositions
@@ -45,9 +45,7 @@ def predict_views(
     count: int,
     strength: Strength,
     seed: int,
-    device_name: str,
-    threads: int,
-    engine: EngineSettings,
+    machine: Machine,
     out: str | os.PathLike[str],
 ) -> None:
     """Write `test.parquet` (id, prediction, view_std), its timing, and `calibration.json`.
@@ -60,15 +58,13 @@ def predict_views(
         count: Views per crystal.
         strength: How far they go.
         seed: Decides which views.
-        device_name: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
-        engine: What a GPU may do.
+        machine: What it computes on.
         out: Folder of the files.
 
     Raises:
         FoldwiseError: An input is missing or broken, or a prediction is not finite.
     """
-    device = set_up_device(device_name, threads, engine)
+    device = set_up_device(machine)
     model = load_model(model_path)
     network = model.network.to(device)
     split, store = FoldSplit.read(split_path), GraphStore.open(graphs)
@@ -79,7 +75,7 @@ def predict_views(
     validation = [row for row in split.fit_and_validation(holdout)[1] if row in known]
     ids = subset_ids(split, "test", store)
     passes = count * len(ids) + (count + 1) * len(validation)
-    accelerate(network, store, engine, passes=passes)
+    accelerate(network, store, machine.engine, passes=passes)
     log = ProgressLog(sys.stderr, passes, name=f"fold {split.fold} {count} views")
     log.line(f"{model_path}: {count} views of {len(ids)} structures, {device}")
     done = 0
@@ -104,7 +100,8 @@ def predict_views(
     table = {"id": ids, "prediction": values.mean(axis=0) - bias, "view_std": values.std(axis=0)}
     write_parquet(Path(out) / "test.parquet", pd.DataFrame(table))
     write_json(
-        Path(out) / "test_timing.json", timing_record(len(ids), seconds, device, threads, count)
+        Path(out) / "test_timing.json",
+        timing_record(len(ids), seconds, device, machine.threads, count),
     )
     calibration = {
         "bias": bias,

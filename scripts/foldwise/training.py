@@ -20,11 +20,11 @@ from foldwise.batch import SkinSource, open_batches
 from foldwise.checkpoint import TrainedModel, load_model, new_network, save_model
 from foldwise.chgnet import FlatCHGNet
 from foldwise.devices import set_up_device
-from foldwise.engine_settings import EngineSettings
 from foldwise.errors import FoldwiseError
 from foldwise.files import file_sha256, flatten, write_csv, write_json
 from foldwise.fit import FitResult, Training, fit
 from foldwise.fit_record import compute, outcome
+from foldwise.machine import Machine
 from foldwise.predict import network_output
 from foldwise.progress import ProgressLog
 from foldwise.recipe import Recipe
@@ -49,23 +49,19 @@ _FRESH_HEAD = "readout.6.weight"
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """How the models of a job are trained, and on what machine.
+    """How the models of a job are trained.
 
     Attributes:
         recipe_name: Name of the recipe, for the record.
         recipe: How to train.
         transform: One of `foldwise.reference.TRANSFORMS`.
-        device: `auto`, `cpu` or `cuda`.
-        threads: CPU threads.
-        engine: What a GPU may do.
+        machine: What it computes on.
     """
 
     recipe_name: str
     recipe: Recipe
     transform: str
-    device: str
-    threads: int
-    engine: EngineSettings
+    machine: Machine
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> N
             where="--seed",
             hint="Give one seed per call.",
         )
-    device = set_up_device(job.device, job.threads, job.engine)
+    device = set_up_device(job.machine)
     fold = _open(files, job.recipe, device)
     trainings = [_prepare(fold, job, seed, device) for seed in seeds]
     passes = sum(len(each.problem.samples.rows) * job.recipe.epochs for each in trainings)
@@ -113,18 +109,18 @@ def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> N
         accelerate(
             training.network,
             fold.store,
-            job.engine,
+            job.machine.engine,
             passes=passes,
             several_views=job.recipe.augment is not None,
         )
-    results = fit(trainings, stacked_energies(job.engine, device, passes=passes))
+    results = fit(trainings, stacked_energies(job.machine.engine, device, passes=passes))
     seconds = (time.perf_counter() - started) / len(seeds)
     for seed, training, result in zip(seeds, trainings, results, strict=True):
         cost = compute(
             result,
             device,
-            threads=job.threads,
-            precision=job.engine.precision if device.type == "cuda" else "float32",
+            threads=job.machine.threads,
+            precision=job.machine.engine.precision if device.type == "cuda" else "float32",
             seconds=seconds,
             trained_together=len(seeds),
             pretraining=pretraining_cost(seed, job.recipe),
@@ -196,14 +192,14 @@ def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device)
         transform=job.transform,
         backbone=file_sha256(seed.backbone) if seed.backbone else None,
         device=str(device),
-        threads=job.threads,
+        threads=job.machine.threads,
     )
     name = f"{job.recipe_name} fold {fold.split.fold} seed {seed.seed}"
     log = ProgressLog(sys.stderr, steps_per_epoch(samples, recipe) * recipe.epochs, name=name)
     log.line(
         f"{job.recipe_name} {fold.split.task} fold {fold.split.fold} seed {seed.seed}: "
         f"{len(fit_ids)} crystals to fit, {samples.n_soft} soft targets, {len(validation_ids)} to "
-        f"validate, batches of {recipe.batch_size}, {device}, {job.threads} thread(s)"
+        f"validate, batches of {recipe.batch_size}, {device}, {job.machine.threads} thread(s)"
     )
     return Training(network, problem, seed.out / ".resume" / "state.pt", fingerprint, log)
 

@@ -1,5 +1,7 @@
 """What a GPU may do, on a CPU: several networks at once, settings and their mistakes."""
 
+import argparse
+
 import pytest
 import torch
 
@@ -8,8 +10,8 @@ from foldwise.acceleration import Accelerator, StackedEnergies, accelerate, mean
 from foldwise.batch import open_batches
 from foldwise.checkpoint import new_network
 from foldwise.chgnet import plain_torch
-from foldwise.engine_settings import EngineSettings, engine_from_json
 from foldwise.errors import FoldwiseError
+from foldwise.machine import EngineSettings, add_machine_options, machine_of
 from foldwise.padding import pad, side_by_side, size_of
 
 
@@ -93,8 +95,9 @@ def test_a_cpu_takes_no_notice(store):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("[]", "--engine: no JSON object. Write --engine '{\"precision\": \"tf32\"}'."),
-        ("{", "--engine: no JSON object. Write --engine '{\"precision\": \"tf32\"}'."),
+        ("[]", "--engine: no JSON object. Write --engine '{\"key\": value}'."),
+        ("{", "--engine: no valid JSON (Expecting property name enclosed in double quotes: "
+         "line 1 column 2 (char 1)). Write --engine '{\"key\": value}'."),
         ('{"speed": 1}',
          "--engine: unknown key 'speed'. Allowed: compiled, precision, deterministic."),
         ('{"precision": "fp8"}',
@@ -105,6 +108,8 @@ def test_a_cpu_takes_no_notice(store):
     ],
 )  # fmt: skip
 def test_mistakes_in_the_settings(text, line):
+    parser = argparse.ArgumentParser()
+    add_machine_options(parser)
     with pytest.raises(FoldwiseError) as caught:
-        engine_from_json(text)
+        machine_of(parser.parse_args(["--engine", text]))
     assert str(caught.value) == line

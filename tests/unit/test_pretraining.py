@@ -13,10 +13,10 @@ from foldwise.batch import ResidentStore
 from foldwise.chgnet import MODELS, FlatCHGNet
 from foldwise.conversion import build_store
 from foldwise.crystals import parse_structure
-from foldwise.engine_settings import EngineSettings
 from foldwise.errors import FoldwiseError
 from foldwise.files import write_json, write_parquet
 from foldwise.joint_rows import joint_rows
+from foldwise.machine import Machine
 from foldwise.multitask import MultiTaskNetwork, masked_loss
 from foldwise.neighbors import CrystalArrays
 from foldwise.pretraining import TaskFiles, pretrain
@@ -94,7 +94,7 @@ def run(house, out, targets=None):
     ]  # fmt: skip
     pretrain(
         tasks, folder / "groups.parquet", recipe=parse_recipe(RECIPE, "recipe"), seed=0, holdout=0,
-        device_name="cpu", engine=EngineSettings(), threads=1, out=out,
+        machine=Machine("cpu"), out=out,
     )  # fmt: skip
     return out
 
@@ -207,7 +207,6 @@ def test_every_task_has_a_head_of_its_own(house):
 def test_a_recipe_without_pretrain_is_refused(house, tmp_path):
     with pytest.raises(FoldwiseError, match="the recipe has no pretrain"):
         pretrain(
-            [], tmp_path, recipe=Recipe(), seed=0, holdout=0, device_name="cpu",
-            engine=EngineSettings(), threads=1,
+            [], tmp_path, recipe=Recipe(), seed=0, holdout=0, machine=Machine("cpu"),
             out=tmp_path,
         )  # fmt: skip

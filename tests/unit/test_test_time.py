@@ -11,8 +11,8 @@ import torch
 from crystal_files import small_store
 from foldwise.batch import ResidentStore
 from foldwise.checkpoint import TrainedModel, new_network, save_model
-from foldwise.engine_settings import EngineSettings
 from foldwise.files import write_json
+from foldwise.machine import Machine
 from foldwise.predict import predict
 from foldwise.reference import compositions, fit_transform
 from foldwise.splits import FoldSplit
@@ -46,7 +46,7 @@ def answered(house, split, out, **options):
     given = {"holdout": 0, "count": 3, "strength": STRENGTH, "seed": 5, **options}
     predict_views(
         folder / "model.safetensors", graphs=folder / "graphs", split_path=out / "split.json",
-        device_name="cpu", engine=EngineSettings(), threads=1, out=out, **given,
+        machine=Machine("cpu"), out=out, **given,
     )  # fmt: skip
     table = pd.read_parquet(out / "test.parquet").set_index("id")
     return table, json.loads((out / "calibration.json").read_text())

@@ -253,11 +253,11 @@ CASES = {
     "recipe that is no JSON": (
         train(recipe="{epochs: 3}"),
         "--recipe: no valid JSON (Expecting property name enclosed in double quotes: "
-        "line 1 column 2 (char 1)). Write --recipe '{{\"epochs\": 3}}'.",
+        "line 1 column 2 (char 1)). Write --recipe '{{\"key\": value}}'.",
     ),
     "recipe that is a list": (
         train(recipe="[3]"),
-        "--recipe: a mapping is needed here. Write key: value pairs.",
+        "--recipe: no JSON object. Write --recipe '{{\"key\": value}}'.",
     ),
     "recipe with an unknown key": (
         train(recipe='{"epoch": 3}'),

@@ -25,8 +25,8 @@ from foldwise.bench.rows import Work
 from foldwise.checkpoint import TrainedModel, new_network, save_model
 from foldwise.chgnet import FlatCHGNet
 from foldwise.conversion import build_store
-from foldwise.engine_settings import EngineSettings
 from foldwise.fit import Training, fit
+from foldwise.machine import EngineSettings
 from foldwise.neighbors import CrystalArrays
 from foldwise.progress import ProgressLog
 from foldwise.recipe import Recipe

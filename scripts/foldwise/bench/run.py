@@ -32,6 +32,7 @@ from foldwise.dataset import DatasetSpec, prepare_dataset
 from foldwise.devices import set_up_device
 from foldwise.errors import FoldwiseError
 from foldwise.files import read_parquet, write_json, write_text
+from foldwise.machine import Machine
 from foldwise.padding import size_of
 from foldwise.structures import read_structures
 
@@ -72,7 +73,7 @@ def run_bench(plan: BenchPlan, out: str | os.PathLike[str]) -> None:
     Raises:
         FoldwiseError: The dataset is unreadable or has fewer crystals than a batch.
     """
-    device = set_up_device(plan.device, plan.threads)
+    device = set_up_device(Machine(plan.device, plan.threads))
     data = _read(plan, device)
     rows: list[Row] = []
     for batch_size in plan.batch_sizes:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from foldwise.devices import set_up_device
 from foldwise.errors import FoldwiseError
+from foldwise.machine import Machine
 from foldwise.mlm.answers import AnswerStore, cache_key
 from foldwise.mlm.engine import TOKEN_BUDGETS, Answer, Engine, plan_batches
 from foldwise.mlm.lambada import Blank, Lambada, read_lambada
@@ -111,7 +112,7 @@ def evaluate(
     log = ProgressLog(sys.stderr, 1)
     if lambada is not None and blanks is None:
         log.line(f"{lambada}: no such file, so LAMBADA@1 and the composite score are null")
-    device = set_up_device(settings.device, settings.threads)
+    device = set_up_device(Machine(settings.device, settings.threads))
     loaded = load_masked_model(checkpoint)
     seq_len = sequence_length(loaded, settings.seq_len, checkpoint)
     precision = "bfloat16" if device.type == "cuda" else "float32"

@@ -1,14 +1,16 @@
-"""What a GPU may do: compile, shorten its products, or give the same bytes again."""
+"""What a job computes on, and what a GPU may do: compile, shorten its products, repeat itself."""
 
 from __future__ import annotations
 
-import json
+import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from foldwise.errors import FoldwiseError
+from foldwise.files import json_object
 
+DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "tf32", "bf16")
 COMPILED = ("auto", "yes", "no")
 
@@ -35,7 +37,7 @@ def parse_engine(values: Mapping[str, Any], where: str) -> EngineSettings:
     Raises:
         FoldwiseError: An unknown key or value.
     """
-    known = [field.name for field in fields(EngineSettings)]
+    known = [entry.name for entry in fields(EngineSettings)]
     for key in values:
         if key not in known:
             raise FoldwiseError(
@@ -55,18 +57,33 @@ def parse_engine(values: Mapping[str, Any], where: str) -> EngineSettings:
     return EngineSettings(**values)
 
 
-def engine_from_json(text: str) -> EngineSettings:
-    """The settings of a program's `--engine`.
+@dataclass(frozen=True)
+class Machine:
+    """What a job computes on.
+
+    Attributes:
+        device: `auto` (CUDA where there is one), `cpu` or `cuda`.
+        threads: CPU threads.
+        engine: What a GPU may do.
+    """
+
+    device: str = "auto"
+    threads: int = 1
+    engine: EngineSettings = field(default_factory=EngineSettings)
+
+
+def add_machine_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a program that computes on a machine."""
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--engine", default="{}", help="what a GPU may do, as JSON")
+
+
+def machine_of(options: argparse.Namespace) -> Machine:
+    """The machine that a program's options describe.
 
     Raises:
-        FoldwiseError: No JSON object, an unknown key or an unknown value.
+        FoldwiseError: `--engine` is no JSON object, or has an unknown key or value.
     """
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError:
-        values = None
-    if not isinstance(values, dict):
-        raise FoldwiseError(
-            "no JSON object", where="--engine", hint='Write --engine \'{"precision": "tf32"}\'.'
-        )
-    return parse_engine(values, where="--engine")
+    engine = parse_engine(json_object(options.engine, "--engine"), where="--engine")
+    return Machine(options.device, options.threads, engine)
