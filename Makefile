@@ -12,6 +12,9 @@ SNAKEMAKE := PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --workflow-profile 
 
 BENCH_DATASET ?= data/demo.json.gz
 BENCH_TARGET ?= $(if $(filter data/demo.json.gz,$(BENCH_DATASET)),e_form)
+BENCH_DEVICE ?= $(if $(shell command -v nvidia-smi),cuda,cpu)
+BENCH_BATCHES ?= $(if $(filter cuda,$(BENCH_DEVICE)),64 512,32)
+BENCH_STRUCTURES ?= $(if $(filter cuda,$(BENCH_DEVICE)),3589,640)
 
 .PHONY: setup run smoke study report test lint bench clean
 
@@ -47,7 +50,9 @@ test: lint
 
 bench: setup
 	$(BIN)/python scripts/bench_engine.py --dataset $(BENCH_DATASET) \
-		$(if $(BENCH_TARGET),--target $(BENCH_TARGET)) --threads $(CORES) --out results/bench/cpu.json
+		$(if $(BENCH_TARGET),--target $(BENCH_TARGET)) --device $(BENCH_DEVICE) \
+		--batch-sizes $(BENCH_BATCHES) --structures $(BENCH_STRUCTURES) --threads $(CORES) \
+		--out results/bench/$(BENCH_DEVICE).json
 
 clean:
 	rm -rf results .snakemake
