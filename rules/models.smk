@@ -162,7 +162,7 @@ rule train_model:
             else ""
         ),
     shell:
-        TRAINING_COMMAND + " {params.backbone} 2> {log}"
+        f"{TRAINING_COMMAND} {{params.backbone}} 2> {{log}}"
 
 
 for name, seeds in STUDY.trained_together().items():
@@ -195,7 +195,7 @@ for name, seeds in STUDY.trained_together().items():
             holdout=[STUDY.holdout(name, seed) for seed in seeds],
             out=each_seed(MODEL, seeds),
         shell:
-            TRAINING_COMMAND + " 2> {log}"
+            f"{TRAINING_COMMAND} 2> {{log}}"
 
 
 rule predict:
