@@ -13,7 +13,8 @@ SNAKEMAKE := PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --workflow-profile 
 BENCH_DATASET ?= data/demo.json.gz
 BENCH_TARGET ?= $(if $(filter data/demo.json.gz,$(BENCH_DATASET)),e_form)
 BENCH_DEVICE ?= $(if $(shell command -v nvidia-smi),cuda,cpu)
-BENCH_BATCHES ?= $(if $(filter cuda,$(BENCH_DEVICE)),64 512,32)
+BENCH_LARGE := $(if $(filter data/demo.json.gz,$(BENCH_DATASET)),256,512)
+BENCH_BATCHES ?= $(if $(filter cuda,$(BENCH_DEVICE)),64 $(BENCH_LARGE),32)
 BENCH_STRUCTURES ?= $(if $(filter cuda,$(BENCH_DEVICE)),3589,640)
 
 .PHONY: setup run smoke study report test lint bench clean

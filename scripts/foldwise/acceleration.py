@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils._triton import has_triton
 
 from foldwise.batch import GraphBatch
 from foldwise.chgnet import FlatCHGNet, plain_torch, uses_kernels
@@ -53,6 +54,7 @@ class Accelerator:
     ) -> None:
         self.compiled, self.precision = compiled, precision
         self._classes = SizeClasses(unit)
+        self._parameters = network.parameters
         self._large = self._small = network.energies
         self._graphs = compiled and graphs
         if compiled:
@@ -65,12 +67,17 @@ class Accelerator:
         size = size_of(batch)
         half = self.precision == "bf16"
         with torch.autocast(batch.species.device.type, torch.bfloat16, enabled=half):
-            if not self._graphs or size.edges + size.angles > GRAPH_LIMIT:
+            if not self._graphs or size.edges + size.angles > GRAPH_LIMIT or self._accumulates():
                 return self._large(batch)
             # One shape, one recorded graph: filling batches up leaves a handful of shapes.
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
             energies: Tensor = self._small(pad(batch, self._classes.smallest(size)))
-            return energies[: size.crystals]
+            return energies[: size.crystals].clone()  # the graph's next run writes over its own
+
+    def _accumulates(self) -> bool:
+        """Whether a gradient waits for more: a graph's next run would write over it."""
+        waiting = next(self._parameters()).grad is not None
+        return torch.is_grad_enabled() and waiting
 
 
 class _Plain(nn.Module):
@@ -100,7 +107,7 @@ class StackedEnergies:
         precision: str = "float32",
         compiler: Callable[..., Any] = torch.compile,
     ) -> None:
-        self._precision = precision
+        self.compiled, self._precision = compiled, precision
         self._energies = (
             compiler(_stacked_energies, dynamic=True) if compiled else _stacked_energies
         )
@@ -162,8 +169,8 @@ def accelerate(
 
 
 def _compiles(settings: EngineSettings, passes: int) -> bool:
-    long_enough = passes >= PASSES_WORTH_COMPILING
-    if settings.compiled == "yes" or (settings.compiled == "auto" and long_enough):
+    worth_it = passes >= PASSES_WORTH_COMPILING and has_triton()
+    if settings.compiled == "yes" or (settings.compiled == "auto" and worth_it):
         # Jobs of a study share what one of them has compiled.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
         return True
@@ -176,8 +183,15 @@ def mean_size(store: GraphStore) -> NDArray[np.float64]:
     return np.array([atoms.mean(), *store.core.mean(axis=0)])
 
 
-def engine_of(network: FlatCHGNet) -> str:
-    """What runs the network: `fused` CPU kernels, `compiled`, or plain `torch`."""
+def engine_of(network: FlatCHGNet, stacked: StackedEnergies | None) -> str:
+    """What runs the network: `fused` CPU kernels, `compiled`, or plain `torch`.
+
+    Args:
+        network: A trained network.
+        stacked: What trained several networks at once, where there were several.
+    """
+    if stacked is not None:
+        return "compiled" if stacked.compiled else "torch"
     if isinstance(network.accelerator, Accelerator) and network.accelerator.compiled:
         return "compiled"
     return "fused" if uses_kernels(next(network.parameters())) else "torch"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import torch
+from torch import Tensor
 
 from foldwise.errors import FoldwiseError
 from foldwise.machine import Machine
@@ -31,7 +32,32 @@ def set_up_device(machine: Machine) -> torch.device:
         return torch.device("cpu")
     torch.set_float32_matmul_precision("high" if machine.engine.precision == "tf32" else "highest")
     if machine.engine.deterministic:
-        # cuBLAS reads this when CUDA starts; without it PyTorch refuses its products.
+        # On several streams cuBLAS repeats itself only with workspaces of a fixed size.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(mode=True)
     return torch.device("cuda")
+
+
+class LateNumbers:
+    """Numbers on their way from the device: work that is queued after them does not delay them.
+
+    Args:
+        values: On the device, [n].
+    """
+
+    def __init__(self, values: Tensor) -> None:
+        self._event: torch.cuda.Event | None = None
+        if values.device.type == "cuda":
+            self._host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            self._host.copy_(values, non_blocking=True)
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._event.record()
+        else:
+            self._host = values
+
+    def read(self) -> list[float]:
+        """The numbers, once they have arrived."""
+        if self._event is not None:
+            self._event.synchronize()
+        numbers: list[float] = self._host.tolist()
+        return numbers

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from foldwise.acceleration import StackedEnergies
 from foldwise.chgnet import FlatCHGNet
+from foldwise.memory import is_out_of_memory
 from foldwise.optimisation import mixed_loss
 from foldwise.padding import Size, pad, side_by_side, size_of
 from foldwise.progress import ProgressLog
@@ -107,14 +108,16 @@ class JointStep:
         if len(trainers) > 1 and self._together:
             try:
                 losses = self._gradients(trainers, picked)
-            except torch.OutOfMemoryError:
-                self._together = False
-                self._report("out of memory: from here on the seeds take their steps in turn")
-                torch.cuda.empty_cache()
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
             else:
                 for trainer, own, loss in zip(trainers, picked, losses, strict=True):
                     trainer.update(own, loss)
                 return
+            torch.cuda.empty_cache()
+            self._together = False
+            self._report("out of memory: from here on the seeds take their steps in turn")
         for trainer, own in zip(trainers, picked, strict=True):
             trainer.run_step(own)
 

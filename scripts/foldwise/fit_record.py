@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from foldwise.acceleration import engine_of
 from foldwise.fit import FitResult
 from foldwise.recipe import Recipe
 
@@ -40,6 +39,7 @@ def compute(
     device: torch.device,
     *,
     threads: int,
+    engine: str,
     precision: str,
     seconds: float,
     trained_together: int,
@@ -51,6 +51,7 @@ def compute(
         result: The training.
         device: Where it ran.
         threads: CPU threads.
+        engine: What ran the network.
         precision: Of matrix products.
         seconds: Wall time of the training: its share, where several were trained at once.
         trained_together: Models trained at once.
@@ -63,7 +64,7 @@ def compute(
     return {
         "device": device.type,
         "gpu_name": torch.cuda.get_device_name(device) if on_gpu else None,
-        "engine": "torch" if trained_together > 1 else engine_of(result.network),
+        "engine": engine,
         "precision": precision,
         "threads": threads,
         "trained_together": trained_together,

@@ -16,6 +16,11 @@ Result = TypeVar("Result")
 START_BUDGET = 4_000_000  # edges plus angles per part: about 40 GiB in training, 8 in inference
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether memory was too small: compiling and recording wrap PyTorch's own error in theirs."""
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
+
+
 class PartBudget:
     """Edges plus angles that one part of a batch may have; it is halved on out-of-memory.
 
@@ -42,12 +47,13 @@ class PartBudget:
             parts = cut_by_size(sizes, self.budget)
             try:
                 return work(parts)
-            except torch.OutOfMemoryError:
-                if len(parts) == len(sizes):
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or len(parts) == len(sizes):
                     raise
-                self.budget = min(self.budget, int(sizes.sum())) // 2
-                self._report(
-                    f"out of memory: batches are cut into parts of {self.budget:,} edges plus "
-                    "angles from here on; the result is the same up to the order of sums"
-                )
-                torch.cuda.empty_cache()
+            # Outside of the handler, whose traceback holds the tensors of the failed attempt.
+            torch.cuda.empty_cache()
+            self.budget = min(self.budget, int(sizes.sum())) // 2
+            self._report(
+                f"out of memory: batches are cut into parts of {self.budget:,} edges plus "
+                "angles from here on; the result is the same up to the order of sums"
+            )

@@ -46,11 +46,12 @@ class SizeClasses:
     """
 
     def __init__(self, unit: NDArray[np.float64]) -> None:
-        self._unit = np.maximum(np.concatenate([[1.0], unit]), 1e-9)
+        self._unit = np.concatenate([[1.0], unit])
 
     def smallest(self, size: Size) -> Size:
         """The smallest size of the row that holds a batch and the crystal that fills it up."""
-        crystals = float(((np.array(size) + 1) / self._unit).max())
+        counted = self._unit > 0  # crystals without any angle need no room for them
+        crystals = float(((np.array(size) + 1)[counted] / self._unit[counted]).max())
         step = math.ceil(_STEPS_PER_DOUBLING * math.log2(crystals) - 1e-9)
         filled = np.ceil(self._unit * 2 ** (step / _STEPS_PER_DOUBLING)).astype(int)
         return Size(*np.maximum(filled, np.array(size) + 1).tolist())

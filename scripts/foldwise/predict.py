@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from foldwise.batch import BatchSource, cut_by_size
 from foldwise.chgnet import FlatCHGNet
+from foldwise.memory import PartBudget
 from foldwise.progress import ProgressLog
 from foldwise.reference import TargetTransform
 
@@ -35,15 +39,24 @@ def network_output(
 ) -> NDArray[np.float64]:
     """Raw network output of the crystals at `rows`, in that order, float64, shape [len(rows)]."""
     output = np.empty(len(rows))
+    budget = PartBudget(partial(print, file=sys.stderr))
     done = 0
     network.eval()
     for positions in batches_by_size(rows, store.sizes, BATCH_BUDGET[store.device.type]):
-        batch = store.batch(torch.from_numpy(rows[positions]))
-        output[positions] = network(batch).double().cpu().numpy()
+        own = rows[positions]
+        energies = budget.run(store.sizes[own], partial(_energies, network, store, own))
+        output[positions] = energies.double().cpu().numpy()
         done += len(positions)
         if log is not None:
             log.step(done, "structures")
     return output
+
+
+def _energies(
+    network: FlatCHGNet, store: BatchSource, rows: NDArray[np.int64], parts: list[slice]
+) -> Tensor:
+    """Network output of the crystals at `rows`, one part after the other."""
+    return torch.cat([network(store.batch(torch.from_numpy(rows[part]))) for part in parts])
 
 
 def predict(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from foldwise.augmentation import Augmentation, Targets
 from foldwise.batch import BatchSource
 from foldwise.chgnet import FlatCHGNet
+from foldwise.devices import LateNumbers
 from foldwise.errors import FoldwiseError
 from foldwise.memory import PartBudget
 from foldwise.optimisation import MovingAverage, learning_rate, mixed_loss
@@ -97,7 +98,7 @@ class Trainer:
         self.budget = PartBudget(log.line)
         self.progress = Progress()
         self.losses: list[float] = []
-        self._unread: tuple[Tensor, Tensor, Tensor] | None = None
+        self._unread: tuple[Tensor, LateNumbers] | None = None
         self._first_step = 0
         self.resumed_from_epoch = 0
         self.step = 0
@@ -153,9 +154,10 @@ class Trainer:
         self.optimiser.step()
         self.average.update(self.network)
         self.step += 1
-        # Reading a number waits for the device: the last step's is read when this one is under way.
+        numbers = LateNumbers(torch.stack([loss, norm]))
+        # Reading waits for the device: the last step is read when this one is under way.
         self.read_step()
-        self._unread = (picked, loss, norm)
+        self._unread = (picked, numbers)
 
     def read_step(self) -> None:
         """Log the last step whose numbers were not read yet, if there is one.
@@ -165,8 +167,8 @@ class Trainer:
         """
         if self._unread is None:
             return
-        picked, loss, norm = self._unread[0], *(float(value) for value in self._unread[1:])
-        self._unread = None
+        (picked, numbers), self._unread = self._unread, None
+        loss, norm = numbers.read()
         self.losses.append(loss)
         step = self._first_step + len(self.losses)
         if not (math.isfinite(loss) and math.isfinite(norm)):

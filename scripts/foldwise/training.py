@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from foldwise.acceleration import accelerate, stacked_energies
+from foldwise.acceleration import accelerate, engine_of, stacked_energies
 from foldwise.augmentation import make_augmentation
 from foldwise.batch import SkinSource, open_batches
 from foldwise.checkpoint import TrainedModel, load_model, new_network, save_model
@@ -113,13 +113,15 @@ def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> N
             passes=passes,
             several_views=job.recipe.augment is not None,
         )
-    results = fit(trainings, stacked_energies(job.machine.engine, device, passes=passes))
+    stacked = stacked_energies(job.machine.engine, device, passes=passes)
+    results = fit(trainings, stacked)
     seconds = (time.perf_counter() - started) / len(seeds)
     for seed, training, result in zip(seeds, trainings, results, strict=True):
         cost = compute(
             result,
             device,
             threads=job.machine.threads,
+            engine=engine_of(training.network, stacked if len(seeds) > 1 else None),
             precision=job.machine.engine.precision if device.type == "cuda" else "float32",
             seconds=seconds,
             trained_together=len(seeds),
@@ -192,7 +194,7 @@ def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device)
         transform=job.transform,
         backbone=file_sha256(seed.backbone) if seed.backbone else None,
         device=str(device),
-        threads=job.machine.threads,
+        machine=job.machine,
     )
     name = f"{job.recipe_name} fold {fold.split.fold} seed {seed.seed}"
     log = ProgressLog(sys.stderr, steps_per_epoch(samples, recipe) * recipe.epochs, name=name)

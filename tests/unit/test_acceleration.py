@@ -86,6 +86,31 @@ def test_a_large_batch_is_not_filled_up(store, parts, monkeypatch):
     torch.testing.assert_close(small, large, rtol=1e-4, atol=1e-5)
 
 
+def test_a_gradient_that_waits_for_more_is_not_written_over(store, parts):
+    """Parts of one step: a graph's next run would overwrite the gradient of its last one."""
+    network = new_network("chgnet_lite", "scratch")
+    seen = []
+
+    def watched(function, *, mode=None, **_):
+        def run(batch):
+            seen.append(mode)
+            return function(batch)
+
+        return run
+
+    network.accelerator = Accelerator(
+        network, mean_size(store), compiled=True, precision="float32", graphs=True,
+        compiler=watched,
+    )  # fmt: skip
+    for _ in range(2):
+        network(parts[0]).sum().backward()
+    with torch.no_grad():
+        network(parts[0])
+    network.zero_grad()
+    network(parts[0])
+    assert seen == ["reduce-overhead", None, "reduce-overhead", "reduce-overhead"]
+
+
 def test_a_cpu_takes_no_notice(store):
     network = new_network("chgnet_lite", "scratch")
     accelerate(network, store, EngineSettings(compiled="yes", precision="bf16"), passes=10**9)

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from crystal_files import small_store
+from foldwise.batch import open_batches
 from foldwise.checkpoint import new_network
 from foldwise.fit import Training, fit
 from foldwise.memory import PartBudget
+from foldwise.predict import network_output
 from foldwise.progress import ProgressLog
 from test_fit import lite_problem
 
@@ -27,6 +29,44 @@ def test_parts_are_halved_until_they_fit():
     assert budget.budget == 20
     assert len(lines) == 2
     assert "out of memory: batches are cut into parts of 40 edges plus angles" in lines[0]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("CUDA error: out of memory"), torch.OutOfMemoryError("CUDA out of memory.")],
+)
+def test_an_error_that_wraps_the_lack_of_memory_halves_too(error):
+    def work(parts):
+        if len(parts) == 1:
+            raise error
+        return len(parts)
+
+    assert PartBudget(lambda _: None, start=100).run(np.full(8, 10), work) == 2
+
+
+def test_another_error_is_no_lack_of_memory():
+    def work(_parts):
+        raise RuntimeError("an index is out of bounds")
+
+    with pytest.raises(RuntimeError, match="out of bounds"):
+        PartBudget(print, start=100).run(np.full(8, 10), work)
+
+
+def test_predictions_go_on_in_halves(tmp_path, monkeypatch, capsys):
+    store = small_store(tmp_path / "graphs", 24)
+    source = open_batches(store, torch.device("cpu"))
+    network, rows = new_network("chgnet_lite", "scratch"), np.arange(24)
+    whole = network_output(network, source, rows)
+    plain, limit = source.batch, source.sizes.sum() // 4
+
+    def batch(rows):
+        if source.sizes[rows.numpy()].sum() > limit:
+            raise torch.OutOfMemoryError
+        return plain(rows)
+
+    monkeypatch.setattr(source, "batch", batch)
+    np.testing.assert_allclose(network_output(network, source, rows), whole, rtol=1e-4, atol=1e-5)
+    assert "out of memory: batches are cut into parts" in capsys.readouterr().err
 
 
 def test_a_crystal_that_does_not_fit_alone_stops():

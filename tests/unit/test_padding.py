@@ -77,6 +77,12 @@ def test_a_size_class_holds_its_batch_with_little_waste(source, store, rows):
     assert min(waste) <= 1  # what decides the class fills it, but for rounding up
 
 
+def test_crystals_without_angles_need_no_room_for_them():
+    chosen = SizeClasses(np.array([2.0, 10.0, 0.0, 0.0])).smallest(Size(8, 16, 80, 0, 0))
+    assert chosen[1:] < (25, 120, 2, 2)
+    assert min(chosen[3:]) == 1
+
+
 def test_random_batches_of_one_length_share_few_sizes(source, store):
     classes, generator = SizeClasses(mean_size(store)), np.random.default_rng(0)
     drawn = (generator.choice(COUNT, 16, replace=False) for _ in range(200))

@@ -75,10 +75,9 @@ def run_bench(plan: BenchPlan, out: str | os.PathLike[str]) -> None:
     """
     device = set_up_device(Machine(plan.device, plan.threads))
     data = _read(plan, device)
-    rows: list[Row] = []
+    rows = _conversions(plan, data)  # first: its processes are forked
     for batch_size in plan.batch_sizes:
         rows += _steps(plan, data, device, batch_size)
-    rows += _conversions(plan, data)
     rows += _fits(plan, data, device)
     write_json(out, [row.as_dict() for row in rows])
     machine = machine_rates(device)

@@ -19,6 +19,10 @@ from foldwise.kernels.library import load_kernels
 from foldwise.padding import Size, pad, side_by_side, size_of
 
 SEEDS = 3  # networks that are stepped at once
+# Every variant and batch size adds entries to one function's cache; past the limit PyTorch would
+# run it uncompiled, and the row would lie.
+torch._dynamo.config.recompile_limit = 256
+torch._dynamo.config.fail_on_recompile_limit_hit = True
 
 
 @dataclass(frozen=True)
