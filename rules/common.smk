@@ -177,7 +177,7 @@ def soft_targets(wildcards):
 
 
 def copy_graphs(wildcards):
-    """Graphs of the perturbed copies, where a student's soft targets are about them."""
+    """Graphs of the copies, where a student's soft targets are about them."""
     if soft_kind(wildcards.recipe) != "augmented":
         return []
     return expand(f"{DATA}/copies/graphs", task=wildcards.task)

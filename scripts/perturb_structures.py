@@ -1,4 +1,4 @@
-"""Write perturbed copies of a task's structures, for an ensemble to label."""
+"""Write copies of a task's structures, for an ensemble to label."""
 
 from __future__ import annotations
 

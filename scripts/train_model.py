@@ -28,7 +28,7 @@ def main() -> None:
     )
     parser.add_argument("--transform", choices=("element_reference", "standardize"), required=True)
     parser.add_argument("--soft-targets", type=Path, help="soft targets of a student")
-    parser.add_argument("--copies", type=Path, help="graph store of the perturbed copies")
+    parser.add_argument("--copies", type=Path, help="graph store of the copies")
     parser.add_argument("--backbone", type=Path, help="checkpoint of the joint pretraining")
     parser.add_argument("--pretraining", type=Path, help="record of the joint pretraining")
     add_machine_options(parser)

@@ -32,7 +32,7 @@ SUBSETS = ("test", "train", "copies")
 def subset_ids(split: FoldSplit, subset: str, store: GraphStore) -> list[str]:
     """Ids of a subset that have a graph, in the split's order.
 
-    `train` is every training row of the fold, hold-outs included; `copies` are the perturbed copies
+    `train` is every training row of the fold, hold-outs included; `copies` are the copies
     of these rows, `{id}#{copy}`.
 
     Raises:
@@ -70,7 +70,7 @@ def predict_subsets(
 
     Args:
         model_path: Checkpoint.
-        graphs: Graph store of the task, or of its perturbed copies.
+        graphs: Graph store of the task, or of its copies.
         split_path: Split file of the fold.
         subsets: Some of `SUBSETS`.
         holdout: The model's own hold-out.

@@ -25,7 +25,7 @@ class Teacher:
     Attributes:
         ensemble: Experiment whose models are averaged.
         targets: `crossfit` asks a teacher only about rows that it held out; `in_sample` asks all
-            teachers about all rows; `augmented` asks them about perturbed copies; `recorded` takes
+            teachers about all rows; `augmented` asks them about copies; `recorded` takes
             what public submissions predicted for rows of other folds.
         soft_weight: Share of the soft targets in the loss of a row that has one, 0 to 1.
         weighting: `disagreement` weighs a soft target down where its teachers disagree.

@@ -20,7 +20,10 @@ _SOFT_TARGETS = {
     ),
     "augmented": (
         "Soft targets label changed copies of training crystals; no test crystal was copied, and "
-        "no teacher of a fold trained on that fold's test crystals."
+        "no teacher of a fold trained on that fold's test crystals. A copy with other elements may "
+        "resemble a test crystal; its target is the teachers' answer, which knows no test label. "
+        "The teachers know the labels of the student's validation crystals, so that its validation "
+        "error is too good and only its test error counts."
     ),
     "recorded": (
         "Soft targets are what public Matbench submissions predicted for training crystals that "
