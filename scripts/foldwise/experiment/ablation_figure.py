@@ -78,7 +78,7 @@ def _costs(axes: Axes, table: pd.DataFrame) -> None:
         axes.annotate(
             text, (max(value, 1), at), xytext=(5, 0), textcoords="offset points", va="center"
         )
-    axes.set_xlim(0, max(2.0, float(ratio.max() if len(ratio) else 1) * 2.3))
+    axes.set_xlim(0, max(2.0, float(ratio.max() if len(ratio) else 1) * 2.6))
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("cost of training, as a multiple")
     axes.set_title("… and to its cost")
