@@ -15,7 +15,7 @@ from foldwise.bench.projection import (
     atoms_of,
     project,
     read_classes,
-    seconds_per_atom,
+    seconds_by_size,
 )
 from foldwise.bench.variants import variants
 from foldwise.errors import FoldwiseError
@@ -70,13 +70,13 @@ def test_size_classes_are_measured_from_small_to_large(measured):
 
 
 def test_a_line_is_found_again():
-    classes = [size_class(atoms, 1 / (2e-4 + 3e-4 * atoms)) for atoms in (2, 8, 15, 22)]
-    assert seconds_per_atom(classes) == pytest.approx((2e-4, 3e-4))
+    classes = [size_class(atoms, 1 / (2e-4 + 3e-6 * 71 * atoms)) for atoms in (2, 8, 15, 22)]
+    assert seconds_by_size(classes) == pytest.approx((2e-4, 3e-6))
 
 
 def test_no_time_below_zero():
     classes = [size_class(2, 100.0), size_class(20, 1000.0)]
-    constant, slope = seconds_per_atom(classes)
+    constant, slope = seconds_by_size(classes)
     assert constant >= 0
     assert slope == 0
 
@@ -95,7 +95,8 @@ def test_a_projection_is_passes_times_seconds(tmp_path):
     assert record["share_beyond_measured_size"] == pytest.approx(2 / 3)
     page = (tmp_path / "out.md").read_text()
     assert page.startswith("# A projection, not a measurement")
-    assert "67% of the structures are larger than the largest class" in page
+    assert "67% of its structures have more atoms than the largest class" in page
+    assert "have 71 edges and angles per atom" in page
 
 
 def test_inputs_that_cannot_be_projected(tmp_path):

@@ -43,6 +43,11 @@ class SizeClass:
     mean_angles: float
     structures_per_s: float
 
+    @property
+    def size(self) -> float:
+        """Mean edges plus angles."""
+        return self.mean_edges + self.mean_angles
+
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return asdict(self)
@@ -100,15 +105,15 @@ def atoms_of(compositions: str | os.PathLike[str]) -> NDArray[np.float64]:
         ) from error
 
 
-def seconds_per_atom(classes: Sequence[SizeClass]) -> tuple[float, float]:
-    """Seconds per structure as `constant + slope * atoms`, neither below zero, by least squares.
+def seconds_by_size(classes: Sequence[SizeClass]) -> tuple[float, float]:
+    """Seconds per structure as `constant + slope * size`, neither below zero, by least squares.
 
-    Edges and angles grow in proportion to the atoms of a cell at a given density, and so does time.
+    The size is edges plus angles, which the network's work grows with.
     """
-    atoms = np.array([each.mean_atoms for each in classes])
+    sizes = np.array([each.size for each in classes])
     seconds = np.array([1 / each.structures_per_s for each in classes])
     # Relative errors count alike: the smallest crystals are as well measured as the largest.
-    columns = np.stack([1 / seconds, atoms / seconds], axis=1)
+    columns = np.stack([1 / seconds, sizes / seconds], axis=1)
     (constant, slope), _ = nnls(columns, np.ones(len(classes)))
     return float(constant), float(slope)
 
@@ -125,8 +130,9 @@ def project(
         FoldwiseError: An input is missing or unreadable.
     """
     classes, atoms = read_classes(classes_path), atoms_of(compositions)
-    constant, slope = seconds_per_atom(classes)
-    mean_seconds = float((constant + slope * atoms).mean())
+    constant, slope = seconds_by_size(classes)
+    per_atom = sum(each.size for each in classes) / sum(each.mean_atoms for each in classes)
+    mean_seconds = constant + slope * per_atom * float(atoms.mean())
     passes = plan.passes(len(atoms))
     largest = max(each.mean_atoms for each in classes)
     record = {
@@ -136,7 +142,12 @@ def project(
         "structures": len(atoms),
         "mean_atoms": float(atoms.mean()),
         "share_beyond_measured_size": float((atoms > largest).mean()),
-        "seconds_per_structure": {"constant": constant, "per_atom": slope, "mean": mean_seconds},
+        "seconds_per_structure": {
+            "constant": constant,
+            "per_edge_or_angle": slope,
+            "mean": mean_seconds,
+        },
+        "edges_and_angles_per_atom": per_atom,
         "passes": passes,
         "hours": passes * mean_seconds / 3600,
         **asdict(plan),
@@ -156,22 +167,24 @@ def _page(classes: Sequence[SizeClass], record: dict[str, object]) -> str:
         f"(`{record['engine']}`).",
         "",
         "Measured rates of training by cell size, and what a straight line through the times "
-        "(constant + slope × atoms) makes of them:",
+        "(constant + slope × edges and angles) makes of them:",
         "",
         "| mean atoms | mean edges | mean angles | batch | structures/s | on the line |",
         "|---|---|---|---|---|---|",
     ]
-    constant, slope = seconds_per_atom(classes)
+    constant, slope = seconds_by_size(classes)
     lines += [
         f"| {each.mean_atoms:.1f} | {each.mean_edges:,.0f} | {each.mean_angles:,.0f} | "
         f"{each.batch_size} | {each.structures_per_s:,.0f} | "
-        f"{1 / (constant + slope * each.mean_atoms):,.0f} |"
+        f"{1 / (constant + slope * each.size):,.0f} |"
         for each in classes
     ]
     beyond = float(str(record["share_beyond_measured_size"]))
     lines += [
         "",
-        f"{beyond:.0%} of the structures are larger than the largest class: there the line is "
-        "extrapolated. Conversion, validation and predictions are not in it.",
+        f"The whole task is taken to have {record['edges_and_angles_per_atom']:.0f} edges and "
+        f"angles per atom, as measured here. {beyond:.0%} of its structures have more atoms than "
+        "the largest class: there the line is extrapolated. Conversion, validation and predictions "
+        "are not in it.",
     ]
     return "\n".join(lines) + "\n"
