@@ -138,12 +138,20 @@ def test_a_quiet_snakemake_hides_the_exit_status_and_not_the_failure(failed, end
     assert failure["reason"].endswith("its log ends with: step 1/8 of killed")
 
 
+# In the background of a script SIGINT is ignored, and children inherit that; a terminal's is not.
+IN_FOREGROUND = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    "os.execvp(sys.argv[1], sys.argv[1:])"
+)
+
+
 def hanging(house):
     """Snakemake in a process group of its own, its training begun."""
     log = house.root / f"results/endings/models/hang/{TASK}/fold_0/seed_0/training.log"
     log.unlink(missing_ok=True)
     call = subprocess.Popen(
-        ["snakemake", "--cores", "2", "--workflow-profile", "profiles/cpu",
+        [sys.executable, "-c", IN_FOREGROUND,
+         "snakemake", "--cores", "2", "--workflow-profile", "profiles/cpu",
          "results/endings/e_hang/results.json", "--configfile", "endings.json"],
         cwd=house.root, env=house.environment, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
