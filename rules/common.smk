@@ -1,5 +1,6 @@
 # Paths and look-ups, nothing else: the study is checked and derived in foldwise.study.
 import json
+import os
 import re
 import shlex
 import sys
@@ -11,6 +12,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 from foldwise.code import sources_of
 from foldwise.errors import FoldwiseError
 from foldwise.study import parse_study
+from foldwise.study_checks import missing_files
 
 try:
     STUDY = parse_study(config)
@@ -18,6 +20,16 @@ except FoldwiseError as error:
     print(f"error: config: {error}", file=sys.stderr)
     sys.exit(2)
 
+absent = missing_files(STUDY)
+if absent:
+    print(f"error: config: {absent}", file=sys.stderr)
+    sys.exit(2)
+
+# How this study is called again.
+STUDY_FILES = [os.path.relpath(path) for path in workflow.overwrite_configfiles]
+CALL = " ".join(
+    ["snakemake --cores 2", *(["--configfile", *STUDY_FILES, "--"] if STUDY_FILES else [])]
+)
 ROOT = STUDY.root
 DATA = f"{ROOT}/data/{{task}}"
 SPLIT = f"{ROOT}/splits/{{task}}/fold_{{fold}}.json"

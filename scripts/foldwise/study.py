@@ -246,6 +246,8 @@ def parse_study(config: Mapping[str, Any]) -> Study:
     engine = dict(config["engine"])
     together = _flag(engine.pop("seeds_together"))
     engine["deterministic"] = _flag(engine["deterministic"])
+    # YAML reads a bare yes or no as a truth value.
+    engine["compiled"] = {True: "yes", False: "no"}.get(engine["compiled"], engine["compiled"])
     recorded = parse_recorded(config)
     parents = {name: entry.compare_with for name, entry in experiments.items()}
     parents |= {name: entry.compare_with for name, entry in recorded.combinations.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foldwise.errors import FoldwiseError
@@ -107,6 +108,30 @@ def _check_pretraining(study: Study, recipe: str) -> None:
         raise FoldwiseError(
             f"the study's task {study.task} is not among them", where=where, hint="Add it."
         )
+
+
+def missing_files(study: Study) -> str | None:
+    """One line about the first file of a dataset that does not exist; `None` where all do.
+
+    Only of the study's own task and of tasks that one of its recipes is pretrained on.
+    """
+    used = {entry.recipe for entry in study.experiments.values()}
+    pretrained = [study.recipes[name].pretrain for name in used]
+    tasks = {study.task, *(task for each in pretrained if each for task in each.tasks)}
+    for task in sorted(tasks):
+        path = study.datasets[task].get("path")
+        if (
+            path is not None
+            and study.datasets[task]["source"] == "file"
+            and not Path(path).is_file()
+        ):
+            error = FoldwiseError(
+                f"there is no file {path}",
+                where=f"datasets.{task}.path",
+                hint="Give the path of a Matbench-format json.gz, seen from the repository.",
+            )
+            return str(error)
+    return None
 
 
 def check_known(name: str, known: Mapping[str, Any], where: str) -> None:

@@ -4,11 +4,13 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from snakemake.utils import update_config
 
 from crystal_files import ROOT
 from foldwise.errors import FoldwiseError
 from foldwise.files import read_json
 from foldwise.study import SCHEMA, parse_study
+from foldwise.study_checks import missing_files
 
 DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 KEYS = ", ".join(read_json(SCHEMA)["properties"])
@@ -235,6 +237,25 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
 )  # fmt: skip
 def test_mistakes(path, value, line):
     assert line_of(changed(path, value)) == line
+
+
+def test_the_readmes_own_data_is_a_study():
+    """What the README tells to write, laid over the default study."""
+    text = (ROOT / "README.md").read_text()
+    block = next(part for part in text.split("```") if part.startswith("yaml\n# config/mine.yaml"))
+    config = copy.deepcopy(DEFAULT)
+    update_config(config, yaml.safe_load(block.removeprefix("yaml\n")))
+    study = parse_study(config)
+    assert study.names == ["e0", "e3", "e4"]
+    assert missing_files(study) == (
+        "datasets.my_task.path: there is no file path/to/my_task.json.gz. Give the path of a "
+        "Matbench-format json.gz, seen from the repository."
+    )
+
+
+@pytest.mark.parametrize(("given", "read"), [(True, "yes"), (False, "no"), ("auto", "auto")])
+def test_a_bare_yes_or_no_is_understood(given, read):
+    assert parse_study(changed("engine.compiled", given)).engine.compiled == read
 
 
 scalars = st.none() | st.booleans() | st.integers(-3, 9) | st.floats(-2, 2) | st.text(max_size=5)

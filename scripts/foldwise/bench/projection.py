@@ -76,10 +76,16 @@ def read_classes(path: str | os.PathLike[str]) -> list[SizeClass]:
     """The classes of a benchmark.
 
     Raises:
-        FoldwiseError: Too few classes to tell how time grows with size.
+        FoldwiseError: No such file, or too few classes to tell how time grows with size.
     """
-    content = read_json(path)
-    classes = [SizeClass(**entry) for entry in content["classes"]]
+    try:
+        classes = [SizeClass(**entry) for entry in read_json(path)["classes"]]
+    except (KeyError, TypeError) as error:
+        raise FoldwiseError(
+            f"it holds no size classes ({error})",
+            where=str(path),
+            hint="Give the …_sizes.json that scripts/bench_engine.py writes.",
+        ) from error
     if len(classes) < MIN_CLASSES:
         raise FoldwiseError(
             f"it has {len(classes)} size class(es)",

@@ -62,6 +62,7 @@ def _apply(entry: Entry, event: Event) -> None:
 def mark_best(entries: Entries) -> None:
     """Set `is_best`: the smallest MAE of its task among complete runs that are not discarded.
 
+    A run of some folds does not compete with one of all: only those with the most test rows do.
     Runs whose test structures the starting weights have presumably seen compete among themselves.
     """
     best: dict[tuple[Any, Any], Entry] = {}
@@ -78,5 +79,6 @@ def mark_best(entries: Entries) -> None:
         entry["is_best"] = True
 
 
-def _rank(entry: Entry) -> tuple[float, str]:
-    return float(entry["metrics"][RANKED_BY]), str(entry["identity"])
+def _rank(entry: Entry) -> tuple[float, float, str]:
+    metrics = entry["metrics"]
+    return -float(metrics.get("n", 0)), float(metrics[RANKED_BY]), str(entry["identity"])

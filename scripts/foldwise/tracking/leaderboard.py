@@ -12,7 +12,7 @@ from foldwise.tracking.entries import RANKED_BY, Entries, Entry
 
 COLUMNS = (
     "task", "experiment", "identity", "status", "decision", "is_best", "test_presumably_seen",
-    "unit", "mae_mean", "mae_std", "mae_all_rows", "mae_low", "mae_high", "rmse_mean",
+    "unit", "n", "mae_mean", "mae_std", "mae_all_rows", "mae_low", "mae_high", "rmse_mean",
     "abs_err_p95_mean", "max_abs_error_max", "passes_per_prediction", "structures_per_s",
     "wall_time_sec", "started", "git_commit", "git_dirty", "host", "title", "reason",
 )  # fmt: skip

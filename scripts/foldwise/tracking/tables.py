@@ -8,7 +8,7 @@ from typing import Any
 from foldwise.tracking.entries import Entry
 from foldwise.tracking.leaderboard import cell
 
-LIST_COLUMNS = ("identity", "experiment", "status", "decision", "is_best", "mae_mean", "ended")
+LIST_COLUMNS = ("identity", "experiment", "status", "decision", "is_best", "n", "mae_mean", "ended")
 MAX_CELL = 60
 
 

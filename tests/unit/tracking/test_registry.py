@@ -134,6 +134,14 @@ def test_deleted_registry_is_rebuilt_with_the_same_bytes(tmp_path):
         assert after == content
 
 
+def test_a_run_of_one_fold_is_not_the_best_beside_one_of_all(tmp_path):
+    registry = Registry(tmp_path)
+    finished_run(registry, make_config("e0"), 0.05, n=500)
+    finished_run(registry, make_config("e3"), 0.03, n=100)
+    entries = valid(registry.path, "registry.schema.json")["runs"].values()
+    assert {entry["experiment"] for entry in entries if entry["is_best"]} == {"e0"}
+
+
 def test_leaderboard_has_all_runs_the_worst_first_and_failed_ones_before(tmp_path):
     registry = Registry(tmp_path)
     finished_run(registry, make_config("e0"), 0.03)

@@ -27,13 +27,17 @@ def make_config(experiment: str = "e0", **recipe: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def make_record(mae: float = 0.05, comparisons: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
+def make_record(
+    mae: float = 0.05, comparisons: tuple[dict[str, Any], ...] = (), n: int = 40
+) -> dict[str, Any]:
     """The parts of a `results.json` that the registry reads."""
     return {
         "run_id": "e0_0123abcd", "unit": "eV", "provenance": {"dataset_sha256": "d" * 64},
         "leakage": {"test_structures_presumably_seen": False},
         "metrics": {
-            "aggregate": {"mae_mean": mae, "mae_std": 0.001, "rmse_mean": 2 * mae},
+            "aggregate": {
+                "n": n, "mae_mean": mae, "mae_std": 0.001, "rmse_mean": 2 * mae,
+            },
             "pooled": {"mae": mae, "interval": [0.9 * mae, 1.1 * mae]},
         },
         "compute": {
