@@ -28,7 +28,10 @@ if absent:
 # How this study is called again.
 STUDY_FILES = [os.path.relpath(path) for path in workflow.overwrite_configfiles]
 CALL = " ".join(
-    ["snakemake --cores 2", *(["--configfile", *STUDY_FILES, "--"] if STUDY_FILES else [])]
+    [
+        "snakemake --cores 2",
+        *(["--configfile", *STUDY_FILES, "--"] if STUDY_FILES else []),
+    ]
 )
 ROOT = STUDY.root
 DATA = f"{ROOT}/data/{{task}}"
