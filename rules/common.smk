@@ -25,14 +25,21 @@ if absent:
     print(f"error: config: {absent}", file=sys.stderr)
     sys.exit(2)
 
-# How this study is called again.
+# How this study is called again, for its folders. As a parameter of the rules it would make them
+# stale under another file's name.
 STUDY_FILES = [os.path.relpath(path) for path in workflow.overwrite_configfiles]
-CALL = " ".join(
+os.environ["FOLDWISE_CALL"] = " ".join(
     [
         "snakemake --cores 2",
         *(["--configfile", *STUDY_FILES, "--"] if STUDY_FILES else []),
     ]
 )
+
+
+envvars:
+    "FOLDWISE_CALL",
+
+
 ROOT = STUDY.root
 DATA = f"{ROOT}/data/{{task}}"
 SPLIT = f"{ROOT}/splits/{{task}}/fold_{{fold}}.json"

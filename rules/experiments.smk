@@ -109,7 +109,6 @@ rule write_experiment:
         mem_mb=8000,
         runtime=30,
     params:
-        call=CALL,
         compare=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.compared
         ],
@@ -121,7 +120,7 @@ rule write_experiment:
         " --splits {input.splits} --fits {input.fits} --histories {input.histories}"
         " --predictions {input.predictions} --timings {input.timings}"
         " --ensembles {input.ensembles} --compare {params.compare}"
-        " --command '{params.call} {output.results}'"
+        ' --command "${{FOLDWISE_CALL}} {output.results}"'
         " --out $(dirname {output.results}) 2> {log}"
 
 

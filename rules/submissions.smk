@@ -224,7 +224,6 @@ rule write_combination:
         mem_mb=4000,
         runtime=30,
     params:
-        call=CALL,
         compare=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.compared
         ],
@@ -235,5 +234,5 @@ rule write_combination:
         " --splits {input.splits} --submissions {input.scores}"
         " --submission-predictions {input.recorded} --ensembles {input.ensembles}"
         " --combinations {input.combinations} --compare {params.compare}"
-        " --command '{params.call} {output.results}'"
+        ' --command "${{FOLDWISE_CALL}} {output.results}"'
         " --out $(dirname {output.results}) 2> {log}"
