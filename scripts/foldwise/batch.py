@@ -225,7 +225,7 @@ class ResidentStore:
         """Skin graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
         at, rows = self._placed(rows)
         lattice, counts = self._skin[0][rows], self._skin[1][rows]
-        of_rows = _skin_counts(self._store)[at]
+        of_rows = self._skin_counts[at]
         totals = self._totals(at, of_rows)
         read = self._read((*_Pieces._fields, *_GEOMETRY), rows, counts, totals)
         pieces = _Pieces(*read[: -len(_GEOMETRY)])
@@ -237,7 +237,11 @@ class ResidentStore:
     def _skin(self) -> tuple[Tensor, Tensor]:
         """Lattices and counts; with them come the arrays that no other training needs."""
         self._arrays |= {name: self._held(name) for name in _GEOMETRY}
-        return self._held("lattice"), torch.from_numpy(_skin_counts(self._store)).to(self.device)
+        return self._held("lattice"), torch.from_numpy(self._skin_counts).to(self.device)
+
+    @cached_property
+    def _skin_counts(self) -> NDArray[np.int64]:
+        return _skin_counts(self._store)
 
     def _held(self, name: str) -> Tensor:
         return torch.from_numpy(np.array(self._store.arrays[name])).to(self.device)

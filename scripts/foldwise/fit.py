@@ -15,7 +15,7 @@ from foldwise.acceleration import StackedEnergies
 from foldwise.chgnet import FlatCHGNet
 from foldwise.memory import is_out_of_memory
 from foldwise.optimisation import mixed_loss
-from foldwise.padding import Size, pad, side_by_side, size_of
+from foldwise.padding import enclosing, pad, side_by_side
 from foldwise.progress import ProgressLog
 from foldwise.resume import save_state
 from foldwise.trainer import Problem, Progress, Trainer
@@ -127,12 +127,12 @@ class JointStep:
             trainer.problem.store.batch(trainer.rows[own])
             for trainer, own in zip(trainers, picked, strict=True)
         ]
-        largest = Size(*(max(sizes) + 1 for sizes in zip(*map(size_of, batches), strict=True)))
+        size = enclosing(batches)
         for trainer in trainers:
             trainer.optimiser.zero_grad()
         outputs = self._energies(
             [trainer.network for trainer in trainers],
-            side_by_side([pad(batch, largest) for batch in batches]),
+            side_by_side([pad(batch, size) for batch in batches]),
         )
         losses = [
             mixed_loss(output[: len(own)], *trainer.targets(own), trainer.problem.recipe)

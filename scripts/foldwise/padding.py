@@ -57,6 +57,11 @@ class SizeClasses:
         return Size(*np.maximum(filled, np.array(size) + 1).tolist())
 
 
+def enclosing(batches: Sequence[GraphBatch]) -> Size:
+    """The smallest size to which all of these can be filled up."""
+    return Size(*(max(counts) + 1 for counts in zip(*map(size_of, batches), strict=True)))
+
+
 def pad(batch: GraphBatch, size: Size) -> GraphBatch:
     """Fill a batch up to `size`, which must exceed its own in every number."""
     own = size_of(batch)

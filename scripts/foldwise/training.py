@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from foldwise.acceleration import accelerate, engine_of, stacked_energies
 from foldwise.augmentation import make_augmentation
@@ -75,6 +76,7 @@ class _Fold:
     store: GraphStore
     known: set[str]
     batches: SkinSource
+    composition: NDArray[np.float64]
 
     def parts(self, holdout: int) -> tuple[list[str], list[str]]:
         """Ids to fit and to validate, of crystals that have a graph."""
@@ -142,7 +144,8 @@ def _open(files: TrainingFiles, recipe: Recipe, device: torch.device) -> _Fold:
     split, targets = FoldSplit.read(files.split), target_by_id(files.targets)
     if files.copies is not None:
         store = join_stores(store, GraphStore.open(files.copies))
-    return _Fold(files, split, targets, soft, store, known, open_batches(store, device))
+    batches, composition = open_batches(store, device), compositions(store)
+    return _Fold(files, split, targets, soft, store, known, batches, composition)
 
 
 def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device) -> Training:
@@ -153,21 +156,20 @@ def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device)
     samples = make_samples(
         store, targets=targets, fit_ids=fit_ids, soft=fold.soft, recipe=recipe, seed=seed.seed
     )
-    pretraining_cost(seed, recipe)
+    pretraining_cost(seed, recipe)  # what is missing must stop before the training, not after it
     torch.manual_seed(seed.seed)
     network = _initial_network(seed.backbone, recipe, job.transform).to(device)
-    composition = compositions(store)
     labelled = samples.rows[samples.labelled]
     transform = fit_transform(
         job.transform,
-        composition[labelled],
+        fold.composition[labelled],
         samples.hard[samples.labelled],
         network_output(network, fold.batches, labelled),
     )
     problem = Problem(
         store=fold.batches,
         ids=store.ids,
-        composition=composition,
+        composition=fold.composition,
         samples=samples,
         validation_rows=store.rows_of(validation_ids),
         validation_targets=np.array([targets[crystal] for crystal in validation_ids]),

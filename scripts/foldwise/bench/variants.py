@@ -16,7 +16,7 @@ from foldwise.batch import BatchSource
 from foldwise.checkpoint import new_network
 from foldwise.chgnet import MODELS, FlatCHGNet, plain_torch
 from foldwise.kernels.library import load_kernels
-from foldwise.padding import Size, pad, side_by_side, size_of
+from foldwise.padding import enclosing, pad, side_by_side
 
 SEEDS = 3  # networks that are stepped at once
 # Every variant and batch size adds entries to one function's cache; past the limit PyTorch would
@@ -88,11 +88,11 @@ class Runner:
             new_network("chgnet", "pretrained").to(store.device) for _ in range(variant.seeds)
         ]
         self._stacked = StackedEnergies(compiled=variant.compiled, precision=variant.precision)
-        if variant.seeds == 1 and (variant.compiled or variant.precision == "bf16"):
+        if variant.seeds == 1 and variant.compiled:
             self.network.accelerator = Accelerator(
                 self.network,
                 unit,
-                compiled=variant.compiled,
+                compiled=True,
                 precision=variant.precision,
                 graphs=True,
             )
@@ -109,15 +109,14 @@ class Runner:
 
     def energies(self, rows: list[int]) -> Tensor:
         """Energies per atom, [n], or the same batch for every network, [seeds, n]."""
-        with self._machine():
-            batch = self._store.batch(torch.tensor(rows))
-            if len(self.networks) == 1:
-                with contextlib.nullcontext() if self.variant.fused else plain_torch():
-                    energy: Tensor = self.network(batch)
-                return energy
-            filled = pad(batch, Size(*(count + 1 for count in size_of(batch))))
-            joint = self._stacked(self.networks, side_by_side([filled] * len(self.networks)))
-            return joint[:, : len(rows)]
+        batch = self._store.batch(torch.tensor(rows))
+        if len(self.networks) == 1:
+            with contextlib.nullcontext() if self.variant.fused else plain_torch():
+                energy: Tensor = self.network(batch)
+            return energy
+        filled = pad(batch, enclosing([batch]))
+        joint = self._stacked(self.networks, side_by_side([filled] * len(self.networks)))
+        return joint[:, : len(rows)]
 
     def timed(self, work: Callable[[], int]) -> Callable[[], int]:
         """The work in this variant's settings, backward passes included."""
