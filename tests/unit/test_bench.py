@@ -103,6 +103,13 @@ def test_inputs_that_cannot_be_projected(tmp_path):
     write_json(tmp_path / "one.json", {"classes": [size_class(2, 100.0).as_dict()]})
     with pytest.raises(FoldwiseError, match="it has 1 size class"):
         read_classes(tmp_path / "one.json")
+    write_json(tmp_path / "rows.json", {"rows": []})
+    with pytest.raises(FoldwiseError) as caught:
+        read_classes(tmp_path / "rows.json")
+    assert str(caught.value) == (
+        f"{tmp_path}/rows.json: it holds no size classes ('classes'). "
+        "Give the …_sizes.json that scripts/bench_engine.py writes."
+    )
     (tmp_path / "t.csv").write_text("id,target\na,0\n")
     for path in (tmp_path / "t.csv", tmp_path / "none.csv"):
         with pytest.raises(FoldwiseError, match="no table with compositions"):

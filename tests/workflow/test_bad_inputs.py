@@ -255,6 +255,21 @@ CASES = {
         "--recipe: no valid JSON (Expecting property name enclosed in double quotes: "
         "line 1 column 2 (char 1)). Write --recipe '{{\"key\": value}}'.",
     ),
+    "two seeds with one folder": (
+        train(seed=[0, 1], holdout=[0, 1]),
+        "--seed, --holdout, --out: as many hold-outs and folders as seeds are needed. "
+        "Give one of each per model.",
+    ),
+    "seeds at once with views": (
+        train(
+            seed=[0, 1],
+            holdout=[0, 1],
+            out=["one", "two"],
+            recipe='{"augment": {"displacement": 0.01}}',
+        ),
+        "--seed: seeds cannot be trained at once with views or a joint pretraining. "
+        "Give one seed per call.",
+    ),
     "recipe that is a list": (
         train(recipe="[3]"),
         "--recipe: no JSON object. Write --recipe '{{\"key\": value}}'.",
