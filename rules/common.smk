@@ -1,4 +1,4 @@
-# Paths and look-ups, nothing else: the study is checked and derived in foldwise.study.
+# Paths and look-ups, nothing else: the study is checked and derived in foldwise.study.study.
 import json
 import os
 import re
@@ -9,10 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from foldwise.code import sources_of
-from foldwise.errors import FoldwiseError
-from foldwise.study import parse_study
-from foldwise.study_checks import missing_files
+from foldwise.common.code import sources_of
+from foldwise.common.errors import FoldwiseError
+from foldwise.study.config import parse_study
+from foldwise.study.checks import missing_files
 
 try:
     STUDY = parse_study(config)

@@ -1,6 +1,6 @@
 # The life of a run: what Snakemake tells the registry, and in which order experiments finish.
-from foldwise.tracking.order import experiment_priorities, first, model_priorities
-from foldwise.tracking.session import begin, end
+from foldwise.study.order import experiment_priorities, first, model_priorities
+from foldwise.tracking.calls.session import begin, end
 
 FIRST = first(STUDY)
 OF_EXPERIMENT = experiment_priorities(STUDY)

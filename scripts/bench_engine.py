@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.bench.run import BenchPlan, run_bench
-from foldwise.errors import run_program
+from foldwise.bench.job import BenchPlan, run_bench
+from foldwise.common.errors import run_program
 
 
 def main() -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from foldwise.errors import run_program
-from foldwise.mlm.benchmark import measure
-from foldwise.mlm.engine import TOKEN_BUDGETS
-from foldwise.mlm.model_folder import load_masked_model, sequence_length
-from foldwise.mlm.questions import QuestionMaker, make_questions
-from foldwise.mlm.sample_files import read_samples
-from foldwise.mlm.surfaces import read_surfaces
+from foldwise.common.errors import run_program
+from foldwise.mlm.evaluation.benchmark import measure
+from foldwise.mlm.evaluation.engine import TOKEN_BUDGETS
+from foldwise.mlm.evaluation.model_folder import load_masked_model, sequence_length
+from foldwise.mlm.evaluation.questions import QuestionMaker, make_questions
+from foldwise.mlm.evaluation.surfaces import read_surfaces
+from foldwise.mlm.samples.files import read_samples
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.conversion import build_store
-from foldwise.errors import run_program
+from foldwise.common.errors import run_program
+from foldwise.graphs.conversion import build_store
 
 
 def main() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import run_program
-from foldwise.files import read_json
-from foldwise.mlm.corpus import origin_of, read_corpus
-from foldwise.mlm.sample_files import write_samples
-from foldwise.mlm.samples import SampleRules, build_samples
+from foldwise.common.errors import run_program
+from foldwise.common.files import read_json
+from foldwise.mlm.samples.building import SampleRules, build_samples
+from foldwise.mlm.samples.files import write_samples
+from foldwise.mlm.texts.corpus import origin_of, read_corpus
 
 
 def main() -> None:

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from foldwise.errors import run_program
-from foldwise.experiment.gate import STOP, WARN, check_gate, closed
-from foldwise.files import write_json
+from foldwise.common.errors import run_program
+from foldwise.common.files import write_json
+from foldwise.experiment.comparison.gate import STOP, WARN, check_gate, closed
 
 
 def main() -> None:

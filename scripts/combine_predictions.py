@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.ensemble import KINDS, combine
-from foldwise.errors import run_program
-from foldwise.files import write_parquet
+from foldwise.common.errors import run_program
+from foldwise.common.files import write_parquet
+from foldwise.prediction.averages import KINDS, combine
 
 
 def main() -> None:

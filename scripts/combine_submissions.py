@@ -4,10 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
-from foldwise.booster_options import BoosterOptions
-from foldwise.combination import RULES, combine_fold, read_members, soft_targets
-from foldwise.errors import run_program
-from foldwise.files import write_json, write_parquet
+from foldwise.common.errors import run_program
+from foldwise.common.files import write_json, write_parquet
+from foldwise.submissions.combination import RULES, combine_fold, read_members, soft_targets
+from foldwise.submissions.settings import BoosterOptions
 
 
 def main() -> None:

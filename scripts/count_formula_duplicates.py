@@ -2,10 +2,10 @@
 
 import argparse
 
-from foldwise.errors import run_program
-from foldwise.files import read_parquet, write_json
-from foldwise.formula_duplicates import count_formula_duplicates
-from foldwise.splits import FoldSplit
+from foldwise.common.errors import run_program
+from foldwise.common.files import read_parquet, write_json
+from foldwise.tasks.duplicates.formulas import count_formula_duplicates
+from foldwise.tasks.splits import FoldSplit
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import run_program
-from foldwise.mlm.evaluation import EvaluationSettings
+from foldwise.common.errors import run_program
+from foldwise.mlm.evaluation.job import EvaluationSettings
+from foldwise.mlm.job import SingleRun, evaluate_one, given_baseline
 from foldwise.mlm.settings import DEFAULT_CONFIG, ROOT, read_study
-from foldwise.mlm.single import SingleRun, evaluate_one, given_baseline
 
 
 def main() -> None:

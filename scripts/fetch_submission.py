@@ -2,8 +2,8 @@
 
 import argparse
 
-from foldwise.errors import run_program
-from foldwise.submission_files import fetch_submission
+from foldwise.common.errors import run_program
+from foldwise.submissions.download import fetch_submission
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import run_program
-from foldwise.files import read_parquet, write_parquet
-from foldwise.structure_groups import structure_groups
-from foldwise.structures import read_structures
+from foldwise.common.errors import run_program
+from foldwise.common.files import read_parquet, write_parquet
+from foldwise.crystals.files import read_structures
+from foldwise.tasks.duplicates.groups import structure_groups
 
 
 def main() -> None:

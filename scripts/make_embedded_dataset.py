@@ -8,10 +8,10 @@ import argparse
 import hashlib
 from pathlib import Path
 
-from foldwise.embedded import candidates, encode, read_source, select, write_bytes
-from foldwise.embedded_card import make_card, render_readme
-from foldwise.errors import run_program
-from foldwise.files import write_json, write_text
+from foldwise.common.errors import run_program
+from foldwise.common.files import write_json, write_text
+from foldwise.tasks.embedded.card import make_card, render_readme
+from foldwise.tasks.embedded.selection import candidates, encode, read_source, select, write_bytes
 
 
 def main() -> None:

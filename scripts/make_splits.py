@@ -2,9 +2,9 @@
 
 import argparse
 
-from foldwise.errors import run_program
-from foldwise.files import read_parquet, write_json
-from foldwise.splits import MATBENCH_SEED, N_FOLDS, make_fold
+from foldwise.common.errors import run_program
+from foldwise.common.files import read_parquet, write_json
+from foldwise.tasks.splits import MATBENCH_SEED, N_FOLDS, make_fold
 
 
 def main() -> None:

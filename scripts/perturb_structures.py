@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.copies import Perturbation, write_copies
-from foldwise.errors import run_program
+from foldwise.common.errors import run_program
+from foldwise.crystals.copies import Perturbation, write_copies
 
 
 def main() -> None:

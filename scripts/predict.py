@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import run_program
-from foldwise.inference import SUBSETS, predict_subsets
-from foldwise.machine import add_machine_options, machine_of
+from foldwise.common.errors import run_program
+from foldwise.network.machine import add_machine_options, machine_of
+from foldwise.prediction.job import SUBSETS, predict_subsets
 
 
 def main() -> None:

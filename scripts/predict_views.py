@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import run_program
-from foldwise.machine import add_machine_options, machine_of
-from foldwise.test_time import predict_views
-from foldwise.views import Strength
+from foldwise.common.errors import run_program
+from foldwise.graphs.views import Strength
+from foldwise.network.machine import add_machine_options, machine_of
+from foldwise.prediction.views import predict_views
 
 
 def main() -> None:

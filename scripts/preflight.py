@@ -4,10 +4,10 @@ import argparse
 import os
 from pathlib import Path
 
-from foldwise.errors import run_program
-from foldwise.study import parse_study
-from foldwise.tracking.preflight import Flight, longest_hours, preflight, report
-from foldwise.tracking.study_files import load_config
+from foldwise.common.errors import run_program
+from foldwise.study.config import parse_study
+from foldwise.study.files import load_config
+from foldwise.tracking.preflight.job import Flight, longest_hours, preflight, report
 
 BASE = "config/config.yaml"
 

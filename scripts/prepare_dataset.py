@@ -2,8 +2,8 @@
 
 import argparse
 
-from foldwise.dataset import DatasetSpec, prepare_dataset
-from foldwise.errors import run_program
+from foldwise.common.errors import run_program
+from foldwise.tasks.dataset import DatasetSpec, prepare_dataset
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import FoldwiseError, run_program
-from foldwise.mlm.corpus import PARTS, write_corpus
+from foldwise.common.errors import FoldwiseError, run_program
+from foldwise.mlm.texts.corpus import PARTS, write_corpus
 
 
 def main() -> None:

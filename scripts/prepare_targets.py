@@ -2,8 +2,8 @@
 
 import argparse
 
-from foldwise.errors import run_program
-from foldwise.target_tables import TargetSpec, prepare_targets
+from foldwise.common.errors import run_program
+from foldwise.tasks.targets import TargetSpec, prepare_targets
 
 
 def main() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import run_program
-from foldwise.files import json_object
-from foldwise.machine import add_machine_options, machine_of
-from foldwise.pretraining import TaskFiles, pretrain
-from foldwise.recipe import parse_recipe
+from foldwise.common.errors import run_program
+from foldwise.common.files import json_object
+from foldwise.network.machine import add_machine_options, machine_of
+from foldwise.study.recipe import parse_recipe
+from foldwise.training.joint.job import TaskFiles, pretrain
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from foldwise.bench.projection import StudyPlan, project
-from foldwise.errors import run_program
+from foldwise.common.errors import run_program
 
 
 def main() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from foldwise.errors import run_program
-from foldwise.files import read_parquet, write_json, write_parquet
-from foldwise.submissions import read_submission, recorded_predictions, recorded_scores
+from foldwise.common.errors import run_program
+from foldwise.common.files import read_parquet, write_json, write_parquet
+from foldwise.submissions.predictions import read_submission, recorded_predictions, recorded_scores
 
 
 def main() -> None:

@@ -2,11 +2,11 @@
 
 import argparse
 
-from foldwise.duplicates import duplicate_pairs, summarize
-from foldwise.errors import run_program
-from foldwise.files import read_parquet, write_csv, write_json
-from foldwise.splits import FoldSplit
-from foldwise.structures import read_structures
+from foldwise.common.errors import run_program
+from foldwise.common.files import read_parquet, write_csv, write_json
+from foldwise.crystals.files import read_structures
+from foldwise.tasks.duplicates.structures import duplicate_pairs, summarize
+from foldwise.tasks.splits import FoldSplit
 
 
 def main() -> None:

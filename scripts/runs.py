@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import run_program
+from foldwise.common.errors import run_program
 from foldwise.tracking import commands
 
 RUN = "identity, its beginning, or an experiment's name"

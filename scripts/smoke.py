@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from foldwise.errors import run_program
+from foldwise.common.errors import run_program
 from foldwise.tracking.smoke import run_smoke
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import run_program
-from foldwise.mlm.masking import MaskingRules
-from foldwise.mlm.models import BertSize, pretrain
-from foldwise.mlm.training import TrainingPlan
+from foldwise.common.errors import run_program
+from foldwise.mlm.training.job import BertSize, pretrain
+from foldwise.mlm.training.masking import MaskingRules
+from foldwise.mlm.training.trainer import TrainingPlan
 
 
 def main() -> None:

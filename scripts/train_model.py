@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import FoldwiseError, run_program
-from foldwise.files import json_object
-from foldwise.machine import add_machine_options, machine_of
-from foldwise.recipe import parse_recipe
-from foldwise.training import TrainingJob, train
-from foldwise.training_files import SeedJob, TrainingFiles
+from foldwise.common.errors import FoldwiseError, run_program
+from foldwise.common.files import json_object
+from foldwise.network.machine import add_machine_options, machine_of
+from foldwise.study.recipe import parse_recipe
+from foldwise.training.files import SeedJob, TrainingFiles
+from foldwise.training.job import TrainingJob, train
 
 
 def main() -> None:

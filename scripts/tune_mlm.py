@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import run_program
-from foldwise.mlm.masking import MaskingRules
-from foldwise.mlm.training import TrainingPlan
-from foldwise.mlm.tuning import OBJECTIVES, Search, SearchSpace, search
+from foldwise.common.errors import run_program
+from foldwise.mlm.training.masking import MaskingRules
+from foldwise.mlm.training.trainer import TrainingPlan
+from foldwise.mlm.training.tuning import OBJECTIVES, Search, SearchSpace, search
 
 
 def main() -> None:

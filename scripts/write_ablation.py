@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import run_program
-from foldwise.experiment.ablation import write_ablation
+from foldwise.common.errors import run_program
+from foldwise.experiment.pages.ablation import write_ablation
 
 
 def main() -> None:

@@ -2,12 +2,12 @@
 
 import argparse
 
-from foldwise.errors import run_program
-from foldwise.experiment.inputs import InputPaths
-from foldwise.experiment.loading import load_inputs
-from foldwise.experiment.review import review_lines
-from foldwise.experiment.writer import write_experiment
-from foldwise.tracking.lifecycle import complete_experiment
+from foldwise.common.errors import run_program
+from foldwise.experiment.inputs.loading import load_inputs
+from foldwise.experiment.inputs.types import InputPaths
+from foldwise.experiment.job import write_experiment
+from foldwise.experiment.review.checks import review_lines
+from foldwise.tracking.record.lifecycle import complete_experiment
 
 
 def main() -> None:

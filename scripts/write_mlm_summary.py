@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.errors import run_program
-from foldwise.mlm.summary import write_summary
+from foldwise.common.errors import run_program
+from foldwise.mlm.report.summary import write_summary
 
 
 def main() -> None:

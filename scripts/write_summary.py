@@ -2,8 +2,8 @@
 
 import argparse
 
-from foldwise.errors import run_program
-from foldwise.experiment.summary import write_summary
+from foldwise.common.errors import run_program
+from foldwise.experiment.pages.summary import write_summary
 
 
 def main() -> None:

@@ -390,7 +390,7 @@ def run_in(root, said, script, arguments):
 def start(study):
     """Starts a program in a fork of a process that has imported torch: imports take seconds."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["foldwise.training", "foldwise.inference"])
+    context.set_forkserver_preload(["foldwise.training.job", "foldwise.prediction.job"])
     before = dict(os.environ)
     os.environ.update(study.environment, PYTHONPATH=str(study.root / "scripts"))
 

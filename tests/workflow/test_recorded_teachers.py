@@ -5,15 +5,13 @@ import json
 import re
 import shutil
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-
+from paths import REPOSITORY
 from recorded_files import NAMES, TASK, write_submissions, write_targets
 
 RULES = ("mean", "median", "stacked", "boosted")
@@ -21,7 +19,7 @@ ROOT = "results/recorded"
 
 
 def study_file():
-    shipped = Path(__file__).parents[2] / "config" / "submissions_mp_e_form.yaml"
+    shipped = REPOSITORY / "config" / "submissions_mp_e_form.yaml"
     content = yaml.safe_load(shipped.read_text())
     content |= {"run": "recorded", "task": TASK, "submissions": dict.fromkeys(NAMES)}
     dataset = content["datasets"].pop("matbench_mp_e_form")

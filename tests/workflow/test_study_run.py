@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
-from foldwise.files import read_json
-from foldwise.study import SCHEMA
+from foldwise.common.files import read_json
+from foldwise.study.config import SCHEMA
 from small_study import CONFIG, ISOLATED, N_CRYSTALS, TASK, UNREADABLE
 
 FIGURES = ("parity", "error_distribution", "error_by_target", "learning_curves")
@@ -173,7 +173,7 @@ def test_touched_files_rerun_nothing(study, tmp_path):
 
 def test_an_edited_ensemble_reruns_what_lies_behind_it(study, tmp_path):
     house = study.copy(tmp_path / "house")
-    with (house.root / "scripts/foldwise/ensemble.py").open("a") as source:
+    with (house.root / "scripts/foldwise/prediction/averages.py").open("a") as source:
         source.write("# edited\n")
     ensembles = f"ensembles/e3/{TASK}/fold_{{}}/{{}}.parquet"
     assert house.jobs() == {
@@ -203,7 +203,7 @@ def test_a_changed_soft_weight_retrains_students_only(study, tmp_path):
 
 def test_an_edited_report_module_trains_nothing(study, tmp_path):
     house = study.copy(tmp_path / "house")
-    with (house.root / "scripts/foldwise/experiment/readme.py").open("a") as source:
+    with (house.root / "scripts/foldwise/experiment/pages/readme.py").open("a") as source:
         source.write("# edited\n")
     assert house.jobs() == {
         "write_experiment": {f"{name}/results.json" for name in ("e0", "e3", "e4")},

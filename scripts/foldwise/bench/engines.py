@@ -19,22 +19,22 @@ from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 from torch import Tensor
 
-from foldwise.acceleration import accelerate, mean_size
-from foldwise.batch import BatchSource, ResidentStore
 from foldwise.bench.rows import Work
-from foldwise.checkpoint import TrainedModel, new_network, save_model
-from foldwise.chgnet import FlatCHGNet
-from foldwise.conversion import build_store
-from foldwise.fit import Training, fit
-from foldwise.machine import EngineSettings
-from foldwise.neighbors import CrystalArrays
-from foldwise.progress import ProgressLog
-from foldwise.recipe import Recipe
-from foldwise.reference import compositions, fit_transform
-from foldwise.samples import Samples
-from foldwise.store import GraphStore
-from foldwise.structures import write_structures
-from foldwise.trainer import Problem
+from foldwise.common.progress import ProgressLog
+from foldwise.crystals.files import write_structures
+from foldwise.crystals.neighbors import CrystalArrays
+from foldwise.graphs.batch import BatchSource, ResidentStore
+from foldwise.graphs.conversion import build_store
+from foldwise.graphs.store import GraphStore
+from foldwise.network.acceleration import accelerate, mean_size
+from foldwise.network.checkpoint import TrainedModel, new_network, save_model
+from foldwise.network.chgnet import FlatCHGNet
+from foldwise.network.machine import EngineSettings
+from foldwise.network.transform import compositions, fit_transform
+from foldwise.study.recipe import Recipe
+from foldwise.training.fit import Training, fit
+from foldwise.training.samples import Samples
+from foldwise.training.trainer import Problem
 
 LEARNING_RATE = 1e-4
 

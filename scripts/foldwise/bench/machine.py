@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from foldwise.tracking.environment import environment
+from foldwise.tracking.record.environment import environment
 
 COPIED_BYTES = {"cpu": 2**28, "cuda": 2**32}  # far more than any cache holds
 MATRIX = {"cpu": 2048, "cuda": 8192}

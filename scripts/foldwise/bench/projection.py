@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pymatgen.core.composition import Composition
 from scipy.optimize import nnls
 
-from foldwise.errors import FoldwiseError
-from foldwise.files import read_json, write_json, write_text
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import read_json, write_json, write_text
 
 MIN_CLASSES = 2
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from foldwise.files import finite_or_none
+from foldwise.common.files import finite_or_none
 
 Work = Callable[[], int]  # does the work once and returns the number of structures
 

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foldwise.acceleration import Accelerator, StackedEnergies
-from foldwise.batch import BatchSource
-from foldwise.checkpoint import new_network
-from foldwise.chgnet import MODELS, FlatCHGNet, plain_torch
-from foldwise.kernels.library import load_kernels
-from foldwise.padding import enclosing, pad, side_by_side
+from foldwise.graphs.batch import BatchSource
+from foldwise.graphs.padding import enclosing, pad, side_by_side
+from foldwise.network.acceleration import Accelerator, StackedEnergies
+from foldwise.network.checkpoint import new_network
+from foldwise.network.chgnet import MODELS, FlatCHGNet, plain_torch
+from foldwise.network.kernels.library import load_kernels
 
 SEEDS = 3  # networks that are stepped at once
 # Every variant and batch size adds entries to one function's cache; past the limit PyTorch would

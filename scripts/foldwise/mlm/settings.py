@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from foldwise.errors import FoldwiseError
-from foldwise.files import REPOSITORY
-from foldwise.schemas import SCHEMAS, check_config
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import REPOSITORY
+from foldwise.common.schemas import SCHEMAS, check_config
 
 SCHEMA = SCHEMAS / "mlm.schema.json"
 DEFAULT_CONFIG = REPOSITORY / "config" / "mlm.yaml"

@@ -9,18 +9,18 @@ import json
 import sys
 from pathlib import Path
 
-from foldwise.errors import FoldwiseError
-from foldwise.tracking import lifecycle
-from foldwise.tracking.compare import compare_runs
-from foldwise.tracking.entries import Entry
-from foldwise.tracking.export import export_run
-from foldwise.tracking.leaderboard import ranked, worst_first
-from foldwise.tracking.mlflow_export import export_safely
-from foldwise.tracking.prune import find_waste, remove
-from foldwise.tracking.registry import Registry
-from foldwise.tracking.session import reap
-from foldwise.tracking.stability import LOG, append_entry, log_entry
-from foldwise.tracking.tables import comparison_markdown, list_table, run_text
+from foldwise.common.errors import FoldwiseError
+from foldwise.tracking.calls.session import reap
+from foldwise.tracking.exports.archive import export_run
+from foldwise.tracking.exports.mlflow import export_safely
+from foldwise.tracking.questions.compare import compare_runs
+from foldwise.tracking.questions.prune import find_waste, remove
+from foldwise.tracking.questions.stability import LOG, append_entry, log_entry
+from foldwise.tracking.questions.tables import comparison_markdown, list_table, run_text
+from foldwise.tracking.record import lifecycle
+from foldwise.tracking.record.entries import Entry
+from foldwise.tracking.record.leaderboard import ranked, worst_first
+from foldwise.tracking.record.registry import Registry
 
 
 def list_runs(results: Path, status: str | None, metric: str) -> str:

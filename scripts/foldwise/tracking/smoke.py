@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from foldwise.errors import FoldwiseError
-from foldwise.files import REPOSITORY, read_json
-from foldwise.tracking.registry import Registry
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import REPOSITORY, read_json
+from foldwise.tracking.record.registry import Registry
 
 CONFIG = "config/smoke.yaml"
 ROOT = REPOSITORY / "results" / "smoke"

@@ -2,15 +2,15 @@
 
 import pytest
 import torch
-from mlm_models import LENGTH, small_bert
 from transformers import BertForMaskedLM
 
-from foldwise.mlm.corpus import write_corpus
-from foldwise.mlm.sample_files import read_samples, write_samples
-from foldwise.mlm.samples import SampleRules, build_samples
-from foldwise.mlm.tagged_texts import read_tagged_texts
-from foldwise.mlm.texts import read_texts
-from foldwise.mlm.vocabulary import learn_vocabulary, make_tokenizer, save_tokenizer
+from foldwise.mlm.samples.building import SampleRules, build_samples
+from foldwise.mlm.samples.files import read_samples, write_samples
+from foldwise.mlm.texts.corpus import write_corpus
+from foldwise.mlm.texts.tagged_texts import read_tagged_texts
+from foldwise.mlm.texts.text import read_texts
+from foldwise.mlm.training.vocabulary import learn_vocabulary, make_tokenizer, save_tokenizer
+from mlm_models import LENGTH, small_bert
 
 
 @pytest.fixture(autouse=True)

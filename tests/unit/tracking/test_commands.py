@@ -3,13 +3,15 @@ import zipfile
 
 import pytest
 import yaml
-from tracking_files import CLEAN, finished_run, make_config
 
-from foldwise.errors import FoldwiseError
-from foldwise.files import write_text
-from foldwise.tracking import commands, export, stability
-from foldwise.tracking.environment import environment
-from foldwise.tracking.registry import Registry
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import write_text
+from foldwise.tracking import commands
+from foldwise.tracking.exports import archive
+from foldwise.tracking.questions import stability
+from foldwise.tracking.record.environment import environment
+from foldwise.tracking.record.registry import Registry
+from tracking_files import CLEAN, finished_run, make_config
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def test_prune_shows_first_and_deletes_only_what_is_discarded(results):
 def test_export_holds_code_config_record_and_true_checksums(results, tmp_path, monkeypatch):
     house = tmp_path / "house"
     write_text(house / "Snakefile", "rule all:\n")
-    monkeypatch.setattr(export, "REPOSITORY", house)
+    monkeypatch.setattr(archive, "REPOSITORY", house)
     entry = finished_run(
         Registry(results), make_config("e3"), 0.04,
         code=CLEAN.__class__(None, None, None, None),
@@ -82,9 +84,9 @@ def test_export_holds_code_config_record_and_true_checksums(results, tmp_path, m
     first = out.read_bytes()
     commands.export(results, "e3", out)
     assert out.read_bytes() == first
-    with zipfile.ZipFile(out) as archive:
-        names = {name.split("/", 1)[1] for name in archive.namelist()}
-        readme = archive.read(f"foldwise_{entry['identity']}/README.txt").decode()
+    with zipfile.ZipFile(out) as zipped:
+        names = {name.split("/", 1)[1] for name in zipped.namelist()}
+        readme = zipped.read(f"foldwise_{entry['identity']}/README.txt").decode()
     assert {"Snakefile", "study.json", "SHA256SUMS", "record/attempt_1/results.json",
             "record/events/0001_start.json"} <= names  # fmt: skip
     assert "snakemake --cores 2 results/e3/results.json --configfile study.json" in readme

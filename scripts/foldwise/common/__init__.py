@@ -1,0 +1,1 @@
+"""Errors, files, schemas, templates, progress: what every room stands on."""

@@ -1,0 +1,59 @@
+"""Which source files decide what a program writes: the program and the modules that it imports."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+# They decide how a file is written, an error worded or a run recorded, never a number.
+NEUTRAL = frozenset(
+    {"common.errors", "common.files", "common.progress", "tracking.record.lifecycle"}
+)
+
+
+@cache
+def _imported(path: Path, library: Path) -> frozenset[str]:
+    """Dotted foldwise modules that a source file imports, without the package's name."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            package, _, module = node.module.partition(".")
+            if package == "foldwise":
+                modules.update(_modules(library, module, [alias.name for alias in node.names]))
+    return frozenset(modules)
+
+
+def _modules(library: Path, module: str, names: list[str]) -> list[str]:
+    """What `from foldwise.{module} import {names}` reads: a file, or files of a room."""
+    if module and _source(library, module).exists():
+        return [module]
+    within = [f"{module}.{name}".lstrip(".") for name in names]
+    return [name for name in within if _source(library, name).exists()]
+
+
+def _source(library: Path, module: str) -> Path:
+    return library / f"{module.replace('.', '/')}.py"
+
+
+def sources_of(program: str, scripts: str = "scripts") -> list[str]:
+    """Paths of the program and of every library module behind it, the neutral ones left out.
+
+    Args:
+        program: File name below `scripts`.
+        scripts: Folder of the programs and of the library; the paths start with it.
+    """
+    root = Path(scripts)
+    library = root / "foldwise"
+    waiting, found = [root / program], []
+    seen: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        found.append(str(path))
+        found.extend(str(kernel) for kernel in path.parent.glob("*.cpp"))
+        modules = _imported(path, library) - NEUTRAL
+        waiting.extend(_source(library, module) for module in modules)
+    return sorted(set(found))

@@ -1,0 +1,1 @@
+"""One structure: parsing, plain arrays, neighbours, descriptors, copies."""

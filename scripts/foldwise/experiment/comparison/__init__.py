@@ -1,0 +1,1 @@
+"""An experiment beside baselines, other experiments, rules and published results."""

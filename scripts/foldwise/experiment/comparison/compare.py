@@ -1,0 +1,195 @@
+"""An experiment beside those it is compared with: accuracy with a paired interval, and cost."""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import Any
+
+from foldwise.experiment.comparison.decisions import Compared, adopt, drop, headline
+from foldwise.experiment.comparison.leaderboard import read_leaderboard
+from foldwise.experiment.comparison.leakage import starts_pretrained
+from foldwise.experiment.inputs.rows import TestRows
+from foldwise.experiment.inputs.types import ExperimentInputs, Json, Parent
+from foldwise.statistics.bootstrap import Interval, mae_difference_interval
+from foldwise.statistics.wording import listing, plural, verdict_text
+
+EQUAL_SPEED = 0.15
+"""Measured speeds that differ by less are called the same."""
+
+
+def decision_block(
+    inputs: ExperimentInputs, rows: TestRows, compute: Json, *, complete: bool
+) -> Json:
+    """The `decision` block of `results.json`: comparisons, the study's rule, a verdict in words.
+
+    Args:
+        inputs: The experiment's inputs.
+        rows: Its test rows.
+        compute: Its `compute` block.
+        complete: Whether every row of an official task was predicted.
+    """
+    comparisons = [_comparison(inputs, rows, compute, parent) for parent in inputs.parents]
+    sentences = [str(entry["verdict"]) for entry in comparisons]
+    return {
+        "comparisons": comparisons,
+        "rule": _rule(inputs, rows, comparisons, complete=complete),
+        "verdict": " ".join(sentences)
+        if sentences
+        else f"{inputs.name} is not compared with another experiment.",
+    }
+
+
+def _rule(
+    inputs: ExperimentInputs, rows: TestRows, comparisons: list[Json], *, complete: bool
+) -> Json | None:
+    """What the config's decision about this experiment comes to; `None` without one."""
+    rule = inputs.config.get("decision")
+    if rule is None:
+        return None
+    maes = [float(rows.fold(fold)["abs_error"].mean()) for fold in sorted(inputs.splits)]
+    if rule["rule"] == "headline":
+        return headline(
+            rule["makes"],
+            rule["reach"],
+            mean(maes),
+            read_leaderboard(inputs.task),
+            pretrained=starts_pretrained(inputs),
+            complete=complete,
+        )
+    against = rule["against"]
+    parent = next(parent for parent in inputs.parents if parent.experiment == against)
+    entry = next(entry for entry in comparisons if entry["against"] == against)
+    compared = Compared(
+        maes=maes,
+        maes_against=[float(fold["mae"]) for fold in parent.record["metrics"]["folds"]],
+        difference=Interval(
+            entry["delta_mae"],
+            *entry["interval"],
+            *(entry[key] for key in ("confidence", "resamples", "rows", "method")),
+        ),
+        unit=inputs.unit,
+    )
+    return (adopt if rule["rule"] == "adopt" else drop)(against, compared)
+
+
+def _comparison(inputs: ExperimentInputs, rows: TestRows, compute: Json, parent: Parent) -> Json:
+    table = rows.table.sort_values("id")
+    other = parent.rows.loc[table["id"], "prediction"].to_numpy()
+    difference = mae_difference_interval(
+        table["target"].to_numpy(),
+        table["prediction"].to_numpy(),
+        other,
+        resamples=inputs.resamples,
+        seed=inputs.random_state,
+    )
+    mae = float(table["abs_error"].mean())
+    cost = _cost(compute["inference"], parent.record["compute"]["inference"])
+    name = parent.experiment.upper()
+    return {
+        "against": parent.experiment,
+        "against_run_id": parent.record["run_id"],
+        "against_title": parent.record["title"],
+        "against_pretrained": parent.record["leakage"]["pretrained"],
+        "mae": mae,
+        "mae_against": mae - difference.estimate,
+        "delta_mae": difference.estimate,
+        **interval_entry(difference),
+        "larger_than_noise": difference.excludes_zero,
+        "cost": cost,
+        "verdict": " ".join(
+            [
+                verdict_text(inputs.name, name, difference, inputs.unit),
+                cost_text(inputs.name, name, cost),
+            ]
+        ),
+    }
+
+
+def interval_entry(interval: Interval) -> Json:
+    """An interval as it stands in JSON."""
+    return {
+        "interval": [interval.low, interval.high],
+        "confidence": interval.confidence,
+        "resamples": interval.resamples,
+        "rows": interval.rows,
+        "method": interval.method,
+    }
+
+
+def _cost(own: Json, other: Json) -> Json:
+    speeds = own["structures_per_s"], other["structures_per_s"]
+    return {
+        "passes_per_prediction": own["passes_per_prediction"],
+        "passes_against": other["passes_per_prediction"],
+        "parameters": own["parameters"],
+        "parameters_against": other["parameters"],
+        "structures_per_s": speeds[0],
+        "structures_per_s_against": speeds[1],
+        "speed_ratio": speeds[0] / speeds[1] if all(speeds) else None,
+        "same_hardware": all(own[key] == other[key] for key in ("device", "threads")),
+    }
+
+
+def cost_text(name: str, other: str, cost: Json) -> str:
+    """What one prediction costs in passes through a network, beside another experiment."""
+    if cost["parameters"] is None or cost["parameters_against"] is None:
+        return _recorded_cost_text(name, other, cost)
+    passes = [int(cost[key]) for key in ("passes_per_prediction", "passes_against")]
+    parameters = [int(cost[key]) for key in ("parameters", "parameters_against")]
+    if passes[0] == passes[1] and parameters[0] == parameters[1]:
+        return f"Both need {_passes(passes[0])} and {parameters[0]:,} parameters per prediction."
+    return (
+        f"One prediction takes {name} {_passes(passes[0])} through {parameters[0]:,} parameters, "
+        f"{other} {_passes(passes[1])} through {parameters[1]:,}."
+    )
+
+
+def _recorded_cost_text(name: str, other: str, cost: Json) -> str:
+    """As `cost_text`, where a side asks recorded models, whose size no file tells."""
+    if cost["parameters"] is None and cost["parameters_against"] is None:
+        counts = [int(cost[key]) for key in ("passes_per_prediction", "passes_against")]
+        if counts[0] == counts[1]:
+            return f"Both need the answers of {counts[0]} recorded models."
+    sides = (
+        (name, "parameters", "passes_per_prediction"), (other, "parameters_against",
+                                                        "passes_against"),
+    )  # fmt: skip
+    texts = [
+        f"{who} needs {_passes(int(cost[passes]))} through "
+        + (f"{cost[size]:,} parameters" if cost[size] is not None else "recorded models")
+        for who, size, passes in sides
+    ]
+    return f"For one prediction {texts[0]}, {texts[1]}."
+
+
+def speed_text(name: str, other: str, cost: Json) -> str:
+    """The measured speeds of two experiments, with the warning where they cannot be compared."""
+    if cost["parameters"] is None and cost["parameters_against"] is None:
+        return "Neither has a speed of its own: the answers of their members were recorded."
+    if cost["speed_ratio"] is None:
+        return "The speed of one of the two was not measured."
+    sentence = (
+        f"Measured: {cost['structures_per_s']:,.1f} structures/s against "
+        f"{cost['structures_per_s_against']:,.1f} of {other}"
+    )
+    if not cost["same_hardware"]:
+        return f"{sentence}, on different hardware, so the two rates say nothing about the models."
+    ratio = float(cost["speed_ratio"])
+    if abs(ratio - 1.0) < EQUAL_SPEED:
+        return f"{sentence}: about the same."
+    faster, slower, factor = (name, other, ratio) if ratio > 1 else (other, name, 1 / ratio)
+    return f"{sentence}: {faster} is {factor:.1f} times as fast as {slower}."
+
+
+def _passes(count: int) -> str:
+    return f"{count} forward pass" if count == 1 else f"{count} forward passes"
+
+
+def teacher_text(teacher: dict[str, Any]) -> str:
+    """Who taught a student, in words."""
+    seeds = list(teacher.get("seeds") or [])
+    if not seeds:
+        return f"the recorded teachers of {str(teacher['ensemble']).upper()}"
+    who = f"the {plural(len(seeds), 'teacher')} of {str(teacher['ensemble']).upper()}"
+    named = f" (seeds {listing([str(seed) for seed in seeds])})" if seeds else ""
+    return who + named

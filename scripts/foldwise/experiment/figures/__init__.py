@@ -1,0 +1,1 @@
+"""Figures, each as PNG and SVG, each titled with what it shows."""

@@ -1,0 +1,1 @@
+"""What an experiment is judged from, read and checked."""

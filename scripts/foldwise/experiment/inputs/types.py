@@ -1,0 +1,251 @@
+"""What an experiment is judged from: predictions, fits, splits, the dataset, other experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+Json = dict[str, Any]
+Paths = Sequence[str | Path]
+
+UNKNOWN_SYSTEM = "unknown"  # as crystals.descriptors has it where there is no space group
+GROUP_SOURCES = ("anion_family", "crystal_system", "n_elements")
+
+
+@dataclass(frozen=True)
+class InputPaths:
+    """Paths of all input files; `fits`, `histories`, `predictions`, `timings` in one order.
+
+    An experiment either has trained models (those four lists) or is a combination of recorded
+    teachers (`submissions`, `submission_predictions`, `combinations`).
+
+    Attributes:
+        config: The resolved experiment, JSON.
+        targets: Table of the accepted crystals.
+        card: Description of the dataset, JSON.
+        dataset_failures: Rows that the dataset stage left out, CSV.
+        graph_failures: Rows that the graph stage left out, CSV; none without structures.
+        duplicates: Report on near-copies across train and test, JSON.
+        splits: One JSON per fold.
+        fits: One `fit.json` per trained model.
+        histories: One `history.csv` per trained model.
+        predictions: One `test.parquet` per trained model.
+        timings: One `test_timing.json` per trained model.
+        ensembles: One `test.parquet` per fold in the order of `splits`, or empty.
+        compare: Folders of the experiments that this one is compared with.
+        submissions: One `scores.json` per recorded teacher.
+        submission_predictions: One `predictions.parquet` per recorded teacher, in the same order.
+        combinations: One JSON per fold: what was combined, and how.
+    """
+
+    config: str | Path
+    targets: str | Path
+    card: str | Path
+    dataset_failures: str | Path
+    duplicates: str | Path
+    splits: Paths
+    graph_failures: str | Path | None = None
+    fits: Paths = ()
+    histories: Paths = ()
+    predictions: Paths = ()
+    timings: Paths = ()
+    ensembles: Paths = ()
+    compare: Paths = ()
+    submissions: Paths = ()
+    submission_predictions: Paths = ()
+    combinations: Paths = ()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row ids of one fold."""
+
+    fold: int
+    train: list[str]
+    test: list[str]
+    n_folds: int
+    protocol: str
+    official: bool
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained model, what it predicts for its fold's test rows, and what that cost.
+
+    Attributes:
+        fit: The whole `fit.json`.
+        history: One row per epoch: epoch, lr, train_loss, train_mae, val_mae, val_rmse, seconds.
+        predictions: Prediction per crystal id, in the unit of the target.
+        timing: The whole `test_timing.json`.
+    """
+
+    fold: int
+    seed: int
+    fit: Json
+    history: pd.DataFrame
+    predictions: pd.Series[float]
+    timing: Json
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A finished experiment that this one is compared with."""
+
+    experiment: str
+    record: Json
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class RecordedTeacher:
+    """A submission as `read_submission.py` left it.
+
+    Attributes:
+        scores: The whole `scores.json`.
+        predictions: Prediction of each row by id, in the unit of the target.
+    """
+
+    scores: Json
+    predictions: pd.Series[float]
+
+    @property
+    def name(self) -> str:
+        """What the config calls it."""
+        return str(self.scores["name"])
+
+
+@dataclass(frozen=True)
+class Combined:
+    """What an experiment without models was made from.
+
+    Attributes:
+        teachers: The recorded teachers, in the config's order.
+        done: What `combine_submissions.py` did, by fold.
+    """
+
+    teachers: Sequence[RecordedTeacher]
+    done: Mapping[int, Json]
+
+    @property
+    def first(self) -> Json:
+        """What was done for the first fold."""
+        return self.done[min(self.done)]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the teachers."""
+        return [teacher.name for teacher in self.teachers]
+
+    @property
+    def verified(self) -> bool:
+        """Whether every published fold score was computed again."""
+        return all(bool(teacher.scores["verified"]) for teacher in self.teachers)
+
+
+@dataclass(frozen=True)
+class ExperimentInputs:
+    """Everything that an experiment's folder is made from, checked and in memory.
+
+    Attributes:
+        experiment: Name, e.g. "e4".
+        config: The resolved experiment.
+        card: Description of the dataset.
+        targets: One row per accepted crystal, indexed by id.
+        failures: Rows left out: id, stage, reason, detail.
+        duplicates: Report on near-copies across train and test.
+        splits: By fold.
+        models: Sorted by fold, then seed; empty for a combination.
+        ensembles: Mean and standard deviation over the members by fold, indexed by id; may be
+            empty.
+        parents: Experiments to compare with, in the order given.
+        combined: Recorded teachers and what was done with them; `None` with trained models.
+    """
+
+    experiment: str
+    config: Json
+    card: Json
+    targets: pd.DataFrame
+    failures: pd.DataFrame
+    duplicates: Json
+    splits: Mapping[int, Split]
+    models: Sequence[Model]
+    ensembles: Mapping[int, pd.DataFrame]
+    parents: Sequence[Parent]
+    combined: Combined | None = None
+
+    @property
+    def name(self) -> str:
+        """The experiment's name as it stands in sentences."""
+        return self.experiment.upper()
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return str(self.config["task"])
+
+    @property
+    def unit(self) -> str:
+        """Unit of the target."""
+        return str(self.card["unit"])
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of the members."""
+        return [int(seed) for seed in self.config["seeds"]]
+
+    @cached_property
+    def training_ranges(self) -> dict[int, tuple[float, float]]:
+        """Lowest and highest training target of each fold."""
+        known = {
+            fold: self.targets.loc[split.train, "target"] for fold, split in self.splits.items()
+        }
+        return {fold: (float(part.min()), float(part.max())) for fold, part in known.items()}
+
+    @property
+    def labels(self) -> list[int] | list[str]:
+        """Names of the members' columns: seeds, or names of recorded teachers."""
+        return self.seeds if self.combined is None else self.combined.names
+
+    def label_text(self, label: int | str) -> str:
+        """A member in words."""
+        return str(label) if self.combined else f"seed {label}"
+
+    @property
+    def has_structures(self) -> bool:
+        """Whether the dataset knows the crystals' structures, or only their composition."""
+        return bool((self.targets["crystal_system"] != UNKNOWN_SYSTEM).any())
+
+    @property
+    def folds(self) -> list[int]:
+        """Folds that were run."""
+        return [int(fold) for fold in self.config["folds"]]
+
+    @property
+    def recipe(self) -> Json:
+        """The resolved recipe."""
+        return dict(self.config["recipe"])
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether training started from pretrained weights."""
+        return str(self.recipe.get("init")) == "pretrained"
+
+    @property
+    def worst_n(self) -> int:
+        """For how many rows of a group a sample folder is written."""
+        return int(self.config["report"]["worst_n"])
+
+    @property
+    def resamples(self) -> int:
+        """Number of bootstrap resamples."""
+        return int(self.config["report"]["bootstrap"])
+
+    @property
+    def random_state(self) -> int:
+        """Seed of the bootstrap."""
+        return int(self.config["random_state"])

@@ -1,0 +1,1 @@
+"""README.txt, RESULTS.md and ablation.md."""

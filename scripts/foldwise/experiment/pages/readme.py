@@ -1,0 +1,181 @@
+"""`README.txt`: what a stranger needs to understand an experiment, from purpose to comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import mean
+from typing import Any
+
+import pandas as pd
+
+from foldwise.common.files import flatten
+from foldwise.common.templates import fill_template
+from foldwise.experiment.comparison.compare import speed_text, teacher_text
+from foldwise.experiment.comparison.leaderboard import CONTAMINATION, read_leaderboard, standing
+from foldwise.experiment.inputs.combined import member_lines, model_text
+from foldwise.experiment.inputs.rows import TestRows
+from foldwise.experiment.inputs.types import ExperimentInputs, Json
+from foldwise.experiment.review.checks import review_lines
+from foldwise.statistics.wording import (
+    duration_text,
+    listing,
+    plural,
+    signed_text,
+    value_text,
+)
+
+WORST_GROUPS = 5
+
+
+def readme_text(
+    inputs: ExperimentInputs, rows: TestRows, record: Json, index: pd.DataFrame, review: Json
+) -> str:
+    """The text of `README.txt`.
+
+    Args:
+        inputs: The experiment's inputs.
+        rows: All test rows.
+        record: The record that will be `results.json`.
+        index: `groups/_index.csv`.
+        review: `diagnostics/review.json`.
+    """
+    return render(
+        "README.txt.j2",
+        {
+            "name": inputs.name,
+            "record": record,
+            "config": inputs.config,
+            "card": inputs.card,
+            "unit": inputs.unit,
+            "quantity": str(inputs.card["target_name"]).replace("_", " "),
+            "split": next(iter(inputs.splits.values())),
+            "folds": listing([str(fold) for fold in sorted(inputs.splits)]),
+            "seeds": listing([str(seed) for seed in inputs.seeds]),
+            "n_test": len(rows.table),
+            "n_failed": len(inputs.failures),
+            "recipe_lines": _recipe_lines(inputs),
+            "combined": inputs.combined is not None,
+            "model_paragraphs": model_text(inputs.combined) if inputs.combined else [],
+            "member_lines": member_lines(inputs.combined) if inputs.combined else [],
+            "has_structures": inputs.has_structures,
+            "standing": standing(record, read_leaderboard(inputs.task)),
+            "contamination": CONTAMINATION,
+            "soft_targets": _soft_target_text(inputs, record),
+            "worst_groups": index.head(WORST_GROUPS).to_dict("records"),
+            "worst_row": rows.table.iloc[0].to_dict(),
+            "comparison_rows": _comparison_rows(inputs, record),
+            "comparisons": _comparison_texts(inputs, record),
+            "notes": _comparison_notes(inputs, record),
+            "review_lines": review_lines(review),
+            "review": review,
+        },
+    )
+
+
+def render(template: str, context: dict[str, Any]) -> str:
+    """Fill a template of `reports/` with the project's filters; one newline at the end."""
+    filters: dict[str, Callable[..., Any]] = {
+        "value": value_text,
+        "signed": signed_text,
+        "duration": duration_text,
+        "plural": plural,
+    }
+    return fill_template(template, context, filters)
+
+
+def _recipe_lines(inputs: ExperimentInputs) -> list[tuple[str, str]]:
+    return [(key, str(value)) for key, value in sorted(flatten(inputs.recipe).items())]
+
+
+def _soft_target_text(inputs: ExperimentInputs, record: Json) -> str | None:
+    teacher = inputs.recipe.get("teacher")
+    if not teacher:
+        return None
+    weight = float(teacher["soft_weight"])
+    weighting = teacher.get("weighting")
+    fits = [model.fit for model in inputs.models]
+    soft, hard = (mean(fit[key] for fit in fits) for key in ("n_soft_targets", "n_train"))
+    weights = (
+        " Rows on which the teachers disagree count less." if weighting == "disagreement" else ""
+    )
+    return (
+        f"The student learns from {teacher_text(teacher)}: in the loss of a crystal that they "
+        f"labelled, their mean weighs {weight:g} and the DFT value {1 - weight:g}.{weights} Per "
+        f"model, {soft:,.0f} soft targets go with {hard:,.0f} labelled training crystals. "
+        f"{record['leakage']['soft_targets']['statement']}"
+    )
+
+
+def _comparison_rows(inputs: ExperimentInputs, record: Json) -> list[dict[str, Any]]:
+    """The table of this experiment and those it is compared with."""
+    records = [record, *(parent.record for parent in inputs.parents)]
+    return [
+        {
+            "name": str(entry["experiment"]).upper(),
+            "title": entry["title"],
+            "mae": entry["metrics"]["aggregate"]["mae_mean"],
+            "std": entry["metrics"]["aggregate"]["mae_std"],
+            "pooled": entry["metrics"]["pooled"]["mae"],
+            "passes": entry["compute"]["inference"]["passes_per_prediction"],
+            "parameters": entry["compute"]["inference"]["parameters"],
+            "speed": entry["compute"]["inference"]["structures_per_s"],
+            "training": entry["compute"]["wall_time_sec"],
+            "start": _start(entry),
+        }
+        for entry in records
+    ]
+
+
+def _start(record: Json) -> str:
+    if record["leakage"]["recorded_teachers"]:
+        return "recorded"
+    return "pretrained" if record["leakage"]["pretrained"] else "scratch"
+
+
+def _comparison_texts(inputs: ExperimentInputs, record: Json) -> list[str]:
+    return [
+        f"{entry['verdict']} {speed_text(inputs.name, entry['against'].upper(), entry['cost'])}"
+        for entry in record["decision"]["comparisons"]
+    ]
+
+
+def _comparison_notes(inputs: ExperimentInputs, record: Json) -> list[str]:
+    """What a reader must know before believing the comparison."""
+    rule = record["decision"]["rule"]
+    notes = [f"By the study's rule: {rule['reason']}"] if rule else []
+    notes += _spread_notes([parent.record for parent in inputs.parents])
+    own = record["leakage"]
+    unequal = [
+        parent.experiment.upper()
+        for parent in inputs.parents
+        if parent.record["leakage"]["test_structures_presumably_seen"]
+        != own["test_structures_presumably_seen"]
+    ]
+    if unequal:
+        notes.append(
+            f"{listing([inputs.name, *unequal])} do not start alike: one side uses pretrained "
+            "weights that presumably saw the test crystals, the other does not. The difference is "
+            "not one of method."
+        )
+    total = record["compute"]["wall_time_with_teachers_sec"]
+    if total is not None:
+        own_time = duration_text(record["compute"]["wall_time_sec"])
+        notes.append(
+            f"Training {inputs.name} needs its teachers first: together {duration_text(total)} "
+            f"instead of {own_time}."
+        )
+    return notes
+
+
+def _spread_notes(records: Sequence[Json]) -> list[str]:
+    notes = []
+    for entry in records:
+        if entry["ensemble"] and not entry["combination"]:
+            maes = [float(member["mae"]) for member in entry["ensemble"]["members"]]
+            notes.append(
+                f"The single members of {str(entry['experiment']).upper()} have MAEs of "
+                f"{value_text(min(maes))} to {value_text(max(maes))} {entry['unit']}. The "
+                "intervals above tell what another choice of test crystals could change; a single "
+                "model of another seed could move by about as much as these members differ."
+            )
+    return notes

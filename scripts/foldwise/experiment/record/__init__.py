@@ -1,0 +1,1 @@
+"""The content of `results.json` and of the submission files."""

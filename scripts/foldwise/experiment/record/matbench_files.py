@@ -1,0 +1,130 @@
+"""The files that the Matbench leaderboard takes: `results.json.gz` and `info.json`.
+
+They are written through the matbench package, which records the five folds, scores them and
+validates the whole; the package is slow to import, so it is loaded only where a task is complete.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import atomic_path, write_json
+from foldwise.experiment.inputs.rows import TestRows
+from foldwise.experiment.inputs.types import ExperimentInputs, Json
+from foldwise.experiment.record.provenance import commit_time
+from foldwise.tasks.official import official_task
+
+FILES = ("matbench/results.json.gz", "matbench/info.json")
+FILL_IN = "to be filled in before submission"
+_SCORE_TOLERANCE = 1e-9
+
+
+def matbench_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
+    """The `matbench` block of `results.json`: which files are written, or why none is."""
+    reason = _incomplete(inputs, rows)
+    return {
+        "written": reason is None,
+        "files": list(FILES) if reason is None else [],
+        "reason": reason,
+    }
+
+
+def write_matbench(folder: Path, inputs: ExperimentInputs, rows: TestRows, record: Json) -> None:
+    """Write both files below `folder`, read the results back, and compare the scores.
+
+    Raises:
+        FoldwiseError: The package's own validation fails, or other scores are read back.
+    """
+    from matbench.bench import MatbenchBenchmark  # noqa: PLC0415 (seconds to import)
+
+    logging.getLogger("matbench").setLevel(logging.CRITICAL)
+    benchmark = MatbenchBenchmark(autoload=False, subset=[inputs.task])
+    _record_folds(benchmark.tasks_map[inputs.task], inputs, rows, record)
+    errors = benchmark.validate()
+    if errors:
+        raise FoldwiseError(
+            f"matbench does not accept the predictions ({str(errors).strip()[-200:]})",
+            where=f"matbench/results.json.gz of {inputs.name}",
+            hint="Make the predictions again.",
+        )
+    benchmark.add_metadata({"algorithm": record["title"], "run_id": record["run_id"]})
+    text = _stable_text(benchmark.as_dict())
+    with atomic_path(folder / "results.json") as plain:
+        # The package reads plain JSON only; what is kept is the same text, compressed.
+        plain.write_text(text, encoding="utf-8")
+        scores = MatbenchBenchmark.from_file(str(plain)).tasks_map[inputs.task].scores
+        _check_scores(inputs, record, float(scores["mae"]["mean"]))
+    (folder / "results.json").unlink()
+    with atomic_path(folder / "results.json.gz") as packed:
+        packed.write_bytes(gzip.compress(text.encode("utf-8"), mtime=0))
+    write_json(folder / "info.json", _info(inputs, record))
+
+
+def _incomplete(inputs: ExperimentInputs, rows: TestRows) -> str | None:
+    """Why there is no submission; `None` where every official row has a prediction."""
+    official = official_task(inputs.task) if inputs.task.startswith("matbench_") else None
+    if official is None:
+        return f"{inputs.task} is no official Matbench task."
+    if len(rows.table) == official.n_samples:
+        return None
+    return (
+        f"{len(rows.table):,} of the {official.n_samples:,} rows of {official.name} have a "
+        "prediction; the leaderboard takes complete tasks only."
+    )
+
+
+def _record_folds(task: Any, inputs: ExperimentInputs, rows: TestRows, record: Json) -> None:
+    target = inputs.targets["target"]
+    # The package scores against its own table; structures are not needed for that.
+    task.df = pd.DataFrame({task.metadata.input_type: None, task.metadata.target: target})
+    answers = rows.table.set_index("id")["prediction"]
+    for number, key in task.folds_map.items():
+        order = list(task.validation[key].test)
+        # Numbers other than Python's own fail its validation.
+        predictions = [float(value) for value in answers.loc[order]]
+        task.record(number, predictions, params=dict(record["hyperparams"]))
+
+
+def _stable_text(content: dict[str, Any]) -> str:
+    """The package's JSON with the date of the code instead of the hour of the run."""
+    from matbench.util import hash_dictionary  # noqa: PLC0415 (seconds to import)
+
+    content["datestamp"] = commit_time().strftime("%Y.%m.%d %H:%M.%S")
+    content.pop("hash")
+    content["hash"] = hash_dictionary(content)
+    return json.dumps(content, allow_nan=False)
+
+
+def _check_scores(inputs: ExperimentInputs, record: Json, mae: float) -> None:
+    wanted = float(record["metrics"]["aggregate"]["mae_mean"])
+    if abs(mae - wanted) > _SCORE_TOLERANCE * max(1.0, wanted):
+        raise FoldwiseError(
+            f"the file reads back with a mean MAE of {mae}, not {wanted}",
+            where=f"matbench/results.json.gz of {inputs.name}",
+            hint="Check that targets and folds are the official ones.",
+        )
+
+
+def _info(inputs: ExperimentInputs, record: Json) -> Json:
+    """`info.json` with the keys that the Matbench repository asks for."""
+    packages = dict(record["provenance"]["packages"])
+    if inputs.combined is not None:
+        for unused in ("torch", "chgnet"):
+            packages.pop(unused)
+    return {
+        "authors": FILL_IN,
+        "algorithm": f"Foldwise {inputs.name}",
+        "algorithm_long": f"{record['title']}. {inputs.config['purpose']}",
+        "bibtex_refs": FILL_IN,
+        "notes": record["leakage"]["statement"],
+        "requirements": {
+            "python": [f"{name}=={version}" for name, version in packages.items() if version]
+        },
+    }

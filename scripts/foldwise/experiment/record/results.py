@@ -1,0 +1,125 @@
+"""The content of `results.json`: the record of an experiment."""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from foldwise.common.files import canonical_sha256, flatten
+from foldwise.experiment.comparison.baselines import baseline_maes
+from foldwise.experiment.comparison.compare import decision_block, interval_entry
+from foldwise.experiment.comparison.leakage import leakage_block
+from foldwise.experiment.inputs.combined import combination_block
+from foldwise.experiment.inputs.rows import TestRows
+from foldwise.experiment.inputs.schema import SCHEMA_VERSION
+from foldwise.experiment.inputs.types import ExperimentInputs, Json
+from foldwise.experiment.record.fits import compute_block, fit_block, transform_block
+from foldwise.experiment.record.matbench_files import matbench_block
+from foldwise.experiment.record.provenance import provenance_block
+from foldwise.statistics.bootstrap import mae_interval
+from foldwise.statistics.metrics import (
+    aggregate_folds,
+    disagreement_stats,
+    fold_metrics,
+    mae_by_target_quantile,
+)
+
+
+def build_record(inputs: ExperimentInputs, rows: TestRows, command: str | None = None) -> Json:
+    """The whole record, not yet checked by its schema.
+
+    Args:
+        inputs: The experiment's inputs.
+        rows: Its test rows.
+        command: The command that makes the experiment again, if known.
+    """
+    compute, matbench = compute_block(inputs), matbench_block(inputs, rows)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run_id(inputs),
+        "experiment": inputs.experiment,
+        "title": inputs.config["title"],
+        "task": inputs.task,
+        "unit": inputs.unit,
+        "seed": inputs.seeds[0] if inputs.seeds else None,
+        "seeds": inputs.seeds,
+        "recipe": inputs.config["recipe_name"],
+        "hyperparams": _hyperparams(inputs),
+        "target_transform": transform_block(inputs),
+        "fit": fit_block(inputs),
+        "combination": combination_block(inputs.combined),
+        "metrics": metrics_block(inputs, rows),
+        "error_slices": _error_slices(rows),
+        "ensemble": _ensemble_block(inputs, rows),
+        "compute": compute,
+        "matbench": matbench,
+        "leakage": leakage_block(inputs),
+        "decision": decision_block(inputs, rows, compute, complete=matbench["written"]),
+        "provenance": provenance_block(inputs, command),
+    }
+
+
+def run_id(inputs: ExperimentInputs) -> str:
+    """Name of a run: the experiment, and a hash of its config and of the dataset's bytes."""
+    identity = {"config": inputs.config, "dataset": inputs.card["source_sha256"]}
+    return f"{inputs.experiment}_{canonical_sha256(identity)[:8]}"
+
+
+def metrics_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
+    """The `metrics` block: per fold, over folds, over all rows at once, and two simple models."""
+    folds = []
+    for fold in sorted(inputs.splits):
+        table = rows.fold(fold)
+        numbers = fold_metrics(table["target"].to_numpy(), table["prediction"].to_numpy())
+        folds.append({"fold": fold, **numbers})
+    interval = mae_interval(
+        rows.table["target"].to_numpy(),
+        rows.table["prediction"].to_numpy(),
+        resamples=inputs.resamples,
+        seed=inputs.random_state,
+    )
+    return {
+        "folds": folds,
+        "aggregate": aggregate_folds(folds),
+        "pooled": {"mae": interval.estimate, **interval_entry(interval)},
+        "baselines": baseline_maes(inputs, rows),
+    }
+
+
+def _hyperparams(inputs: ExperimentInputs) -> Json:
+    """The recipe in one level, with what the training loop adds to it."""
+    trained = flatten(inputs.models[0].fit["hyperparams"]) if inputs.models else {}
+    return {**trained, **flatten(inputs.recipe), "tta": inputs.config["tta"]}
+
+
+def _error_slices(rows: TestRows) -> Json:
+    target = rows.table["target"].to_numpy()
+    return {
+        "mae_by_target_quantile": mae_by_target_quantile(
+            target, rows.table["prediction"].to_numpy()
+        ),
+        "target_quantile_edges": [float(edge) for edge in rows.edges],
+    }
+
+
+def _ensemble_block(inputs: ExperimentInputs, rows: TestRows) -> Json | None:
+    """Disagreement of the members and what their mean gained; `None` for a single model."""
+    if len(inputs.labels) == 1:
+        return None
+    target = rows.table["target"].to_numpy()
+    members: list[dict[str, Any]] = []
+    for label in inputs.labels:
+        error = np.abs(rows.members[label].to_numpy() - target)
+        by_fold = [float(error[rows.table["fold"] == fold].mean()) for fold in inputs.splits]
+        who = {"name": label} if inputs.combined else {"seed": label}
+        members.append({**who, "mae_mean": mean(by_fold), "mae": float(error.mean())})
+    average = mean(member["mae"] for member in members)
+    return {
+        "size": len(inputs.labels),
+        **disagreement_stats(rows.table["std"].to_numpy(), rows.table["abs_error"].to_numpy()),
+        "members": members,
+        "member_mae_mean": average,
+        "gain_over_members": average - float(rows.table["abs_error"].mean()),
+    }

@@ -1,0 +1,1 @@
+"""The review that closes every run."""

@@ -1,0 +1,1 @@
+"""Groups, samples and diagnostics: the tables of a result folder, worst first."""

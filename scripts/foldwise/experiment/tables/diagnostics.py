@@ -1,0 +1,84 @@
+"""What to look at before the headline number: failures, outliers, ranges, and the flat table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from foldwise.common.files import write_csv, write_json
+from foldwise.experiment.inputs.rows import TestRows
+from foldwise.experiment.inputs.types import ExperimentInputs, Json
+from foldwise.experiment.tables.groups import Group
+from foldwise.statistics.metrics import Floats
+
+OUTLIER_SIGMAS = 6.0
+MAD_TO_SIGMA = 1.4826
+
+
+def outlier_table(inputs: ExperimentInputs, rows: TestRows) -> pd.DataFrame:
+    """Suspicious predictions, worst first, with the reason.
+
+    A row stands here when its prediction lies outside the range of its fold's training targets, or
+    when its residual is more than `OUTLIER_SIGMAS` robust standard deviations (1.4826 times the
+    median absolute deviation, over all test rows) from the median residual.
+    """
+    table = rows.table
+    residual = (table["prediction"] - table["target"]).to_numpy()
+    low, high = _training_range(inputs, table)
+    prediction = table["prediction"].to_numpy()
+    outside = (prediction < low) | (prediction > high)
+    deviation = np.abs(residual - np.median(residual))
+    far = deviation > OUTLIER_SIGMAS * MAD_TO_SIGMA * np.median(deviation)
+    reasons = np.select(
+        [outside & far, outside, far],
+        ["outside the training range; large error", "outside the training range", "large error"],
+        default="",
+    )
+    shown = ["id", "formula", "fold", "target", "prediction", "std", "abs_error"]
+    found: pd.DataFrame = table[shown].assign(train_min=low, train_max=high, reason=reasons)
+    kept: pd.DataFrame = found.loc[outside | far].reset_index(drop=True)
+    return kept
+
+
+def _training_range(inputs: ExperimentInputs, table: pd.DataFrame) -> tuple[Floats, Floats]:
+    ranges = inputs.training_ranges
+    pairs = np.array([ranges[fold] for fold in table["fold"]], dtype=np.float64)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def value_ranges(inputs: ExperimentInputs, rows: TestRows, groups: list[Group]) -> Json:
+    """Range and mean of targets and predictions over all rows and in each group."""
+    named = {"all": rows.table, **{group.folder: group.rows for group in groups}}
+    return {"unit": inputs.unit, **{name: _ranges(table) for name, table in named.items()}}
+
+
+def _ranges(table: pd.DataFrame) -> Json:
+    columns = (("actual", "target"), ("predicted", "prediction"))
+    return {
+        "n": len(table),
+        **{
+            f"{label}_{kind}": float(getattr(table[column], kind)())
+            for label, column in columns
+            for kind in ("min", "max", "mean")
+        },
+        "bias": float((table["prediction"] - table["target"]).mean()),
+    }
+
+
+def actual_vs_predicted(rows: TestRows) -> pd.DataFrame:
+    """The flat table for own analyses, worst first."""
+    table = rows.table.copy()
+    table.insert(5, "residual", table["prediction"] - table["target"])
+    return table
+
+
+def write_diagnostics(
+    folder: Path, inputs: ExperimentInputs, rows: TestRows, groups: list[Group]
+) -> None:
+    """Write all files of `diagnostics/` but the review, which judges them."""
+    write_csv(folder / "failures.csv", inputs.failures)
+    write_csv(folder / "outliers.csv", outlier_table(inputs, rows))
+    write_csv(folder / "actual_vs_predicted.csv", actual_vs_predicted(rows))
+    write_json(folder / "value_ranges.json", value_ranges(inputs, rows, groups))

@@ -1,0 +1,1 @@
+"""CHGNet's graphs: conversion, flat store, batches, padding, views on the device."""

@@ -1,0 +1,1 @@
+"""One checkpoint asked about one sample set."""

@@ -1,0 +1,245 @@
+"""A masked language model's folder: loaded from disk only, and checked before it answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from transformers.utils import logging
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import canonical_sha256, file_sha256, read_json
+
+logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
+                    "vocab.json", "merges.txt", "tokenizer.model")  # fmt: skip
+_TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+# They say where a model was or which library wrote it, not what it is.
+_UNTELLING = frozenset(
+    {"_name_or_path", "name_or_path", "transformers_version", "torch_dtype", "dtype"}
+)
+_PADDED_POSITIONS = ("roberta", "camembert", "mpnet", "longformer", "luke", "data2vec", "ibert",
+                     "xmod")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MaskedModel:
+    """A model that is ready to answer.
+
+    Attributes:
+        model: The network, in evaluation mode, on the CPU, in float32.
+        tokenizer: Its tokenizer.
+        max_length: Longest sequence that its positions allow; `None` where the config sets none.
+        identity: Hash of its weights, config and tokenizer; never of its path.
+    """
+
+    model: Any
+    tokenizer: Any
+    max_length: int | None
+    identity: str
+
+
+def load_masked_model(folder: str | Path) -> MaskedModel:
+    """Load a checkpoint folder in the Hugging Face layout, weights as safetensors.
+
+    Raises:
+        FoldwiseError: The folder, its config, tokenizer or weights are missing or broken; it is no
+            masked language model; a weight is not finite.
+    """
+    place = Path(folder)
+    config = _config(place)
+    tokenizer = load_tokenizer(place)
+    weights = _weight_files(place)
+    for path in weights:
+        _check_weights(path)
+    try:
+        model, loading = AutoModelForMaskedLM.from_pretrained(
+            place,
+            config=config,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+        )
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        raise FoldwiseError(
+            f"the weights do not fit the config ({_first_line(error)})",
+            where=str(place),
+            hint="Save the model again with save_pretrained.",
+        ) from error
+    missing = sorted(loading["missing_keys"])
+    if missing:
+        raise FoldwiseError(
+            f"{len(missing)} weights are missing, the first is {missing[0]}",
+            where=str(place),
+            hint="Save the whole masked language model, with its head.",
+        )
+    identity = canonical_sha256(
+        {
+            "weights": [file_sha256(path) for path in weights],
+            "config": _telling(place / "config.json"),
+            "tokenizer": tokenizer_sha256(place),
+        }
+    )
+    return MaskedModel(model.eval(), tokenizer, max_positions(config), identity)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder, with a mask token.
+
+    Raises:
+        FoldwiseError: There is none, it cannot be loaded, or it has no mask token.
+    """
+    if not any((folder / name).exists() for name in _TOKENIZER_FILES):
+        raise FoldwiseError(
+            "the folder has no tokenizer",
+            where=str(folder),
+            hint="Copy tokenizer.json and tokenizer_config.json of the model into it.",
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        # The Rust library raises bare exceptions.
+        raise FoldwiseError(
+            f"the tokenizer cannot be loaded ({_first_line(error)})",
+            where=str(folder),
+            hint="Save it again with save_pretrained.",
+        ) from error
+    if tokenizer.mask_token_id is None:
+        raise FoldwiseError(
+            "the tokenizer has no mask token",
+            where=str(folder),
+            hint="Give a masked language model; set mask_token in tokenizer_config.json.",
+        )
+    # Texts are longer than the model and are cut by this library, so no warning about it.
+    tokenizer.model_max_length = int(1e30)
+    return tokenizer
+
+
+def tokenizer_sha256(folder: Path) -> str:
+    """Hash of everything that decides how a tokenizer cuts a text."""
+    files = {
+        name: file_sha256(folder / name) for name in _TOKENIZER_FILES if (folder / name).exists()
+    }
+    settings = {
+        name: _telling(folder / name) for name in _TOKENIZER_SETTINGS if (folder / name).exists()
+    }
+    return canonical_sha256({"files": files, "settings": settings})
+
+
+def max_positions(config: Any) -> int | None:
+    """Longest sequence, special tokens included, that a model's positions allow."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if not isinstance(positions, int) or positions < 1:
+        return None
+    if any(kind in config.model_type for kind in _PADDED_POSITIONS):
+        # These models count positions from the one after the padding's.
+        return positions - int(config.pad_token_id) - 1
+    return positions
+
+
+def sequence_length(loaded: MaskedModel, asked: int | None, where: str) -> int:
+    """The length to evaluate with: the one asked for, or the model's own.
+
+    Raises:
+        FoldwiseError: It is longer than the model allows, or neither is known.
+    """
+    limit = loaded.max_length
+    if asked is None and limit is None:
+        raise FoldwiseError(
+            "the config names no sequence length", where=where, hint="Give --seq-len."
+        )
+    if asked is not None and (asked < 8 or (limit is not None and asked > limit)):
+        raise FoldwiseError(
+            f"--seq-len {asked} is outside of what the model allows (8 to {limit or 'any'})",
+            where=where,
+            hint="Leave --seq-len out to take the model's own length.",
+        )
+    return asked or limit or 0
+
+
+def _config(folder: Path) -> Any:
+    if not folder.is_dir():
+        raise FoldwiseError("no such folder", where=str(folder), hint="Check --checkpoint.")
+    raw = read_json(folder / "config.json")
+    kind = raw.get("model_type") if isinstance(raw, dict) else None
+    architectures = (raw.get("architectures") or []) if isinstance(raw, dict) else []
+    causal = any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures)
+    if causal or kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        raise FoldwiseError(
+            f"{', '.join(architectures) or kind} is no masked language model",
+            where=str(folder),
+            hint="Give a model that AutoModelForMaskedLM loads, e.g. BertForMaskedLM.",
+        )
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        # Each architecture validates in its own way.
+        raise FoldwiseError(
+            f"the config cannot be read ({_first_line(error)})",
+            where=str(folder / "config.json"),
+            hint="Save the model again with save_pretrained.",
+        ) from error
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        names = sorted(set(read_json(index).get("weight_map", {}).values()))
+        paths = [folder / name for name in names]
+    else:
+        paths = [folder / "model.safetensors"]
+    missing = [path for path in paths if not path.exists()]
+    if missing or not paths:
+        raise FoldwiseError(
+            f"{(missing or [index])[0].name} is missing",
+            where=str(folder),
+            hint="Save the weights as safetensors: model.save_pretrained(folder).",
+        )
+    return paths
+
+
+def _check_weights(path: Path) -> None:
+    try:
+        for name, tensor in _tensors(path):
+            if tensor.is_floating_point() and not math.isfinite(
+                float(tensor.sum(dtype=torch.float64))
+            ):
+                raise FoldwiseError(
+                    f"the weight {name} holds NaN or infinity",
+                    where=str(path),
+                    hint="The training diverged; evaluate an earlier checkpoint.",
+                )
+    except SafetensorError as error:
+        raise FoldwiseError(
+            f"the file is truncated or no safetensors file ({_first_line(error)})",
+            where=str(path),
+            hint="Copy it again.",
+        ) from error
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    with safe_open(path, framework="pt") as handle:
+        for name in sorted(handle.keys()):
+            yield name, handle.get_tensor(name)
+
+
+def _telling(path: Path) -> str:
+    value = read_json(path)
+    plain = {key: entry for key, entry in value.items() if key not in _UNTELLING}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

@@ -1,0 +1,1 @@
+"""Rates with intervals, groups, figures, the result folder and the summary."""

@@ -1,0 +1,125 @@
+"""The result folder of one checkpoint, and `{checkpoint}_eval_results.json` beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from foldwise.common.files import write_csv, write_json, write_parquet, write_text
+from foldwise.common.folder import experiment_folder
+from foldwise.mlm.evaluation.job import Evaluation, blank_table, sample_table
+from foldwise.mlm.report.diagnostics import write_diagnostics
+from foldwise.mlm.report.figures import write_group_figure
+from foldwise.mlm.report.groups import index_table, window_text, write_groups
+from foldwise.mlm.report.record import build_record, check_mlm_record
+from foldwise.mlm.report.scores import flat_results, metrics_of
+from foldwise.mlm.report.templates import render
+from foldwise.mlm.texts.text import Text
+
+SUFFIX = "_eval"
+WORST_GROUPS = 6
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """Depth of a result folder.
+
+    Attributes:
+        resamples: Bootstrap resamples of each interval.
+        worst_n: Samples of each group that get a text file.
+        command: The command that makes the folder again.
+    """
+
+    resamples: int = 10_000
+    worst_n: int = 5
+    command: str = ""
+
+
+def folder_of(checkpoint: str | Path, output_dir: str | Path | None) -> Path:
+    """Result folder of a checkpoint: beside the checkpoint, or below `output_dir`."""
+    place = Path(checkpoint).resolve()
+    return Path(output_dir or Path(checkpoint).parent) / f"{place.name}{SUFFIX}"
+
+
+def results_path(folder: Path) -> Path:
+    """`{checkpoint}_eval_results.json` beside a result folder."""
+    return folder.with_name(f"{folder.name}_results.json")
+
+
+def write_result(
+    evaluation: Evaluation,
+    folder: Path,
+    settings: ReportSettings,
+    training: Sequence[Text] | None,
+    baseline: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Write the folder, `results.json` last, and the short file beside it.
+
+    Args:
+        evaluation: The evaluation.
+        folder: Folder to write; an older one is replaced.
+        settings: Depth of the report.
+        training: Texts that the model was trained on, if known.
+        baseline: Row of the config to compare with, if there is one.
+
+    Returns:
+        The content of `{checkpoint}_eval_results.json`.
+    """
+    table, blanks = sample_table(evaluation), blank_table(evaluation)
+    metrics = metrics_of(table, blanks, settings.resamples)
+    index = index_table(table, settings.resamples)
+    record = build_record(evaluation, table, metrics, settings.resamples, settings.command)
+    check_mlm_record(record, str(folder / "results.json"))
+    results = _short(evaluation, table, metrics)
+    with experiment_folder(folder) as new:
+        write_json(new / "config.json", record["hyperparams"])
+        write_json(new / "metrics.json", metrics)
+        inputs = [window_text(evaluation, str(name)) for name in table["id"]]
+        write_parquet(new / "predictions.parquet", table.assign(input_text=inputs))
+        write_groups(new / "groups", evaluation, table, index, settings.worst_n)
+        write_group_figure(
+            new / "figures" / "groups", index, metrics, folder.name.removesuffix(SUFFIX)
+        )
+        review = write_diagnostics(new / "diagnostics", evaluation, table, training)
+        if len(blanks):
+            write_csv(new / "diagnostics" / "lambada_predictions.csv", blanks)
+        context = {
+            "record": record,
+            "metrics": metrics,
+            "card": evaluation.frozen.card,
+            "review": review,
+            "worst": index.head(WORST_GROUPS).to_dict("records"),
+            "baseline": baseline,
+            "name": evaluation.checkpoint,
+            "folder": folder.name,
+            "rejections": lambda what: _rejections(evaluation.frozen.card, what),
+        }
+        write_text(new / "README.txt", render("mlm_README.txt.j2", context))
+        write_json(new / "results.json", record)
+    write_json(results_path(folder), results)
+    return results
+
+
+def _short(evaluation: Evaluation, table: pd.DataFrame, metrics: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "checkpoint": evaluation.checkpoint,
+        "seq_len": evaluation.seq_len,
+        **flat_results(metrics),
+        "coref_samples": len(table),
+        "coref_texts": int(table["text_id"].nunique()),
+        "lambada_samples": len(evaluation.blanks),
+        "partial": evaluation.partial,
+        "samples": evaluation.frozen.name,
+        "samples_sha256": evaluation.frozen.sha256,
+        "precision": evaluation.precision,
+    }
+
+
+def _rejections(card: dict[str, Any], what: str) -> str:
+    """The rejections of texts or nouns as a clause."""
+    own = [entry for entry in card["rejections"] if entry["what"] == what]
+    return "; ".join(f"{entry['count']} because {entry['reason']}" for entry in own) or "none"

@@ -1,0 +1,95 @@
+"""The report that `evaluate_checkpoint.py` prints, in Korean as its users know it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from foldwise.mlm.report.scores import composite
+
+_WIDE, _THIN = "=" * 80, "─" * 80
+
+
+def report_text(
+    results: Mapping[str, Any], baseline: Mapping[str, Any] | None, seconds: float
+) -> str:
+    """The report.
+
+    Args:
+        results: Content of `{checkpoint}_eval_results.json`.
+        baseline: `{"checkpoint", "note", "real1", "real5", "lambada_top1", "seq_len",
+            "samples_sha256"}` to compare with.
+        seconds: Duration of the evaluation.
+    """
+    lines = [_WIDE, "✅ 평가 결과", _WIDE, *_results(results, seconds)]
+    if baseline is not None:
+        lines += ["", _THIN, "📊 성능 비교", _THIN, *_comparison(results, baseline)]
+    else:
+        lines += [
+            "",
+            f"종합 스코어 (0.4*Real@1 + 0.3*Real@5 + 0.3*LAMBADA@1): {_score(results['score'])}",
+        ]
+    return "\n".join([*lines, _WIDE])
+
+
+def _results(results: Mapping[str, Any], seconds: float) -> list[str]:
+    partial = " (일부 샘플만 평가: --limit)" if results["partial"] else ""
+    return [
+        f"체크포인트: {results['checkpoint']}",
+        f"시퀀스 길이: {results['seq_len']}",
+        f"Coref 샘플: {results['coref_samples']}{partial}",
+        "",
+        f"LAMBADA@1: {_rate(results['lambada_top1'], results['lambada_top1_interval'])}",
+        f"Real@1:    {_rate(results['real1'], results['real1_interval'])}",
+        f"Real@5:    {_rate(results['real5'], results['real5_interval'])}",
+        f"모델 없는 기준선 (가장 잦은 명사): Real@1 {_percent(results['floor_real1'])}, "
+        f"Real@5 {_percent(results['floor_real5'])}",
+        f"단일 토큰 명사: {_percent(results['coverage'])}",
+        "",
+        f"평가 시간: {seconds:.1f}초",
+    ]
+
+
+def _comparison(results: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
+    note = f"{baseline['note']}, " if baseline.get("note") else ""
+    names = (("Real@1", "real1"), ("Real@5", "real5"))
+    before = composite(baseline["real1"], baseline["real5"], baseline["lambada_top1"])
+    after = results["score"]
+    lines = [
+        f"이전 베스트 ({baseline['checkpoint']}, {note}seq_len={baseline['seq_len']}):",
+        *(f"  - {name}: {_percent(baseline[key])}" for name, key in names),
+        "",
+        f"현재 체크포인트 (seq_len={results['seq_len']}):",
+        *(f"  - {name}: {_percent(results[key])}" for name, key in names),
+        "",
+        "변화:",
+        *(f"  - {name}: {_change(results[key] - baseline[key])}" for name, key in names),
+        "",
+        "종합 스코어 (0.4*Real@1 + 0.3*Real@5 + 0.3*LAMBADA@1):",
+        f"  - 이전: {_score(before)}",
+        f"  - 현재: {_score(after)}",
+    ]
+    if before is not None and after is not None:
+        lines.append(f"  - 변화: {_change(after - before)}")
+    if baseline.get("samples_sha256") != results["samples_sha256"]:
+        lines += ["", "주의: 이전 베스트는 다른 샘플로 잰 값이므로 직접 비교할 수 없습니다."]
+    return lines
+
+
+def _rate(value: float | None, interval: list[float] | None) -> str:
+    if value is None or interval is None:
+        return "없음 (데이터셋 없음)"
+    low, high = map(_percent, interval)
+    return f"{value:.4f} ({_percent(value)}), 95% 구간 {low} ~ {high}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f}%"
+
+
+def _change(value: float) -> str:
+    return f"{100 * value + 0.0:+.2f}%p"
+
+
+def _score(value: float | None) -> str:
+    return "없음 (LAMBADA@1 없음)" if value is None else f"{value:.4f}"

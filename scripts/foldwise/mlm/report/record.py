@@ -1,0 +1,87 @@
+"""`results.json` of a checkpoint: settings, metrics, samples and provenance."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+from foldwise.common.files import canonical_sha256
+from foldwise.common.schemas import SCHEMAS, check_record
+from foldwise.mlm.evaluation.job import Evaluation
+
+SCHEMA = SCHEMAS / "mlm_results.schema.json"
+SCHEMA_VERSION = 1
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas")
+
+
+def build_record(
+    evaluation: Evaluation,
+    table: pd.DataFrame,
+    metrics: dict[str, Any],
+    resamples: int,
+    command: str,
+) -> dict[str, Any]:
+    """The record. It holds no time and no duration, so equal inputs give equal bytes.
+
+    Args:
+        evaluation: The evaluation.
+        table: Its samples.
+        metrics: Its metrics.
+        resamples: Bootstrap resamples of the intervals.
+        command: The command that makes it again.
+    """
+    settings = {
+        "checkpoint": evaluation.checkpoint,
+        "seq_len": evaluation.seq_len,
+        "precision": evaluation.precision,
+        "samples": evaluation.frozen.name,
+        "partial": evaluation.partial,
+        "resamples": resamples,
+    }
+    card = evaluation.frozen.card
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": f"{evaluation.frozen.name}_{canonical_sha256([settings, evaluation.key])[:8]}",
+        "task": "masked_lm",
+        "hyperparams": settings,
+        "metrics": metrics,
+        "counts": {
+            "samples": len(table),
+            "samples_in_set": len(evaluation.frozen.samples),
+            "texts": int(table["text_id"].nunique()),
+            "lambada": len(evaluation.blanks),
+            "masked_as_tokens": int((table["masking"] == "tokens").sum()),
+            "lost_mentions": int(table["lost_mention"].sum()),
+            "cut_texts": int(table["cut"].sum()),
+        },
+        "model": {
+            "identity": evaluation.identity,
+            "parameters": evaluation.parameters,
+            "vocabulary": len(evaluation.surfaces.text),
+        },
+        "data": {
+            "samples_sha256": evaluation.frozen.sha256,
+            "lambada_sha256": evaluation.lambada.sha256 if evaluation.lambada else None,
+            "tagger": card["tagger"],
+            "origin": card["origin"],
+        },
+        "provenance": {
+            "command": command,
+            "cache_key": evaluation.key,
+            "python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            "packages": {name: version(name) for name in PACKAGES},
+        },
+    }
+
+
+def check_mlm_record(record: Any, where: str) -> None:
+    """Check that `record` may stand in a `results.json`.
+
+    Raises:
+        FoldwiseError: The record does not follow the schema; the message names the first place.
+    """
+    check_record(record, SCHEMA, where)

@@ -1,0 +1,1 @@
+"""Frozen coreference samples and Ko-LAMBADA blanks."""

@@ -1,0 +1,103 @@
+"""Ko-LAMBADA from a local file: one blank per row, which becomes the mask."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import file_sha256
+from foldwise.mlm.texts.text import json_lines
+
+BLANK = "_"
+_LAST_WORD = re.compile(r"(\S+?)([^\w\s]*)\s*$")
+
+
+@dataclass(frozen=True)
+class Blank:
+    """One row: a text with a gap.
+
+    Attributes:
+        id: Row number as `lambada-000001`.
+        before: Text in front of the gap.
+        after: Text behind it.
+        answer: The word of the gap.
+        last_word: The row had no `_`; the gap is its last word, without final punctuation.
+    """
+
+    id: str
+    before: str
+    after: str
+    answer: str
+    last_word: bool
+
+
+@dataclass(frozen=True)
+class Lambada:
+    """The rows of a file, and the file's hash."""
+
+    blanks: list[Blank]
+    sha256: str
+
+
+def read_lambada(path: str | Path) -> Lambada | None:
+    """Read `{"text", "answer"}` rows as JSON lines, CSV or TSV; `None` where there is no file.
+
+    A `_` in the text is the gap. A row without one is asked for its last word; its `answer` may
+    then be missing.
+
+    Raises:
+        FoldwiseError: The file is empty or broken, or a row has no text or no answer.
+    """
+    place = Path(path)
+    if not place.exists():
+        return None
+    rows = _rows(place)
+    if not rows:
+        raise FoldwiseError("the file holds no row", where=str(path), hint="Give a filled file.")
+    blanks = [_blank(row, number, place) for number, row in rows]
+    return Lambada(blanks, file_sha256(place))
+
+
+def _rows(path: Path) -> list[tuple[int, Any]]:
+    if path.suffix not in (".csv", ".tsv"):
+        return [(number, value) for number, value in json_lines(path) if value is not None]
+    try:
+        table = pd.read_csv(
+            path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False
+        )
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise FoldwiseError(
+            f"the table cannot be read ({error})",
+            where=str(path),
+            hint="Give UTF-8 with the columns text and answer.",
+        ) from error
+    return list(enumerate(table.to_dict("records"), start=2))
+
+
+def _blank(row: Any, number: int, path: Path) -> Blank:
+    text, answer = (_string(row, key) for key in ("text", "answer"))
+    name = f"lambada-{number:06d}"
+    if text.count(BLANK) == 1 and answer:
+        before, after = text.split(BLANK)
+        return Blank(name, before, after, answer, last_word=False)
+    last = _LAST_WORD.search(text)
+    if BLANK in text or last is None:
+        raise FoldwiseError(
+            f"row {number} has {text.count(BLANK)} blanks and the answer {answer!r}",
+            where=str(path),
+            hint="Mark one blank with _ and give its answer.",
+        )
+    return Blank(
+        name, text[: last.start(1)], text[last.end(1) :], answer or last[1], last_word=True
+    )
+
+
+def _string(row: Any, key: str) -> str:
+    value = row.get(key) if isinstance(row, dict) else None
+    return unicodedata.normalize("NFC", value).strip() if isinstance(value, str) else ""

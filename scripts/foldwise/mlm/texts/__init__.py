@@ -1,0 +1,1 @@
+"""Texts, their morphemes, and the corpus that they are cut into."""

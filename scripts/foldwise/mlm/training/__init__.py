@@ -1,0 +1,1 @@
+"""Vocabulary, training examples, training and search."""

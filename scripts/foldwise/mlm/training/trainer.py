@@ -1,0 +1,282 @@
+"""Training a masked language model with the Hugging Face Trainer, on tagged texts.
+
+Both programs use it: pretraining (random masks) and entity fine-tuning (later mentions of nouns,
+stopped early by a held-out set).
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import canonical_sha256, read_json, write_csv, write_json
+from foldwise.common.progress import ProgressLog
+from foldwise.mlm.texts.tagged_texts import TaggedText
+from foldwise.mlm.training.masking import (
+    IGNORED,
+    ExampleMaker,
+    FixedExamples,
+    MaskedExamples,
+    MaskingRules,
+    collate,
+)
+
+BEST = "checkpoint-best"
+LONGEST = 512  # tokens of a training sequence, where nobody asks for more
+# What only a resumed training needs; the finished one keeps none of it, nor any pickle.
+_RESUME_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin",
+                 "trainer_state.json", "scaler.pt")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How to train.
+
+    Attributes:
+        rules: What is masked.
+        passes: Passes through the training texts.
+        steps: Steps at most; `None` for all of `passes`.
+        batch_size: Sequences per step.
+        lr: Peak learning rate; it rises over `warmup` steps and falls linearly.
+        warmup: Steps of the rise.
+        save_every: Steps between two checkpoints (and held-out measurements).
+        patience: Held-out measurements without a gain until the training stops; 0 never stops.
+        max_length: Longest sequence in tokens; `None` for what the model allows, `LONGEST` at most.
+        threads: CPU threads.
+    """
+
+    rules: MaskingRules
+    passes: int
+    steps: int | None
+    batch_size: int = 32
+    lr: float = 5e-4
+    warmup: int = 50
+    save_every: int = 100
+    patience: int = 0
+    max_length: int | None = None
+    threads: int = 1
+
+    def fitted(self, limit: int | None) -> TrainingPlan:
+        """The plan with a length that a model of at most `limit` positions can take."""
+        return replace(self, max_length=self.max_length or min(LONGEST, limit or LONGEST))
+
+
+def train(
+    model: Any,
+    tokenizer: Any,
+    texts: Sequence[TaggedText],
+    heldout: Sequence[TaggedText],
+    plan: TrainingPlan,
+    *,
+    out: Path,
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """Train and write `checkpoint-{step}` folders, `history.csv` and `training.json` to `out`.
+
+    An interrupted training of the same work goes on from its last checkpoint; what other work left
+    in `out` is removed.
+
+    Args:
+        model: The network.
+        tokenizer: Its tokenizer.
+        texts: Training texts.
+        heldout: Texts that only measure; may be empty where nothing is stopped early.
+        plan: How to train.
+        out: Folder of the checkpoints.
+        facts: What else decides the result (the start, the texts' hashes), for the record.
+
+    Returns:
+        The record, as in `training.json`.
+
+    Raises:
+        FoldwiseError: The loss is no longer finite, or a held-out set is needed and gives nothing.
+    """
+    started = time.perf_counter()
+    torch.set_num_threads(plan.threads)
+    maker = ExampleMaker(tokenizer, texts, plan.max_length or LONGEST)
+    examples = MaskedExamples(maker, texts, plan.rules, plan.passes)
+    measured = FixedExamples([one for text in heldout for one in maker.second_mentions(text)])
+    if plan.patience and not len(measured):
+        raise FoldwiseError(
+            "no noun is repeated in the held-out texts",
+            where="heldout.jsonl",
+            hint="Give the held-out part a larger share.",
+        )
+    total = plan.steps or -(-len(examples) // plan.batch_size)
+    resume = _prepared(out, {**facts, "plan": asdict(plan)})
+    log = ProgressLog(sys.stderr, total)
+    log.line(
+        f"{len(texts)} texts, {len(measured)} held-out questions, {total} steps of "
+        f"{plan.batch_size} sequences, {plan.threads} thread(s)"
+    )
+    callbacks: list[TrainerCallback] = [_Reporter(log)]
+    if plan.patience:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=plan.patience))
+    trainer = Trainer(
+        model=model,
+        args=_arguments(plan, out, total, measured=len(measured) > 0),
+        train_dataset=examples,
+        eval_dataset=measured if len(measured) else None,
+        processing_class=tokenizer,
+        data_collator=partial(collate, padding=int(tokenizer.pad_token_id or 0)),
+        compute_metrics=_heldout_rate,
+        preprocess_logits_for_metrics=_most_probable,
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=resume)
+    history = _history(trainer.state.log_history)
+    best = _keep_best(trainer, out) if plan.patience else None
+    record = {
+        **facts,
+        "plan": asdict(plan),
+        "steps": trainer.state.global_step,
+        "early_stopped": trainer.state.global_step < total,
+        "best_step": best,
+        "n_texts": len(texts),
+        "n_heldout_texts": len(heldout),
+        "n_heldout_questions": len(measured),
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "history": history.to_dict("records"),
+        "seconds": time.perf_counter() - started,
+    }
+    for folder in out.glob("checkpoint-*"):
+        for name in _RESUME_FILES:
+            (folder / name).unlink(missing_ok=True)
+    write_csv(out / "history.csv", history)
+    write_json(out / "training.json", record)
+    return record
+
+
+def _prepared(out: Path, facts: dict[str, Any]) -> str | None:
+    """Clear what other work left in `out`; the last checkpoint of the same work, if any."""
+    mark, identity = out / ".work.json", canonical_sha256(facts)
+    known = read_json(mark).get("work") if mark.exists() else None
+    finished = (out / "training.json").exists()
+    if known != identity or finished:
+        for folder in out.glob("checkpoint-*"):
+            shutil.rmtree(folder)
+        (out / "training.json").unlink(missing_ok=True)
+    write_json(mark, {"work": identity})
+    for folder in out.glob("checkpoint-*"):
+        # The Trainer writes its state last: a checkpoint without it was cut off.
+        if not (folder / "trainer_state.json").exists():
+            shutil.rmtree(folder)
+    last: str | None = get_last_checkpoint(str(out))  # type: ignore[no-untyped-call]
+    return last
+
+
+def _arguments(plan: TrainingPlan, out: Path, total: int, *, measured: bool) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(out),
+        max_steps=total,
+        per_device_train_batch_size=plan.batch_size,
+        per_device_eval_batch_size=plan.batch_size,
+        learning_rate=plan.lr,
+        lr_scheduler_type="linear",
+        warmup_steps=plan.warmup,
+        weight_decay=0.01,
+        seed=plan.rules.seed,
+        data_seed=plan.rules.seed,
+        train_sampling_strategy="sequential",
+        bf16=torch.cuda.is_available(),
+        logging_strategy="steps",
+        logging_steps=min(plan.save_every, 20),
+        logging_first_step=True,
+        save_strategy="steps",
+        save_steps=plan.save_every,
+        eval_strategy="steps" if measured else "no",
+        eval_steps=plan.save_every,
+        load_best_model_at_end=plan.patience > 0,
+        metric_for_best_model="eval_real1" if plan.patience else None,
+        greater_is_better=True if plan.patience else None,
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        # A loss that is no number must stop the training, not be left out of the mean.
+        logging_nan_inf_filter=False,
+        report_to=[],
+        disable_tqdm=True,
+        log_level="error",
+    )
+
+
+class _Reporter(TrainerCallback):
+    """Progress lines with rate and ETA, and an end where the loss is no number."""
+
+    def __init__(self, log: ProgressLog) -> None:
+        self._log = log
+        self._loss = float("inf")
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
+        """Remember the loss, write a held-out measurement at once."""
+        values = logs or {}
+        self._loss = float(values.get("loss", self._loss))
+        if "loss" in values and not np.isfinite(self._loss):
+            raise FoldwiseError(
+                f"the loss is {self._loss} at step {state.global_step}",
+                where="training",
+                hint="Give a smaller learning rate.",
+            )
+        if "eval_real1" in values:
+            self._log.line(
+                f"step {state.global_step}: held-out loss {values['eval_loss']:.4f}, "
+                f"real1 {values['eval_real1']:.4f}"
+            )
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """One progress line, if it is time."""
+        loss = "" if np.isinf(self._loss) else f"loss {self._loss:.4f}"
+        self._log.step(state.global_step, loss)
+
+
+def _most_probable(logits: Any, _labels: Any) -> Any:
+    """Keep one id per position: the logits of a whole held-out set would fill the memory."""
+    return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
+
+
+def _heldout_rate(prediction: Any) -> dict[str, float]:
+    labels = prediction.label_ids
+    asked = labels != IGNORED
+    return {"real1": float((prediction.predictions == labels)[asked].mean())}
+
+
+def _history(entries: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """One row per step at which anything was logged."""
+    rows: dict[int, dict[str, Any]] = {}
+    names = {"loss": "loss", "learning_rate": "lr", "eval_loss": "heldout_loss",
+             "eval_real1": "heldout_real1"}  # fmt: skip
+    for entry in entries:
+        row = rows.setdefault(int(entry["step"]), {"step": int(entry["step"])})
+        row.update({names[key]: float(value) for key, value in entry.items() if key in names})
+    table = pd.DataFrame(list(rows.values())).reindex(columns=["step", *names.values()])
+    return table.astype(object).where(table.notna(), None)
+
+
+def _keep_best(trainer: Any, out: Path) -> int:
+    """Copy the best checkpoint to `checkpoint-best`; its step."""
+    best = Path(trainer.state.best_model_checkpoint)
+    target = out / BEST
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(best, target)
+    return int(best.name.rsplit("-", 1)[1])

@@ -1,0 +1,1 @@
+"""CHGNet on flat batches: layers, weights, checkpoint, target transform, device and memory."""

@@ -1,0 +1,197 @@
+"""How a GPU runs the network: compiled, in CUDA graphs, in which precision.
+
+A CPU has one way of its own, the fused kernels in single precision, and none of these settings
+touches it. The same code also runs compiled on a CPU, which is how it is tested without a GPU.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils._triton import has_triton
+
+from foldwise.common.files import cache_folder
+from foldwise.graphs.batch import GraphBatch
+from foldwise.graphs.padding import SizeClasses, pad, size_of
+from foldwise.graphs.store import GraphStore
+from foldwise.network.chgnet import FlatCHGNet, plain_torch, uses_kernels
+from foldwise.network.machine import EngineSettings
+
+# Compiling takes 30 to 60 s of an H200 and doubles its 7,700 structures/s at best.
+PASSES_WORTH_COMPILING = 300_000
+# Edges plus angles up to which launching kernels costs more than running them.
+GRAPH_LIMIT = 250_000
+
+
+class Accelerator:
+    """What `network(batch)` runs in place of the plain forward pass.
+
+    Args:
+        network: Compiled once; other weights are loaded into it.
+        unit: Mean atoms, edges, short edges and angles of a crystal, [4].
+        compiled: Whether to compile.
+        precision: One of `foldwise.network.machine.PRECISIONS`.
+        graphs: Whether small batches may run as CUDA graphs: not where one backward pass follows
+            several forward passes.
+        compiler: `torch.compile`, or what a test puts in its place.
+    """
+
+    def __init__(
+        self,
+        network: FlatCHGNet,
+        unit: NDArray[np.float64],
+        *,
+        compiled: bool,
+        precision: str,
+        graphs: bool,
+        compiler: Callable[..., Any] = torch.compile,
+    ) -> None:
+        self.compiled, self.precision = compiled, precision
+        self._classes = SizeClasses(unit)
+        self._parameters = network.parameters
+        self._large = self._small = network.energies
+        self._graphs = compiled and graphs
+        if compiled:
+            self._large = compiler(network.energies, dynamic=True)
+        if self._graphs:
+            self._small = compiler(network.energies, dynamic=True, mode="reduce-overhead")
+
+    def __call__(self, batch: GraphBatch) -> Tensor:
+        """Energy per atom, [n_crystals], as `FlatCHGNet.energies` gives it."""
+        size = size_of(batch)
+        half = self.precision == "bf16"
+        with torch.autocast(batch.species.device.type, torch.bfloat16, enabled=half):
+            if not self._graphs or size.edges + size.angles > GRAPH_LIMIT or self._accumulates():
+                return self._large(batch)
+            # One shape, one recorded graph: filling batches up leaves a handful of shapes.
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+            energies: Tensor = self._small(pad(batch, self._classes.smallest(size)))
+            return energies[: size.crystals].clone()  # the graph's next run writes over its own
+
+    def _accumulates(self) -> bool:
+        """Whether a gradient waits for more: a graph's next run would write over it."""
+        waiting = next(self._parameters()).grad is not None
+        return torch.is_grad_enabled() and waiting
+
+
+class _Plain(nn.Module):
+    """A network without its accelerator."""
+
+    def __init__(self, network: FlatCHGNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        return self.network.energies(batch)
+
+
+class StackedEnergies:
+    """Several networks of one size in one pass, each on its own part of a batch.
+
+    Args:
+        compiled: Whether to compile that pass.
+        precision: One of `foldwise.network.machine.PRECISIONS`.
+        compiler: `torch.compile`, or what a test puts in its place.
+    """
+
+    def __init__(
+        self,
+        *,
+        compiled: bool = False,
+        precision: str = "float32",
+        compiler: Callable[..., Any] = torch.compile,
+    ) -> None:
+        self.compiled, self._precision = compiled, precision
+        self._energies = (
+            compiler(_stacked_energies, dynamic=True) if compiled else _stacked_energies
+        )
+
+    def __call__(self, networks: Sequence[FlatCHGNet], batch: GraphBatch) -> Tensor:
+        """Energies per atom, [n_networks, n_crystals]; the parts of the batch are equal."""
+        half = self._precision == "bf16"
+        device = batch.species.device.type
+        with plain_torch(), torch.autocast(device, torch.bfloat16, enabled=half):
+            energies: Tensor = self._energies([_Plain(network) for network in networks], batch)
+        return energies
+
+
+def _stacked_energies(networks: Sequence[_Plain], batch: GraphBatch) -> Tensor:
+    own = [dict(network.named_parameters()) for network in networks]
+    stacked = {name: torch.stack([state[name] for state in own]) for name in own[0]}
+    energies: Tensor = torch.func.functional_call(networks[0], stacked, (batch,))
+    return energies.view(len(networks), -1)
+
+
+def stacked_energies(
+    settings: EngineSettings, device: torch.device, *, passes: int
+) -> StackedEnergies:
+    """How several networks run at once, as the settings say; arguments as of `accelerate`."""
+    if device.type == "cpu":
+        return StackedEnergies()
+    return StackedEnergies(compiled=_compiles(settings, passes), precision=settings.precision)
+
+
+def accelerate(
+    network: FlatCHGNet,
+    store: GraphStore,
+    settings: EngineSettings,
+    *,
+    passes: int,
+    several_views: bool = False,
+) -> None:
+    """Let a network on a GPU run as the settings say; on a CPU nothing happens.
+
+    Args:
+        network: On its device.
+        store: Graphs of the crystals that it will see.
+        settings: What is allowed.
+        passes: Crystals that it will be asked about, counted as often as they come.
+        several_views: Whether a step has several forward passes.
+    """
+    if next(network.parameters()).device.type == "cpu":
+        return
+    compiled = _compiles(settings, passes)
+    if not compiled and settings.precision != "bf16":
+        return
+    network.accelerator = Accelerator(
+        network,
+        mean_size(store),
+        compiled=compiled,
+        precision=settings.precision,
+        graphs=not several_views,
+    )
+
+
+def _compiles(settings: EngineSettings, passes: int) -> bool:
+    worth_it = passes >= PASSES_WORTH_COMPILING and has_triton()
+    if settings.compiled == "yes" or (settings.compiled == "auto" and worth_it):
+        # Jobs of a study share what one of them has compiled.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
+        return True
+    return False
+
+
+def mean_size(store: GraphStore) -> NDArray[np.float64]:
+    """Mean atoms, edges, short edges and angles of a store's crystals, [4]."""
+    atoms = np.diff(store.offsets[:, 0])
+    return np.array([atoms.mean(), *store.core.mean(axis=0)])
+
+
+def engine_of(network: FlatCHGNet, stacked: StackedEnergies | None) -> str:
+    """What runs the network: `fused` CPU kernels, `compiled`, or plain `torch`.
+
+    Args:
+        network: A trained network.
+        stacked: What trained several networks at once, where there were several.
+    """
+    if stacked is not None:
+        return "compiled" if stacked.compiled else "torch"
+    if isinstance(network.accelerator, Accelerator) and network.accelerator.compiled:
+        return "compiled"
+    return "fused" if uses_kernels(next(network.parameters())) else "torch"

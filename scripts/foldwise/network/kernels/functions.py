@@ -1,0 +1,216 @@
+"""The fused kernels as differentiable PyTorch functions on the CPU.
+
+Every call is cut at crystals into one part per thread; parts touch different rows of every output,
+and the gradients of the weights are summed in the parts' order, so that the same number of
+threads gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from foldwise.network.kernels.library import GradientPointers, WeightPointers, load_kernels
+
+Part = tuple[int, int]
+
+
+class GatedWeights(NamedTuple):
+    """Weights of one gated MLP: the first layer's block of ungathered features, then the rest.
+
+    Attributes:
+        block: First-layer weights of the bond or angle features, [2 * width, width].
+        core: Hidden-to-output weights, [width, width]; `None` without a hidden layer.
+        core_bias: [width], or `None`.
+        gate: As `core`.
+        gate_bias: As `core_bias`.
+        core_gamma: Scale of the core's layer norm, [width].
+        core_beta: Its shift, [width].
+        gate_gamma: Scale of the gate's layer norm, [width].
+        gate_beta: Its shift, [width].
+    """
+
+    block: Tensor
+    core: Tensor | None
+    core_bias: Tensor | None
+    gate: Tensor | None
+    gate_bias: Tensor | None
+    core_gamma: Tensor
+    core_beta: Tensor
+    gate_gamma: Tensor
+    gate_beta: Tensor
+
+
+def split_by_crystal(counts: Tensor, parts: int) -> list[Part]:
+    """Cut rows into at most `parts` ranges of nearly equal length, at crystals only.
+
+    Args:
+        counts: Rows per crystal, int64, [n_crystals].
+        parts: Number of threads.
+    """
+    ends = torch.cumsum(counts, 0)
+    total = int(ends[-1]) if len(ends) else 0
+    if parts == 1 or total == 0:
+        return [(0, total)]
+    wanted = torch.arange(1, parts) * total // parts
+    cuts = ends[torch.searchsorted(ends, wanted)].tolist()
+    edges = sorted({0, *cuts, total})
+    return list(pairwise(edges))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
+
+
+def _address(tensor: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+
+
+class _Prepared:
+    """Contiguous copies of the weights in both orientations, and their C struct."""
+
+    def __init__(self, weights: GatedWeights) -> None:
+        def transposed(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.detach().T.contiguous()
+
+        def plain(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.detach().contiguous()
+
+        self.tensors = [
+            transposed(weights.block),
+            plain(weights.block),
+            transposed(weights.core),
+            transposed(weights.gate),
+            plain(weights.core),
+            plain(weights.gate),
+            *(plain(bias) for bias in (weights.core_bias, weights.gate_bias)),
+            *(plain(tensor) for tensor in weights[5:]),
+        ]
+        self.width = weights.block.shape[1]
+        self.struct = WeightPointers(*(_address(tensor).value for tensor in self.tensors))
+
+
+class _Gradients:
+    """Zeroed weight gradients of every part; `result` sums them in `GatedWeights`' order."""
+
+    def __init__(self, parts: int, width: int, *, hidden: bool) -> None:
+        second = (parts, width, width) if hidden else (parts, 0, 0)
+        bias = (parts, width) if hidden else (parts, 0)
+        norm = (parts, width)
+        shapes = ((parts, width, 2 * width), second, second, bias, bias, norm, norm, norm, norm)
+        self.hidden = hidden
+        self.buffers = [torch.zeros(shape) for shape in shapes]
+        self.structs = [
+            GradientPointers(*(buffer[part].data_ptr() for buffer in self.buffers))
+            for part in range(parts)
+        ]
+
+    def result(self) -> tuple[Tensor | None, ...]:
+        """Gradients of block, core, core_bias, gate, gate_bias and the four norm weights."""
+        block, core, gate, core_bias, gate_bias, *norms = (
+            buffer.sum(dim=0) for buffer in self.buffers
+        )
+        second = (core.T, core_bias, gate.T, gate_bias) if self.hidden else (None,) * 4
+        return block.T, *second, *norms
+
+
+def _launch(
+    name: str,
+    parts: Sequence[Part],
+    inputs: Sequence[Tensor],
+    weights: _Prepared,
+    outputs: Sequence[Tensor],
+    *,
+    gradients: _Gradients | None = None,
+) -> None:
+    """Run a kernel on every part, in parallel: a call through ctypes frees Python's lock."""
+    library = load_kernels(weights.width)
+    assert library is not None, "the caller has checked that the kernels exist"
+    kernel = getattr(library, name)
+    kernel.restype = None
+    arguments = [
+        *(_address(tensor) for tensor in inputs),
+        ctypes.byref(weights.struct),
+        *(_address(tensor) for tensor in outputs),
+    ]
+
+    def call(part: int, start: int, stop: int) -> None:
+        extra = [] if gradients is None else [ctypes.byref(gradients.structs[part])]
+        kernel(ctypes.c_int64(start), ctypes.c_int64(stop), *arguments, *extra)
+
+    if len(parts) == 1:
+        call(0, *parts[0])
+    else:
+        starts, stops = zip(*parts, strict=True)
+        list(_pool(len(parts)).map(call, range(len(parts)), starts, stops))
+
+
+class AtomConvMessages(torch.autograd.Function):
+    """Sum at every atom of the messages along both directions of its edges, [n_atoms, width]."""
+
+    @staticmethod
+    def forward(ctx: Any, parts: list[Part], *inputs: Tensor) -> Tensor:
+        """Inputs: first, second, centre, neighbour, bonds, envelope, then `GatedWeights`."""
+        data = [tensor.contiguous() for tensor in inputs[:6]]
+        weights = _Prepared(GatedWeights(*inputs[6:]))
+        summed = torch.zeros(len(data[2]), weights.width)
+        _launch("atom_conv_forward", parts, data, weights, [summed])
+        ctx.save_for_backward(*data)
+        ctx.weights, ctx.parts = weights, parts
+        return summed
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of centre, neighbour, bonds, envelope and the weights."""
+        data = ctx.saved_tensors
+        d_data = [torch.zeros_like(tensor) for tensor in data[2:]]
+        gradients = _Gradients(len(ctx.parts), ctx.weights.width, hidden=True)
+        outputs = [slopes[0].contiguous(), *d_data]
+        _launch("atom_conv_backward", ctx.parts, data, ctx.weights, outputs, gradients=gradients)
+        return None, None, None, *d_data, *gradients.result()
+
+
+class AngleMessages(torch.autograd.Function):
+    """Messages of angles: summed at their left bonds, or added to the angles themselves."""
+
+    @staticmethod
+    def forward(ctx: Any, parts: list[Part], envelope: Tensor | None, *inputs: Tensor) -> Tensor:
+        """Inputs: left, right, centre_of, left_part, right_part, centre, angles, `GatedWeights`.
+
+        With an envelope, [n_short, width], the result is the sum at every short bond, of the
+        same shape; without one it is the updated angles, [n_angles, width].
+        """
+        data = [tensor.contiguous() for tensor in inputs[:7]]
+        weights = _Prepared(GatedWeights(*inputs[7:]))
+        if envelope is None:
+            name, result = "angle_update_forward", torch.empty_like(data[6])
+        else:
+            name, result = "bond_conv_forward", torch.zeros_like(envelope)
+            data.append(envelope.contiguous())
+        _launch(name, parts, data, weights, [result])
+        ctx.save_for_backward(*data)
+        ctx.weights, ctx.parts = weights, parts
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of envelope, the three projections, angles and the weights."""
+        data, slope = ctx.saved_tensors, slopes[0].contiguous()
+        weighted = len(data) == 8
+        d_parts = [torch.zeros_like(tensor) for tensor in data[3:6]]
+        d_angles = torch.zeros_like(data[6]) if weighted else slope.clone()
+        d_envelope = [torch.zeros_like(data[7])] if weighted else []
+        gradients = _Gradients(len(ctx.parts), ctx.weights.width, hidden=weighted)
+        name = "bond_conv_backward" if weighted else "angle_update_backward"
+        outputs = [slope, *d_parts, d_angles, *d_envelope]
+        _launch(name, ctx.parts, data, ctx.weights, outputs, gradients=gradients)
+        first = (None, d_envelope[0] if weighted else None)
+        return *first, None, None, None, *d_parts, d_angles, *gradients.result()

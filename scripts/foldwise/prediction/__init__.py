@@ -1,0 +1,1 @@
+"""Answers of one model, views at test time, averages of several models."""

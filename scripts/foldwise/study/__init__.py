@@ -1,0 +1,1 @@
+"""The config as typed objects: study, recipes, checks, rules of decision."""

@@ -1,0 +1,144 @@
+"""Whether the parts of a study fit together: names, teachers, hold-outs, units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.study.recipe import Teacher
+from foldwise.study.study import Study
+
+
+def check_names(study: Study) -> None:
+    """Check that every name in a study exists, and that what they name goes together.
+
+    Raises:
+        FoldwiseError: A name does not exist, or two settings contradict each other.
+    """
+    if study.folds[-1] >= study.splits["folds"]:
+        raise FoldwiseError(
+            f"there is no fold {study.folds[-1]}",
+            where="splits.only",
+            hint=f"Allowed: 0 to {study.splits['folds'] - 1}.",
+        )
+    if study.experiments and not study.datasets[study.task]["intensive"]:
+        raise FoldwiseError(
+            "a network's answer is a mean over atoms, and this target grows with the cell",
+            where=f"datasets.{study.task}.intensive",
+            hint="Give the target per atom; only pretrain takes extensive tasks.",
+        )
+    known = dict.fromkeys(study.names)
+    for name, combination in study.recorded.combinations.items():
+        for other in combination.compare_with:
+            check_known(other, known, f"experiments.{name}.compare_with")
+    for name, experiment in study.experiments.items():
+        where = f"experiments.{name}"
+        check_known(experiment.recipe, study.recipes, f"{where}.recipe")
+        for other in experiment.compare_with:
+            check_known(other, known, f"{where}.compare_with")
+        if len(set(experiment.seeds)) < len(experiment.seeds):
+            raise FoldwiseError(
+                "a seed is named twice", where=f"{where}.seeds", hint="Name each seed once."
+            )
+    for name in {entry.recipe: None for entry in study.experiments.values()}:
+        _check_units(study, name)
+        _check_pretraining(study, name)
+    for name, recipe in study.recipes.items():
+        if recipe.teacher is not None:
+            where = f"recipes.{name}.teacher"
+            check_known(recipe.teacher.ensemble, known, f"{where}.ensemble")
+            _check_recorded(study, recipe.teacher, where)
+            _check_teachers(study, name, where)
+
+
+def _check_recorded(study: Study, teacher: Teacher, where: str) -> None:
+    if (teacher.ensemble in study.recorded.combinations) != (teacher.targets == "recorded"):
+        raise FoldwiseError(
+            f"soft targets {teacher.targets!r} of {teacher.ensemble!r}",
+            where=f"{where}.targets",
+            hint="Take `recorded` for a combination of submissions, and for nothing else.",
+        )
+
+
+def _check_teachers(study: Study, recipe: str, where: str) -> None:
+    teachers = study.teacher_experiment(recipe)
+    if teachers is None:
+        return
+    if study.recipes[teachers.recipe].teacher is not None:
+        raise FoldwiseError(
+            f"its teachers ({teachers.name}) are students themselves",
+            where=f"{where}.ensemble",
+            hint="Name an experiment whose recipe has no teacher.",
+        )
+    if not study.free_holdouts(teachers.seeds):
+        raise FoldwiseError(
+            f"{len(teachers.seeds)} teachers leave no hold-out to the student",
+            where="splits.holdouts",
+            hint=f"Set it to at least {len(teachers.seeds) + 1}.",
+        )
+
+
+def _check_units(study: Study, recipe: str) -> None:
+    if (
+        study.recipes[recipe].labels == "shifted"
+        and study.datasets[study.task]["unit"] != "eV/atom"
+    ):
+        raise FoldwiseError(
+            f"an energy in eV/atom cannot shift a target in {study.datasets[study.task]['unit']}",
+            where=f"recipes.{recipe}.labels",
+            hint="Set it to unchanged.",
+        )
+
+
+def _check_pretraining(study: Study, recipe: str) -> None:
+    pretrain = study.recipes[recipe].pretrain
+    if pretrain is None:
+        return
+    where = f"recipes.{recipe}.pretrain.tasks"
+    with_structures = {
+        name: entry for name, entry in study.datasets.items() if entry["source"] != "targets"
+    }
+    for task in pretrain.tasks:
+        check_known(task, with_structures, where)
+    if study.task not in pretrain.tasks:
+        raise FoldwiseError(
+            f"the study's task {study.task} is not among them", where=where, hint="Add it."
+        )
+
+
+def missing_files(study: Study) -> str | None:
+    """One line about the first file of a dataset that does not exist; `None` where all do.
+
+    Only of the study's own task and of tasks that one of its recipes is pretrained on.
+    """
+    used = {entry.recipe for entry in study.experiments.values()}
+    pretrained = [study.recipes[name].pretrain for name in used]
+    tasks = {study.task, *(task for each in pretrained if each for task in each.tasks)}
+    for task in sorted(tasks):
+        path = study.datasets[task].get("path")
+        if (
+            path is not None
+            and study.datasets[task]["source"] == "file"
+            and not Path(path).is_file()
+        ):
+            error = FoldwiseError(
+                f"there is no file {path}",
+                where=f"datasets.{task}.path",
+                hint="Give the path of a Matbench-format json.gz, seen from the repository.",
+            )
+            return str(error)
+    return None
+
+
+def check_known(name: str, known: Mapping[str, Any], where: str) -> None:
+    """Check one name.
+
+    Raises:
+        FoldwiseError: It is not among `known`.
+    """
+    if name not in known:
+        raise FoldwiseError(
+            f"unknown name {name!r}", where=where, hint=f"Allowed: {', '.join(known)}."
+        )

@@ -1,0 +1,237 @@
+"""The part of a study that is about recorded teachers: submissions, and how they are combined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.submissions.settings import BoosterOptions
+
+TARGETS_SOURCE = "targets"
+DOWNLOADS = "results/downloads/submissions"
+
+
+@dataclass(frozen=True)
+class Combination:
+    """An experiment whose answers are combined from recorded teachers.
+
+    Attributes:
+        name: Folder below `results/`.
+        submissions: Names of the recorded teachers.
+        rule: How they are combined, one of `foldwise.submissions.combination.RULES`.
+        booster: Settings of the booster, where the rule is one.
+        title: A few words for tables and figures.
+        purpose: The question that it answers.
+        compare_with: Experiments of the same study.
+    """
+
+    name: str
+    submissions: tuple[str, ...]
+    rule: str
+    booster: BoosterOptions | None
+    title: str
+    purpose: str
+    compare_with: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RecordedTeachers:
+    """Combinations of a study, and where their files are.
+
+    Attributes:
+        combinations: By experiment name.
+        submissions: Path and checksum of each submission, where the config gives them.
+        submissions_dir: Folder with `{name}/results.json.gz`; `None` downloads them.
+        targets_dir: Folder with `{task}.csv.gz`, for datasets of source `targets`.
+    """
+
+    combinations: dict[str, Combination] = field(default_factory=dict)
+    submissions: dict[str, dict[str, str]] = field(default_factory=dict)
+    submissions_dir: str | None = None
+    targets_dir: str | None = None
+
+    def file(self, name: str) -> str:
+        """Where the file of a submission is, or will be downloaded to."""
+        given = self.submissions.get(name, {}).get("path")
+        folder = self.submissions_dir or DOWNLOADS
+        return given or f"{folder}/{name}/results.json.gz"
+
+    def sha256(self, name: str) -> str | None:
+        """The checksum that the file of a submission must have."""
+        return self.submissions.get(name, {}).get("sha256")
+
+    def target_table(self, task: str, dataset: Mapping[str, Any]) -> str | None:
+        """The CSV of a dataset of source `targets`; `None` takes the official file."""
+        given: str | None = dataset.get("path")
+        return given or (f"{self.targets_dir}/{task}.csv.gz" if self.targets_dir else None)
+
+    def resolved(self, name: str) -> dict[str, Any]:
+        """What `Study.resolved` says of a combination beside what all experiments share."""
+        combination = self.combinations[name]
+        return {
+            "experiment": name,
+            "title": combination.title,
+            "purpose": combination.purpose,
+            "recipe_name": combination.rule,
+            "recipe": {
+                "members": list(combination.submissions),
+                "combine": combination.rule,
+                "booster": asdict(combination.booster) if combination.booster else None,
+                "sha256": {member: self.sha256(member) for member in combination.submissions},
+            },
+            "seeds": [],
+            "tta": 1,
+            "parents": list(combination.compare_with),
+        }
+
+
+def selected(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config with the experiments that `only` names, and no recipe that none of them uses.
+
+    A study file is laid over the default study, which would otherwise be part of it.
+
+    Raises:
+        FoldwiseError: `only` names an experiment that does not exist.
+    """
+    only, experiments, recipes = (config.get(key) for key in ("only", "experiments", "recipes"))
+    if not (
+        isinstance(only, list) and isinstance(experiments, Mapping) and isinstance(recipes, Mapping)
+    ):
+        return config  # The schema says what is wrong with it.
+    unknown = [name for name in only if name not in experiments]
+    if unknown:
+        raise FoldwiseError(
+            f"unknown experiment {unknown[0]!r}",
+            where="only",
+            hint=f"Allowed: {', '.join(experiments)}.",
+        )
+    experiments = {name: value for name, value in experiments.items() if name in only}
+    used = _used_recipes(experiments, recipes)
+    kept = {name: value for name, value in recipes.items() if name in used}
+    return {**config, "experiments": experiments, "recipes": kept}
+
+
+def _used_recipes(experiments: Mapping[str, Any], recipes: Mapping[str, Any]) -> set[str]:
+    """Recipes of the experiments, and those that they extend."""
+    waiting = [
+        value["recipe"]
+        for value in experiments.values()
+        if isinstance(value, Mapping) and "recipe" in value
+    ]
+    used: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in used:
+            continue
+        used.add(name)
+        recipe = recipes.get(name)
+        if isinstance(recipe, Mapping) and "extends" in recipe:
+            waiting.append(recipe["extends"])
+    return used
+
+
+def is_combination(value: Mapping[str, Any]) -> bool:
+    """Whether an experiment of the config is a combination of recorded teachers."""
+    return "members" in value
+
+
+def parse_recorded(config: Mapping[str, Any]) -> RecordedTeachers:
+    """Recorded teachers of a config whose schema has been checked.
+
+    Raises:
+        FoldwiseError: An unknown submission or rule setting, a missing file or folder, or an
+            experiment that needs structures which its dataset does not have.
+    """
+    submissions = {name: dict(value or {}) for name, value in config.get("submissions", {}).items()}
+    combinations = {
+        name: _combination(name, value, submissions)
+        for name, value in config["experiments"].items()
+        if value is not None and is_combination(value)
+    }
+    recorded = RecordedTeachers(
+        combinations=combinations,
+        submissions=submissions,
+        submissions_dir=config.get("submissions_dir"),
+        targets_dir=config.get("targets_dir"),
+    )
+    _check_trained(config)
+    _check_files(recorded, config)
+    return recorded
+
+
+def _combination(
+    name: str, value: Mapping[str, Any], submissions: Mapping[str, Any]
+) -> Combination:
+    where = f"experiments.{name}"
+    members = tuple(value["members"]["submissions"])
+    for member in members:
+        if member not in submissions:
+            raise FoldwiseError(
+                f"unknown submission {member!r}",
+                where=f"{where}.members.submissions",
+                hint=f"Allowed: {', '.join(submissions) or 'none'}; add it to submissions.",
+            )
+    fitted = value["combine"] == "boosted"
+    if "booster" in value and not fitted:
+        raise FoldwiseError(
+            f"settings of a booster belong to combine: boosted, not to {value['combine']}",
+            where=f"{where}.booster",
+            hint="Take them out, or change combine.",
+        )
+    return Combination(
+        name=name,
+        submissions=members,
+        rule=value["combine"],
+        booster=BoosterOptions(**value.get("booster", {})) if fitted else None,
+        title=value["title"],
+        purpose=value["purpose"],
+        compare_with=tuple(value.get("compare_with", ())),
+    )
+
+
+def _check_trained(config: Mapping[str, Any]) -> None:
+    """A dataset without structures can train nothing."""
+    dataset = config["datasets"].get(config["task"])
+    if not dataset or dataset["source"] != TARGETS_SOURCE:
+        return
+    for name, value in config["experiments"].items():
+        if value is not None and not is_combination(value):
+            raise FoldwiseError(
+                f"{config['task']} has no structures to train on",
+                where=f"experiments.{name}",
+                hint="Set the experiment to null, leave it out of `only`, or use another dataset.",
+            )
+
+
+def _check_files(recorded: RecordedTeachers, config: Mapping[str, Any]) -> None:
+    """What the config says is there must be there before the first job."""
+    for key in ("submissions_dir", "targets_dir"):
+        folder = config.get(key)
+        if folder is not None and not Path(folder).is_dir():
+            raise FoldwiseError(
+                f"the folder {folder!r} does not exist",
+                where=key,
+                hint="Correct it, or leave it out to download the files.",
+            )
+    used = {name for entry in recorded.combinations.values() for name in entry.submissions}
+    for name in sorted(used):
+        file = recorded.file(name)
+        if not file.startswith(DOWNLOADS) and not Path(file).is_file():
+            raise FoldwiseError(
+                f"there is no file {file!r}",
+                where=f"submissions.{name}",
+                hint="Correct submissions_dir or the path, or leave both out to download it.",
+            )
+    dataset = config["datasets"].get(config["task"])
+    if not dataset or dataset["source"] != TARGETS_SOURCE:
+        return
+    table = recorded.target_table(config["task"], dataset)
+    if table is not None and not Path(table).is_file():
+        raise FoldwiseError(
+            f"there is no file {table!r}",
+            where="targets_dir",
+            hint="Correct it, or leave it out to download the official file.",
+        )

@@ -1,0 +1,207 @@
+"""A study and what follows from it: hold-outs, members, series, resolved parameters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from foldwise.network.machine import EngineSettings
+from foldwise.study.recipe import Recipe
+from foldwise.study.recorded_teachers import (
+    RecordedTeachers,
+)
+from foldwise.study.rules import Decision, Series
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Which trained models answer, and with what the result is compared.
+
+    Attributes:
+        name: Folder below `results/`.
+        recipe: Recipe of its models.
+        seeds: One model per seed; several are averaged.
+        tta: Views of each test crystal over which a model's answers are averaged; 1 asks about
+            the crystal itself.
+        title: A few words for tables and figures.
+        purpose: The question that it answers.
+        compare_with: Experiments of the same study.
+    """
+
+    name: str
+    recipe: str
+    seeds: tuple[int, ...]
+    title: str
+    purpose: str
+    compare_with: tuple[str, ...]
+    tta: int = 1
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study.
+
+    Attributes:
+        run: Name of the study, and folder below `results/`; empty for the default study.
+        task: The task that the experiments are about.
+        datasets: Where each task comes from, and how its target is transformed.
+        splits: Folds, hold-outs and seed of the protocol.
+        copies: Perturbed copies for soft targets of kind `augmented`.
+        report: Depth of the result folders.
+        recipes: Resolved recipes by name.
+        experiments: Experiments of trained models by name, in the config's order.
+        recorded: Experiments that combine recorded teachers.
+        views: Displacement (Å) and strain of the views at test time, for recipes without their own.
+        decisions: Rules by the experiment that they judge.
+        series: Series by name.
+        force: Whether a series goes on whatever its first experiment shows.
+        engine: What a GPU may do.
+        seeds_together: Whether the seeds of a fold are trained in one job.
+    """
+
+    run: str
+    task: str
+    datasets: dict[str, dict[str, Any]]
+    splits: dict[str, Any]
+    copies: dict[str, Any]
+    report: dict[str, int]
+    recipes: dict[str, Recipe]
+    experiments: dict[str, Experiment]
+    recorded: RecordedTeachers
+    views: dict[str, float]
+    decisions: dict[str, Decision]
+    series: dict[str, Series]
+    force: bool
+    engine: EngineSettings
+    seeds_together: bool
+
+    @property
+    def names(self) -> list[str]:
+        """All experiments."""
+        return [*self.experiments, *self.recorded.combinations]
+
+    @property
+    def root(self) -> str:
+        """Folder of all results."""
+        return f"results/{self.run}" if self.run else "results"
+
+    @property
+    def folds(self) -> list[int]:
+        """Numbers of the folds that are trained and judged."""
+        return sorted(self.splits.get("only", range(self.splits["folds"])))
+
+    def teacher_experiment(self, recipe: str) -> Experiment | None:
+        """The experiment whose models teach `recipe`, if it is a student's of trained models."""
+        teacher = self.recipes[recipe].teacher
+        return self.experiments.get(teacher.ensemble) if teacher else None
+
+    def holdout(self, recipe: str, seed: int) -> int:
+        """Hold-out that a model validates on.
+
+        A student takes one that none of its teachers has: every row that a teacher held out is
+        then a row that the student fits, with an out-of-fold soft target.
+        """
+        teachers = self.teacher_experiment(recipe)
+        free = self.free_holdouts(teachers.seeds if teachers else ())
+        return free[seed % len(free)]
+
+    def free_holdouts(self, seeds: tuple[int, ...]) -> list[int]:
+        """Hold-outs on which none of these seeds validates."""
+        count = self.splits["holdouts"]
+        return sorted(set(range(count)) - {seed % count for seed in seeds})
+
+    def trained_together(self) -> dict[str, list[int]]:
+        """Seeds of every recipe whose models are trained in one job per fold."""
+        seeds: dict[str, set[int]] = {}
+        for experiment in self.experiments.values():
+            if self.seeds_together and self.recipes[experiment.recipe].trains_together:
+                seeds.setdefault(experiment.recipe, set()).update(experiment.seeds)
+        return {recipe: sorted(used) for recipe, used in seeds.items() if len(used) > 1}
+
+    def view_strength(self, recipe: str) -> dict[str, float]:
+        """Displacement (Å) and strain of the views at test time: those of the training, if any."""
+        augment = self.recipes[recipe].augment
+        return asdict(augment) if augment else dict(self.views)
+
+    def models_of(self, name: str) -> set[tuple[str, int]]:
+        """Recipe and seed of every model that answers in an experiment, or teaches for it."""
+        experiment = self.experiments[name]
+        teachers = self.teacher_experiment(experiment.recipe)
+        taught_by = self.models_of(teachers.name) if teachers else set()
+        return {(experiment.recipe, seed) for seed in experiment.seeds} | taught_by
+
+    def members_of(self, series: str) -> list[str]:
+        """Experiments of a series: those that start alike and compare themselves with its first.
+
+        Directly, or through other experiments of the series.
+        """
+        first = self.series[series].first
+        members = [first]
+        for _ in self.experiments:
+            members += [
+                name
+                for name, entry in self.experiments.items()
+                if name not in members
+                and self.recipes[entry.recipe].init == self._init_of(first)
+                and set(entry.compare_with) & set(members)
+            ]
+        return members
+
+    def gate(self, recipe: str) -> str | None:
+        """The series whose first experiment must be sound before a recipe is trained, if any.
+
+        Further seeds of the first experiment's own recipe do not wait: they fill the cores while
+        its last fold is trained.
+        """
+        for name, series in self.series.items():
+            later = {model for member in self.members_of(name) for model in self.models_of(member)}
+            first = self.models_of(series.first)
+            if recipe in {model[0] for model in later} - {model[0] for model in first}:
+                return name
+        return None
+
+    def series_of(self, experiment: str) -> str | None:
+        """The series that an experiment continues, if any."""
+        for name in self.series:
+            if experiment in self.members_of(name)[1:]:
+                return name
+        return None
+
+    def _init_of(self, experiment: str) -> str:
+        return self.recipes[self.experiments[experiment].recipe].init
+
+    def resolved(self, name: str) -> dict[str, Any]:
+        """Everything that decides the numbers of an experiment, as plain values."""
+        if name in self.recorded.combinations:
+            return self._shared() | self.recorded.resolved(name)
+        experiment = self.experiments[name]
+        recipe = self.recipes[experiment.recipe].as_dict()
+        teachers = self.teacher_experiment(experiment.recipe)
+        if teachers is not None:
+            recipe["teacher"] |= {"recipe": teachers.recipe, "seeds": list(teachers.seeds)}
+        return self._shared() | {
+            "experiment": name,
+            "title": experiment.title,
+            "purpose": experiment.purpose,
+            "recipe_name": experiment.recipe,
+            "recipe": recipe,
+            "seeds": list(experiment.seeds),
+            "tta": experiment.tta,
+            "views": self.view_strength(experiment.recipe) if experiment.tta > 1 else None,
+            "parents": list(experiment.compare_with),
+            "decision": self.decisions[name].as_dict() if name in self.decisions else None,
+        }
+
+    def _shared(self) -> dict[str, Any]:
+        """What all experiments of the study have in common."""
+        return {
+            "run": self.run,
+            "task": self.task,
+            "dataset": self.datasets[self.task],
+            "splits": self.splits,
+            "copies": self.copies,
+            "folds": self.folds,
+            "report": self.report,
+            "engine": asdict(self.engine) | {"seeds_together": self.seeds_together},
+            "random_state": self.splits["seed"],
+        }

@@ -1,0 +1,1 @@
+"""Recorded teachers: read, check, combine the predictions of public submissions."""

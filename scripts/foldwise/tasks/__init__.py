@@ -1,0 +1,1 @@
+"""One task: official names and folds, sources, targets, ids, splits."""

@@ -1,0 +1,247 @@
+"""From a source to the four files of `data/{task}/`: targets, structures, failures, card."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from numbers import Real
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import write_csv, write_json, write_parquet
+from foldwise.crystals.descriptors import Descriptors, describe
+from foldwise.crystals.files import write_structures
+from foldwise.crystals.neighbors import CrystalArrays
+from foldwise.crystals.parsing import CrystalError, Failure, check_crystal, parse_structure
+from foldwise.tasks.identifiers import crystal_ids
+from foldwise.tasks.matbench_json import SplitTable, read_split_json
+from foldwise.tasks.official import official_task
+from foldwise.tasks.sources import SourceFile, locate_source
+
+STRUCTURE_COLUMN = "structure"
+BAD_TARGET = "target is not a finite number"
+_STAGE = "dataset"
+_CHUNK = 64  # crystals per task of a worker process
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What the config says about a task's data.
+
+    Attributes:
+        task: Task name, lower snake case.
+        source: "embedded", "matbench" or "file".
+        path: The file, for source "file".
+        target: Column to predict; None takes the only column beside the structures.
+        unit: Unit of the target, such as "eV/atom".
+        intensive: True where the target does not grow with the cell.
+        target_name: What the target is called in reports.
+        sha256: Expected checksum of the source file; None accepts any.
+    """
+
+    task: str
+    source: str
+    path: str | None
+    target: str | None
+    unit: str
+    intensive: bool
+    target_name: str
+    sha256: str | None
+
+
+class _Row(NamedTuple):
+    """An accepted crystal."""
+
+    id: str
+    crystal: CrystalArrays
+    descriptors: Descriptors
+    target: float
+
+
+class _Rejected(NamedTuple):
+    """A row of failures.csv."""
+
+    id: str
+    stage: str
+    reason: str
+    detail: str
+
+
+def prepare_dataset(
+    spec: DatasetSpec, out_dir: str | os.PathLike[str], workers: int = 1
+) -> dict[str, Any]:
+    """Read a task's source and write targets.parquet, structures.npz, failures.csv and card.json.
+
+    A row that cannot be used becomes a row of failures.csv; the order of the others is kept. The
+    files do not depend on `workers`.
+
+    Args:
+        spec: The task.
+        out_dir: Folder of the four files.
+        workers: Processes that describe the crystals.
+
+    Returns:
+        The card.
+
+    Raises:
+        FoldwiseError: The file as a whole cannot be used, or every row failed.
+    """
+    source = locate_source(spec.source, spec.task, spec.path, spec.sha256)
+    table = read_split_json(source.path, _parse_or_failure)
+    structure_at, target_at = _columns(table, spec.target or source.target, source.path)
+    ids = crystal_ids(table.index, spec.task, str(source.path))
+    structures = [_crystal_or_failure(row[structure_at]) for row in table.rows]
+    targets = [row[target_at] for row in table.rows]
+    accepted, rejected = _judge(ids, structures, targets, workers)
+    assert len(accepted) + len(rejected) == len(ids)
+    if not accepted:
+        raise _nothing_left(rejected, source.path)
+    card = _card(spec, source, accepted, rejected)
+    folder = Path(out_dir)
+    write_parquet(folder / "targets.parquet", _targets_table(accepted))
+    write_structures(
+        folder / "structures.npz", [row.id for row in accepted], [row.crystal for row in accepted]
+    )
+    write_csv(folder / "failures.csv", pd.DataFrame(rejected, columns=list(_Rejected._fields)))
+    write_json(folder / "card.json", card)
+    return card
+
+
+def _nothing_left(rejected: Sequence[_Rejected], path: Path) -> FoldwiseError:
+    what = "the file has no rows"
+    if rejected:
+        first = rejected[0]
+        what = f"all {len(rejected)} rows failed, the first with: {first.reason} ({first.detail})"
+    return FoldwiseError(what, where=str(path), hint="Check the structure and target columns.")
+
+
+def _parse_or_failure(value: object) -> CrystalArrays | Failure:
+    try:
+        return parse_structure(value)
+    except CrystalError as error:
+        return error.failure
+
+
+def _crystal_or_failure(cell: object) -> CrystalArrays | Failure:
+    """Cells that were JSON objects are parsed already; what else there is gets its reason here."""
+    return cell if isinstance(cell, CrystalArrays | Failure) else _parse_or_failure(cell)
+
+
+def _columns(table: SplitTable, target: str | None, path: Path) -> tuple[int, int]:
+    """Positions of the structure and the target column."""
+    names = ", ".join(table.columns)
+    if STRUCTURE_COLUMN not in table.columns:
+        raise FoldwiseError(
+            f"there is no column {STRUCTURE_COLUMN!r} (columns: {names})",
+            where=str(path),
+            hint="Name the column of pymatgen dicts so.",
+        )
+    others = [name for name in table.columns if name != STRUCTURE_COLUMN]
+    if target is None and len(others) != 1:
+        raise FoldwiseError(
+            f"{len(others)} columns could be the target (columns: {names})",
+            where=str(path),
+            hint="Name one of them as the target.",
+        )
+    chosen = others[0] if target is None else target
+    if chosen not in others:
+        raise FoldwiseError(
+            f"there is no target column {chosen!r} (columns: {names})",
+            where=str(path),
+            hint="Name one of these as the target.",
+        )
+    return table.columns.index(STRUCTURE_COLUMN), table.columns.index(chosen)
+
+
+def _judge(
+    ids: Sequence[str],
+    structures: Sequence[CrystalArrays | Failure],
+    targets: Sequence[object],
+    workers: int,
+) -> tuple[list[_Row], list[_Rejected]]:
+    accepted: list[_Row] = []
+    rejected: list[_Rejected] = []
+    verdicts = _examine_all(structures, workers)
+    for name, crystal, target, verdict in zip(ids, structures, targets, verdicts, strict=True):
+        number = _finite(target)
+        if number is None:
+            rejected.append(_Rejected(name, _STAGE, BAD_TARGET, repr(target)[:80]))
+        elif isinstance(crystal, Failure):
+            rejected.append(_Rejected(name, _STAGE, crystal.reason, crystal.detail))
+        elif isinstance(verdict, Failure):
+            rejected.append(_Rejected(name, _STAGE, verdict.reason, verdict.detail))
+        else:
+            accepted.append(_Row(name, crystal, verdict, number))
+    return accepted, rejected
+
+
+def _finite(value: object) -> float | None:
+    """The target as a float; None for text, truth values, null, NaN, infinities."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def _examine_all(
+    structures: Sequence[CrystalArrays | Failure], workers: int
+) -> Iterable[Descriptors | Failure]:
+    if workers <= 1:
+        return map(_examine, structures)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(_examine, structures, chunksize=_CHUNK))
+
+
+def _examine(crystal: CrystalArrays | Failure) -> Descriptors | Failure:
+    if isinstance(crystal, Failure):
+        return crystal
+    try:
+        check_crystal(crystal)
+    except CrystalError as error:
+        return error.failure
+    return describe(crystal)
+
+
+def _targets_table(accepted: Sequence[_Row]) -> pd.DataFrame:
+    table = pd.DataFrame([row.descriptors for row in accepted])
+    table.insert(0, "id", [row.id for row in accepted])
+    table["target"] = np.array([row.target for row in accepted], dtype=np.float64)
+    return table.astype({"n_atoms": np.int32, "n_elements": np.int32, "spacegroup": np.int32})
+
+
+def _card(
+    spec: DatasetSpec,
+    source: SourceFile,
+    accepted: Sequence[_Row],
+    rejected: Sequence[_Rejected],
+) -> dict[str, Any]:
+    targets = np.array([row.target for row in accepted])
+    elements = np.unique(np.concatenate([row.crystal.numbers for row in accepted]))
+    return {
+        "task": spec.task,
+        "source": source.description,
+        "source_sha256": source.sha256,
+        "licence": source.licence,
+        "citation": source.citation,
+        "target_name": spec.target_name,
+        "unit": spec.unit,
+        "intensive": spec.intensive,
+        "official": official_task(spec.task) is not None,
+        "n_source": len(accepted) + len(rejected),
+        "n_accepted": len(accepted),
+        "n_failed": len(rejected),
+        "target_min": float(targets.min()),
+        "target_max": float(targets.max()),
+        "target_mean": float(targets.mean()),
+        "target_std": float(targets.std()),
+        "n_elements": len(elements),
+        "max_atoms": max(len(row.crystal.numbers) for row in accepted),
+        "notes": source.notes,
+    }

@@ -1,0 +1,1 @@
+"""What a test set shares with its training set: formulas and structures."""

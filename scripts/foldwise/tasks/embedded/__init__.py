@@ -1,0 +1,1 @@
+"""The embedded dataset: how it was selected, and its cards."""

@@ -1,0 +1,118 @@
+"""The official Matbench v0.1 tasks: names, ids, folds and files.
+
+Everything is read from the JSON files inside the installed `matbench` and `matminer` packages.
+Importing `matbench` itself would load pandas, scikit-learn and all validation data for seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import read_json
+
+PREFIX = "matbench_"
+
+
+@dataclass(frozen=True)
+class OfficialTask:
+    """A structure-based regression task of Matbench v0.1.
+
+    Attributes:
+        name: Task name, "matbench_…".
+        n_samples: Rows of the complete dataset.
+        target: Column of the target.
+        unit: Unit of the target.
+        url: Where the official file is served.
+        sha256: Checksum of that file.
+        reference: Where its data come from.
+    """
+
+    name: str
+    n_samples: int
+    target: str
+    unit: str
+    url: str
+    sha256: str
+    reference: str
+
+    @property
+    def file_path(self) -> Path:
+        """Where matminer keeps the file: `$MATMINER_DATA`, else the package's own folder."""
+        home = os.environ.get("MATMINER_DATA")
+        folder = Path(home).expanduser() if home else _package("matminer") / "datasets"
+        return folder / f"{self.name}.json.gz"
+
+    def crystal_id(self, row: int) -> str:
+        """Official id of a row, numbered from 0, as `matbench.data_ops.load` builds it."""
+        prefix = self.name.replace("matbench", "mb").replace("_", "-")
+        return f"{prefix}-{row + 1:0{len(str(self.n_samples))}d}"
+
+
+def official_task(task: str) -> OfficialTask | None:
+    """The official task of this name; None where the name does not begin with "matbench_".
+
+    Raises:
+        FoldwiseError: The name begins with "matbench_" but is no structure regression task of
+            Matbench v0.1, or a package is not installed.
+    """
+    if not task.startswith(PREFIX):
+        return None
+    tasks = _official_tasks()
+    if task not in tasks:
+        raise FoldwiseError(
+            f"{task!r} is no official Matbench task with structures and a numeric target",
+            where="task",
+            hint=f"Use one of {', '.join(sorted(tasks))}, or a name without {PREFIX!r}.",
+        )
+    return tasks[task]
+
+
+def official_folds(task: OfficialTask) -> list[dict[str, list[str]]]:
+    """The published folds: one dict of "train" and "test" id lists per fold.
+
+    Raises:
+        FoldwiseError: The matbench package is not installed or damaged.
+    """
+    splits = read_json(_package("matbench") / "matbench_v0.1_validation.json")["splits"]
+    folds = splits[task.name]
+    return [folds[f"fold_{number}"] for number in range(len(folds))]
+
+
+@cache
+def _official_tasks() -> dict[str, OfficialTask]:
+    matbench = read_json(_package("matbench") / "matbench_v0.1_dataset_metadata.json")
+    matminer = read_json(_package("matminer") / "datasets" / "dataset_metadata.json")
+    return {
+        name: _task(name, entry, matminer[name])
+        for name, entry in matbench.items()
+        if entry["input_type"] == "structure" and entry["task_type"] == "regression"
+    }
+
+
+def _task(name: str, entry: dict[str, Any], file: dict[str, Any]) -> OfficialTask:
+    return OfficialTask(
+        name=name,
+        n_samples=entry["n_samples"],
+        target=entry["target"],
+        unit=entry["unit"],
+        url=file["url"],
+        sha256=file["hash"],
+        reference=" ".join(file["reference"].split()),
+    )
+
+
+def _package(name: str) -> Path:
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise FoldwiseError(
+            f"the package {name!r} is not installed",
+            where="Python environment",
+            hint="Install requirements.lock (matbench with --no-deps).",
+        )
+    return Path(spec.submodule_search_locations[0])

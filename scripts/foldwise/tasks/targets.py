@@ -1,0 +1,231 @@
+"""Datasets without structures: id, composition and target of each row.
+
+A study of recorded teachers trains nothing, so it needs no crystal structures: the table is read
+from a CSV, or taken from the official file, whose structures are then used for their composition
+alone. Columns that only a structure can tell are "unknown".
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pymatgen.core.periodic_table import Element
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import file_sha256, write_csv, write_json, write_parquet
+from foldwise.crystals.descriptors import UNKNOWN_SYSTEM, anion_family, reduced_formula
+from foldwise.tasks.identifiers import crystal_ids
+from foldwise.tasks.matbench_json import read_split_json
+from foldwise.tasks.official import official_task
+from foldwise.tasks.sources import MATBENCH_CITATION, MATBENCH_LICENCE, locate_source
+
+COMPOSITION_COLUMN = "composition"
+_AMOUNT = re.compile(r"([A-Z][a-z]?)(\d+)")
+_NOTES = "No structures: composition and target alone; what only a structure can tell is unknown."
+_FAILURES = ("id", "stage", "reason", "detail")
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """What the config says about a table of targets.
+
+    Attributes:
+        task: Task name.
+        target: Column of the target; None takes the only one beside id and composition.
+        unit: Unit of the target.
+        intensive: True where the target does not grow with the cell.
+        target_name: What the target is called in reports.
+    """
+
+    task: str
+    target: str | None
+    unit: str
+    intensive: bool
+    target_name: str
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """Rows before they are judged: labels, compositions as text, targets as they stand."""
+
+    labels: list[Any]
+    compositions: list[str]
+    targets: list[Any]
+    source: str
+    sha256: str
+    where: str
+
+
+def prepare_targets(
+    spec: TargetSpec, path: str | os.PathLike[str] | None, out_dir: str | os.PathLike[str]
+) -> dict[str, Any]:
+    """Write targets.parquet, failures.csv and card.json of a task without structures.
+
+    Args:
+        spec: The task.
+        path: CSV (also gzipped) with id first, `composition` ("K4 Mn4 O8") and the target; `None`
+            takes compositions and targets from the official file, downloading it if needed.
+        out_dir: Folder of the three files.
+
+    Returns:
+        The card.
+
+    Raises:
+        FoldwiseError: The file as a whole cannot be used, or every row failed.
+    """
+    raw = _from_official(spec.task) if path is None else _from_csv(Path(path), spec)
+    ids = crystal_ids(raw.labels, spec.task, raw.where)
+    accepted: list[dict[str, Any]] = []
+    rejected: list[tuple[str, str, str, str]] = []
+    elements: set[int] = set()
+    for name, text, target in zip(ids, raw.compositions, raw.targets, strict=True):
+        number, atoms = _finite(target), _atoms(text)
+        if number is None:
+            rejected.append((name, "dataset", "target is not a finite number", repr(target)[:80]))
+        elif atoms is None:
+            rejected.append((name, "dataset", "composition cannot be read", repr(text)[:80]))
+        else:
+            elements.update(z for z, _ in atoms)
+            accepted.append({"id": name, **_description(atoms), "target": number})
+    if not accepted:
+        raise FoldwiseError(
+            f"none of {len(ids)} rows can be used",
+            where=raw.where,
+            hint='Write compositions as "K4 Mn4 O8" and targets as numbers.',
+        )
+    table = pd.DataFrame(accepted).astype(
+        {"n_atoms": np.int32, "n_elements": np.int32, "spacegroup": np.int32, "target": np.float64}
+    )
+    card = _card(spec, raw, table, len(rejected), len(elements))
+    folder = Path(out_dir)
+    write_parquet(folder / "targets.parquet", table)
+    write_csv(folder / "failures.csv", pd.DataFrame(rejected, columns=list(_FAILURES)))
+    write_json(folder / "card.json", card)
+    return card
+
+
+def _from_csv(path: Path, spec: TargetSpec) -> _Raw:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise FoldwiseError(
+            "the table of targets is not there",
+            where=str(path),
+            hint="Correct targets_dir, or leave it out to download the official file.",
+        ) from None
+    except (OSError, EOFError, ValueError) as error:
+        raise FoldwiseError(
+            f"no valid CSV ({error})", where=str(path), hint="Copy the file again."
+        ) from error
+    names = [str(column) for column in table.columns]
+    others = [name for name in names[1:] if name != COMPOSITION_COLUMN]
+    target = spec.target or (others[0] if len(others) == 1 else None)
+    if COMPOSITION_COLUMN not in names or target not in others:
+        raise FoldwiseError(
+            f"the columns are {', '.join(names)}",
+            where=str(path),
+            hint=f"Needed: the id first, {COMPOSITION_COLUMN}, and the target "
+            f"({spec.target or 'one more column'}).",
+        )
+    return _Raw(
+        labels=table.iloc[:, 0].tolist(),
+        compositions=table[COMPOSITION_COLUMN].tolist(),
+        targets=table[target].tolist(),
+        source=f"targets: {path.name} (id, composition, target)",
+        sha256=file_sha256(path),
+        where=str(path),
+    )
+
+
+def _from_official(task: str) -> _Raw:
+    source, official = locate_source("matbench", task, None, None), official_task(task)
+    assert official is not None, "locate_source takes official tasks only"
+    table = read_split_json(source.path, structure_composition)
+    structure, target = table.columns.index("structure"), table.columns.index(official.target)
+    return _Raw(
+        labels=table.index,
+        compositions=[str(row[structure]) for row in table.rows],
+        targets=[row[target] for row in table.rows],
+        source=source.description,
+        sha256=source.sha256,
+        where=str(source.path),
+    )
+
+
+def structure_composition(structure: Mapping[str, Any]) -> str:
+    """Composition of a pymatgen structure dict as text, "K4 Mn4 O8"; empty where it has none."""
+    amounts: Counter[str] = Counter()
+    for site in structure.get("sites", ()):
+        for species in site.get("species", ()):
+            if species.get("occu") != 1:
+                return ""
+            amounts[str(species.get("element"))] += 1
+    return " ".join(f"{element}{count}" for element, count in amounts.items())
+
+
+def _atoms(text: str) -> tuple[tuple[int, int], ...] | None:
+    """(atomic number, count) of each element of "K4 Mn4 O8"; None where it is no composition."""
+    amounts: Counter[int] = Counter()
+    for part in text.split():
+        found = _AMOUNT.fullmatch(part)
+        if found is None or not Element.is_valid_symbol(found[1]) or int(found[2]) < 1:
+            return None
+        amounts[Element(found[1]).Z] += int(found[2])
+    return tuple(sorted(amounts.items())) or None
+
+
+def _description(atoms: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    return {
+        "formula": reduced_formula(tuple(atoms)),
+        "n_atoms": sum(count for _, count in atoms),
+        "n_elements": len(atoms),
+        "anion_family": anion_family(np.array([z for z, _ in atoms], dtype=np.int32)),
+        "crystal_system": UNKNOWN_SYSTEM,
+        "spacegroup": 0,
+    }
+
+
+def _finite(value: object) -> float | None:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _card(
+    spec: TargetSpec, raw: _Raw, table: pd.DataFrame, n_failed: int, n_elements: int
+) -> dict[str, Any]:
+    official = official_task(spec.task)
+    targets = table["target"].to_numpy()
+    citation = f"{MATBENCH_CITATION}; {official.reference}" if official else "not stated"
+    return {
+        "task": spec.task,
+        "source": raw.source,
+        "source_sha256": raw.sha256,
+        "licence": MATBENCH_LICENCE if official else "not stated",
+        "citation": citation,
+        "target_name": spec.target_name,
+        "unit": spec.unit,
+        "intensive": spec.intensive,
+        "official": official is not None,
+        "n_source": len(table) + n_failed,
+        "n_accepted": len(table),
+        "n_failed": n_failed,
+        "target_min": float(targets.min()),
+        "target_max": float(targets.max()),
+        "target_mean": float(targets.mean()),
+        "target_std": float(targets.std()),
+        "n_elements": n_elements,
+        "max_atoms": int(table["n_atoms"].max()),
+        "notes": _NOTES,
+    }

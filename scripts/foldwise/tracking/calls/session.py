@@ -1,0 +1,192 @@
+"""One call of Snakemake: which runs it began, and what became of each of them.
+
+`begin` is called when the jobs are known and before the first one starts, `end` after the last one.
+A call that is killed leaves its file in `runs/.sessions`, and the reaper ends it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from foldwise.common.files import read_json, write_json
+from foldwise.tracking.calls.process import has_ended, this_process
+from foldwise.tracking.calls.reasons import Failure, call_failure, job_failure, oom_kills
+from foldwise.tracking.calls.snakemake_log import CallLog, Job, failed_job, parse_log
+from foldwise.tracking.record.code_state import code_state
+from foldwise.tracking.record.events import now
+from foldwise.tracking.record.identity import config_hash
+from foldwise.tracking.record.lifecycle import Prepared, complete, fail, prepare, start, stop
+from foldwise.tracking.record.registry import Change, Registry
+
+PlannedJob = dict[str, Any]
+
+
+def begin(
+    root: str,
+    *,
+    study: Mapping[str, Any],
+    configs: Mapping[str, Mapping[str, Any]],
+    jobs: Mapping[str, Sequence[PlannedJob]],
+    log: str,
+) -> None:
+    """Record the runs that a call of Snakemake begins; first end those that an older call left.
+
+    What there is to say about runs that are known already goes to stderr.
+
+    Args:
+        root: Folder of the results.
+        study: The study's whole config.
+        configs: Resolved config of each experiment.
+        jobs: Rule, outputs and logs of the jobs of this call for each experiment that it is asked
+            for; none for one that is up to date.
+        log: Snakemake's own log of this call.
+
+    """
+    registry = Registry(root)
+    messages = reap(root)
+    code = code_state()
+    runs = {}
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    with registry.change() as change:
+        for name, planned in jobs.items():
+            run = prepare(change.entries, configs[name], code)
+            if planned:
+                folder = registry.folder(run.identity)
+                start(change, folder, configs[name], code=code, study=study, command=command)
+                runs[name] = {"identity": run.identity, "jobs": list(planned)}
+            messages += _remarks(run, again=bool(planned))
+    process = this_process()
+    content = {
+        "process": process, "log": str(Path(log).resolve()), "workdir": str(Path.cwd()),
+        "started": now(), "oom_kills": oom_kills(), "runs": runs,
+    }  # fmt: skip
+    if runs:
+        write_json(_folder(root) / f"{process['host']}_{process['pid']}.json", content)
+    _say(messages)
+
+
+def end(root: str) -> None:
+    """Record what became of the runs of this process's own call, and say it on stderr."""
+    process = this_process()
+    path = _folder(root) / f"{process['host']}_{process['pid']}.json"
+    if path.exists():
+        _say(_end_session(Registry(root), path, vanished=False))
+
+
+def reap(root: str | Path) -> list[str]:
+    """End the runs of calls that were killed; runs on other machines are left alone.
+
+    Returns:
+        One line per run that was ended.
+    """
+    messages = []
+    folder = _folder(root)
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+        if has_ended(read_json(path)["process"]):
+            messages += _end_session(Registry(root), path, vanished=True)
+    return messages
+
+
+def _remarks(run: Prepared, *, again: bool) -> list[str]:
+    """What to say of a run that is asked for, where the registry knows it already."""
+    if run.status == "new" or (run.status != "complete" and not again):
+        return []
+    return [run.message if not again else run.message.replace("skipped, see", "made again in")]
+
+
+def _say(messages: Sequence[str]) -> None:
+    for message in messages:
+        print(message, file=sys.stderr)
+
+
+def _end_session(registry: Registry, path: Path, *, vanished: bool) -> list[str]:
+    session = read_json(path)
+    workdir = Path(session["workdir"])
+    log = Path(session["log"])
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    call = parse_log(text)
+    messages = []
+    with registry.change() as change:
+        for name, run in session["runs"].items():
+            entry = change.entries.get(run["identity"])
+            if entry is None or entry["status"] != "running":
+                continue
+            ending = _ending(call, session, run, workdir, vanished=vanished)
+            messages.append(_record(change, registry, name, run["identity"], ending))
+    path.unlink(missing_ok=True)
+    return messages
+
+
+def _record(
+    change: Change, registry: Registry, name: str, identity: str, ending: tuple[str, Failure]
+) -> str:
+    """End one running run: complete where its folder is there, else as `ending` says."""
+    results = registry.root / name
+    if _is_result_of(results, change.entries[identity]):
+        complete(change, registry.folder(identity), results)
+        return f"run {identity} ({name}): complete"
+    status, failure = ending
+    (fail if status == "failed" else stop)(change, identity, failure)
+    return f"run {identity} ({name}): {status}: {failure['reason']}"
+
+
+def _is_result_of(results: Path, entry: dict[str, Any]) -> bool:
+    """Whether `results` was written for the run, after its start."""
+    record = results / "results.json"
+    if not record.exists():
+        return False
+    config = read_json(results / "config.json")
+    written = record.stat().st_mtime
+    return config_hash(config) == entry["config_hash"] and written >= _seconds(entry["started"])
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
+
+
+def _ending(
+    call: CallLog, session: dict[str, Any], run: dict[str, Any], workdir: Path, *, vanished: bool
+) -> tuple[str, Failure]:
+    """Whether an unfinished run failed or was stopped, and why."""
+    planned = [Job(one["rule"], tuple(one["outputs"]), tuple(one["logs"])) for one in run["jobs"]]
+    for job in planned:
+        failed = failed_job(call, job)
+        if failed is not None:
+            failure = job_failure(failed, call, session["oom_kills"], workdir)
+            by_user = failure["kind"] == "interrupted" or (
+                call.interrupted and failure["kind"] == "killed"
+            )
+            return "stopped" if by_user else "failed", failure
+    running = (job for job in planned if _was_cut_short(job, workdir, session["started"]))
+    cut_short = next(running, None)
+    if call.any_failed:
+        reason = "not reached: Snakemake stopped after a job of another run failed"
+        return "stopped", call_failure("not_reached", reason, call, cut_short, workdir)
+    if call.interrupted:
+        reason = "stopped by the user"
+        return "stopped", call_failure("interrupted", reason, call, cut_short, workdir)
+    if vanished:
+        pid = session["process"]["pid"]
+        reason = (
+            f"Snakemake itself (process {pid}) ended without a word: killed, or the machine stopped"
+        )
+        return "failed", call_failure("vanished", reason, call, cut_short, workdir)
+    if cut_short is not None:  # `--quiet all` hides the exit status
+        return "failed", job_failure(cut_short, call, session["oom_kills"], workdir)
+    reason = "Snakemake ended with an error of its own"
+    return "failed", call_failure("unknown", reason, call, None, workdir)
+
+
+def _was_cut_short(job: Job, workdir: Path, started: str) -> bool:
+    """Whether a job began and did not end, to judge by its files."""
+    logs = [workdir / path for path in job.logs]
+    begun = any(log.exists() and log.stat().st_mtime >= _seconds(started) for log in logs)
+    return begun and not all((workdir / path).exists() for path in job.outputs)
+
+
+def _folder(root: str | Path) -> Path:
+    return Path(root) / "runs" / ".sessions"

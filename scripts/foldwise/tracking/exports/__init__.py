@@ -1,0 +1,1 @@
+"""Runs for elsewhere: a zip that runs again, and MLflow."""

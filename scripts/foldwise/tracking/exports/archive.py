@@ -1,0 +1,137 @@
+"""One run as a zip that runs again elsewhere: code, config, record, checksums, README."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import REPOSITORY, atomic_path
+from foldwise.tracking.record.code_state import code_state, git
+from foldwise.tracking.record.entries import Entry
+from foldwise.tracking.record.registry import Registry
+
+_TIME = (1980, 1, 1, 0, 0, 0)
+"""Of every file in the archive, so that equal content gives equal bytes."""
+_PARTS = (
+    "Snakefile", "rules", "config", "profiles", "envs", "scripts", "reports", "data",
+    "requirements.lock", "Makefile", "pyproject.toml", "README.md", "LICENSE", "runs.yaml",
+)  # fmt: skip
+_README = """\
+Run {identity}: {experiment}, {title}
+
+What is here
+  the repository{code_note}
+  study.json       the whole config of the study, as it was laid over config/config.yaml
+  record/          what was recorded: events, config.json, results.json, README.txt, predictions
+  SHA256SUMS       checksums of every file (sha256sum -c SHA256SUMS)
+
+Run it again
+  make setup
+  PATH="$PWD/.venv/bin:$PATH" snakemake --cores 2 {target} --configfile study.json
+
+Then compare {target} with record/{attempt}/results.json.
+
+When it ran
+  code        {commit}
+  dataset     SHA-256 {dataset}
+  command     {command}
+  status      {status}
+  mae_mean    {mae} {unit}
+"""
+
+
+def export_run(registry: Registry, identity: str, out: Path) -> Path:
+    """Write a zip with everything that the run needs to be made again.
+
+    Args:
+        registry: The registry that holds it.
+        identity: The run.
+        out: The zip to write.
+
+    Raises:
+        FoldwiseError: The run is unknown, or its study's config was not recorded.
+    """
+    entry = registry.entries().get(identity)
+    folder = registry.folder(identity)
+    if entry is None or not (folder / "study.json").exists():
+        problem = "no such run" if entry is None else "it was not started by Snakemake"
+        raise FoldwiseError(
+            problem, where=identity, hint="List the runs: python scripts/runs.py list"
+        )
+    files, code_note = _code(entry)
+    files["study.json"] = (folder / "study.json").read_bytes()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != "study.json":
+            files[f"record/{path.relative_to(folder)}"] = path.read_bytes()
+    files["README.txt"] = _readme(entry, code_note).encode()
+    sums = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}" for name in sorted(files)]
+    files["SHA256SUMS"] = ("\n".join(sums) + "\n").encode()
+    with atomic_path(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(f"foldwise_{identity}/{name}", _TIME)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
+            archive.writestr(info, files[name])
+    return out
+
+
+def _code(entry: Entry) -> tuple[dict[str, bytes], str]:
+    """Files of the run's commit; of the working tree where its code is nowhere else."""
+    commit = entry["git_commit"]
+    if commit is None:
+        return _tree(None), " (not under git when it ran: the present files)"
+    if not entry["git_dirty"]:
+        return _committed(commit), f" at commit {commit[:12]}"
+    if code_state().dirty_hash == entry["dirty_hash"] and code_state().git_commit == commit:
+        listed = git(REPOSITORY, "ls-files", "-co", "--exclude-standard", "-z") or b""
+        names = [name.decode() for name in listed.split(b"\0") if name]
+        return _tree(names), f" at commit {commit[:12]} with its uncommitted changes"
+    note = f" at commit {commit[:12]}, WITHOUT the uncommitted changes of the run, which are gone"
+    return _committed(commit), note
+
+
+def _committed(commit: str) -> dict[str, bytes]:
+    archive = git(REPOSITORY, "archive", "--format=tar", commit)
+    if archive is None:
+        raise FoldwiseError(
+            f"commit {commit[:12]} is not in this repository",
+            where=str(REPOSITORY),
+            hint="Fetch it (git fetch), then export again.",
+        )
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        members = [(member.name, tar.extractfile(member)) for member in tar if member.isfile()]
+        return {name: content.read() for name, content in members if content is not None}
+
+
+def _tree(names: list[str] | None) -> dict[str, bytes]:
+    if names is None:
+        roots = [REPOSITORY / part for part in _PARTS]
+        paths = [path for root in roots for path in ([root] if root.is_file() else root.rglob("*"))]
+        kept = [path for path in paths if path.is_file() and "__pycache__" not in path.parts]
+    else:
+        kept = [REPOSITORY / name for name in names if (REPOSITORY / name).is_file()]
+    return {str(path.relative_to(REPOSITORY)): path.read_bytes() for path in kept}
+
+
+def _readme(entry: Entry, code_note: str) -> str:
+    root = f"results/{entry['study']}" if entry["study"] else "results"
+    facts: dict[str, Any] = {
+        "identity": entry["identity"],
+        "experiment": entry["experiment"],
+        "title": entry["title"],
+        "code_note": code_note,
+        "target": f"{root}/{entry['experiment']}/results.json",
+        "attempt": f"attempt_{entry['attempts']}",
+        "commit": entry["git_commit"] or "not under git",
+        "dataset": entry["dataset_sha256"] or "not known",
+        "command": entry["command"] or "not known",
+        "status": entry["status"],
+        "mae": entry["metrics"].get("mae_mean", "none"),
+        "unit": entry["unit"] or "",
+    }
+    return _README.format(**facts)

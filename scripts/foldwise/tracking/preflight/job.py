@@ -1,0 +1,271 @@
+"""Before a long run: is it safe to walk away? Steps are run; memory, disk and time are reckoned."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import REPOSITORY, canonical_sha256, read_json, read_parquet
+from foldwise.common.progress import duration
+from foldwise.graphs.store import GraphStore
+from foldwise.study.study import Study
+from foldwise.tracking.preflight.plan import PlannedJob, by_rule, call_snakemake, dry_run, makespan
+from foldwise.tracking.preflight.trial import Trial, run_trial, total_memory, trial_recipe
+from foldwise.tracking.questions.stability import stability_of
+from foldwise.tracking.record.code_state import code_state
+from foldwise.tracking.record.identity import config_hash
+
+LIGHT_JOB = 3.0
+"""Seconds of a job without training where none has been timed: it loads its packages and writes."""
+PER_JOB = 0.3
+"""Seconds that Snakemake itself takes for a job."""
+HEADROOM = 0.8
+FREE_DISK = 5e9
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the pre-flight: what was looked at, whether it is well, and what was found."""
+
+    name: str
+    ok: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class Flight:
+    """What is about to be run.
+
+    Attributes:
+        study: The checked study.
+        experiment: The experiment that is asked for.
+        arguments: Options of Snakemake: cores, profile, config files.
+        cores: Cores.
+        gpus: Graphics cards; 0 on a machine without.
+        trial_seconds: Longest time of one trial training.
+    """
+
+    study: Study
+    experiment: str
+    arguments: Sequence[str]
+    cores: int
+    gpus: int
+    trial_seconds: float
+
+    @property
+    def target(self) -> str:
+        """The file that is asked for."""
+        return f"{self.study.root}/{self.experiment}/results.json"
+
+
+def preflight(flight: Flight, max_hours: float) -> list[Check]:
+    """All checks; data and graphs are made first if they are not there.
+
+    Raises:
+        FoldwiseError: The experiment is unknown, a trial fails, or the study would take longer than
+            `max_hours`.
+    """
+    if flight.experiment not in flight.study.names:
+        raise FoldwiseError(
+            f"unknown experiment {flight.experiment!r}",
+            where="--experiment",
+            hint=f"Allowed: {', '.join(flight.study.names)}.",
+        )
+    jobs = dry_run([flight.target, *flight.arguments])
+    checks = [_stability(flight), _writable(flight), _disk(flight)]
+    trained = [job for job in jobs if _trains(job)]
+    trials = _trials(flight, trained) if trained else {}
+    if trained:
+        checks += [_rows(flight), _shapes(flight, trained)]
+        checks += [_speed(trial) for trial in dict.fromkeys(trials.values())]
+        checks += _memory(flight, trained, trials)
+    seconds = [_seconds(flight, job, trials) for job in jobs]
+    total = makespan(jobs, seconds, flight.cores, flight.gpus)
+    checks.append(_eta(jobs, seconds, total))
+    if total > max_hours * 3600:
+        raise FoldwiseError(
+            f"{flight.target} would take about {duration(total)}, more than {max_hours:g} h",
+            where="preflight",
+            hint="Run fewer epochs or seeds, take a faster machine, or raise --max-hours.",
+        )
+    return checks
+
+
+def report(checks: Sequence[Check]) -> str:
+    """The checks as text; the last line says whether any needs a look."""
+    width = max(len(check.name) for check in checks)
+    lines = [
+        f"{'ok  ' if one.ok else 'LOOK'} {one.name.ljust(width)}  {one.found}" for one in checks
+    ]
+    unsure = sum(not check.ok for check in checks)
+    return "\n".join([*lines, "ready" if not unsure else f"{unsure} point(s) to look at first"])
+
+
+def _stability(flight: Flight) -> Check:
+    config = flight.study.resolved(flight.experiment)
+    name = f"{flight.study.run or 'default'}/{flight.experiment}"
+    text = stability_of(name, config_hash(config), code_state().git_commit)
+    return Check("stability", " was stable on this hardware" in text, text)
+
+
+def _writable(flight: Flight) -> Check:
+    root = REPOSITORY / flight.study.root
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise FoldwiseError(
+            f"nothing can be written there ({error.strerror})",
+            where=str(flight.study.root),
+            hint="Free space or change its permissions.",
+        ) from error
+    return Check("output", True, f"{flight.study.root} is writable")
+
+
+def _disk(flight: Flight) -> Check:
+    free = shutil.disk_usage(REPOSITORY / flight.study.root).free
+    return Check("disk", free > FREE_DISK, f"{free / 1e9:.1f} GB free")
+
+
+def _files(flight: Flight) -> dict[str, str]:
+    data = f"{flight.study.root}/data/{flight.study.task}"
+    first = flight.study.folds[0]
+    split = f"{flight.study.root}/splits/{flight.study.task}/fold_{first}.json"
+    return {"targets": f"{data}/targets.parquet", "graphs": f"{data}/graphs", "split": split}
+
+
+def _trials(flight: Flight, jobs: Sequence[PlannedJob]) -> dict[str, Trial]:
+    """A trial for each kind of training among `jobs`, by recipe."""
+    files = _files(flight)
+    if not all((REPOSITORY / path).exists() for path in files.values()):
+        call_snakemake([*files.values(), *flight.arguments])
+    trials: dict[str, Trial] = {}
+    kinds: dict[str, Trial] = {}
+    for recipe in dict.fromkeys(job.wildcards["recipe"] for job in jobs):
+        options = flight.study.recipes[recipe].as_dict()
+        same_cost = {key: value for key, value in trial_recipe(options).items() if key != "lr"}
+        kind = canonical_sha256(same_cost)
+        if kind not in kinds:
+            threads = min(jobs[0].threads, flight.cores)
+            kinds[kind] = run_trial(
+                options,
+                files,
+                transform=flight.study.datasets[flight.study.task]["transform"],
+                threads=threads,
+                copies=flight.gpus or max(1, flight.cores // threads),
+                limit=flight.trial_seconds,
+            )
+        trials[recipe] = kinds[kind]
+    return trials
+
+
+def _rows(flight: Flight) -> Check:
+    """No row is lost on the way, no target is missing, no formula is in fit and validation."""
+    files = {key: REPOSITORY / path for key, path in _files(flight).items()}
+    card = read_json(files["targets"].with_name("card.json"))
+    targets = read_parquet(files["targets"], ("id", "formula", "target"))
+    lost = len(pd.read_csv(files["graphs"] / "failures.csv"))
+    graphs = len(GraphStore.open(files["graphs"]).ids)
+    split = read_json(files["split"])
+    formula = dict(zip(targets["id"], targets["formula"], strict=True))
+    held = {formula[crystal] for crystal in split["validation"][0]}
+    fitted = {formula[one] for part in split["validation"][1:] for one in part}
+    ok = (
+        card["n_source"] == card["n_accepted"] + card["n_failed"]
+        and len(targets) == graphs + lost
+        and bool(np.isfinite(targets["target"]).all())
+        and not held & fitted
+    )
+    found = (
+        f"{card['n_source']} in the source = {graphs} graphs + {card['n_failed'] + lost} failures; "
+        f"{len(held & fitted)} formula(s) both fitted and validated"
+    )
+    return Check("rows", ok, found)
+
+
+def _shapes(flight: Flight, jobs: Sequence[PlannedJob]) -> Check:
+    store = GraphStore.open(REPOSITORY / _files(flight)["graphs"])
+    size = flight.study.recipes[jobs[0].wildcards["recipe"]].batch_size
+    sizes = np.diff(store.offsets, axis=0)
+    mean, largest = sizes.mean(axis=0) * size, np.sort(sizes, axis=0)[-size:].sum(axis=0)
+    names = ("atoms", "edges", "angles")
+    parts = [
+        f"{a:,.0f} {name} (at most {b:,})" for a, b, name in zip(mean, largest, names, strict=True)
+    ]
+    return Check("batch", bool((sizes[:, :2] > 0).all()), f"{size} crystals: {', '.join(parts)}")
+
+
+def _speed(trial: Trial) -> Check:
+    found = (
+        f"{trial.seconds_per_step:.3f} s/step over {trial.steps} real steps, "
+        f"{trial.seconds_per_epoch:.2f} s/epoch, {trial.overhead:.1f} s to start and end a job"
+    )
+    return Check("speed", trial.steps >= 2, found)
+
+
+def _memory(flight: Flight, jobs: Sequence[PlannedJob], trials: Mapping[str, Trial]) -> list[Check]:
+    copies = flight.gpus or max(1, flight.cores // min(jobs[0].threads, flight.cores))
+    needed = copies * max(trial.host_bytes for trial in trials.values())
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    info = Path("/proc/meminfo")
+    for line in info.read_text(encoding="utf-8").splitlines() if info.exists() else []:
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) * 1024
+    found = f"{copies} training(s) at once take {needed / 1e9:.1f} of {free / 1e9:.1f} GB free"
+    checks = [Check("memory", needed < HEADROOM * free, found)]
+    device = max((trial.device_bytes or 0 for trial in trials.values()), default=0)
+    total = total_memory([trial.device for trial in trials.values()])
+    if device and total:
+        found = f"{device / 1e9:.1f} of {total / 1e9:.1f} GB"
+        checks.append(Check("GPU memory", device < HEADROOM * total, found))
+    return checks
+
+
+def _seconds(flight: Flight, job: PlannedJob, trials: Mapping[str, Trial]) -> float:
+    """Expected seconds of a job: by the trial, by its rule's earlier jobs, or by experience."""
+    trial = trials.get(job.wildcards.get("recipe", ""))
+    if _trains(job) and trial is not None:
+        recipe = job.wildcards["recipe"]
+        together = flight.study.trained_together().get(recipe, [0])
+        epochs = flight.study.recipes[recipe].epochs * len(together)
+        return trial.overhead + epochs * trial.seconds_per_epoch + PER_JOB
+    timed = _benchmarks(flight, job.rule)
+    if timed:
+        return median(timed) + PER_JOB
+    if trial is not None:  # a prediction starts like a training and runs forward only
+        return trial.overhead + trial.seconds_per_epoch + PER_JOB
+    return LIGHT_JOB + PER_JOB if job.rule != "resolve_experiment" else PER_JOB
+
+
+def _trains(job: PlannedJob) -> bool:
+    """Whether a job trains one model, or the seeds of a fold at once."""
+    return job.rule == "train_model" or job.rule.endswith("_together")
+
+
+def _benchmarks(flight: Flight, rule: str) -> list[float]:
+    """Seconds of a rule's earlier jobs."""
+    files = (REPOSITORY / flight.study.root / "benchmarks" / rule).rglob("*.tsv")
+    return [float(path.read_text(encoding="utf-8").splitlines()[1].split()[0]) for path in files]
+
+
+def _eta(jobs: Sequence[PlannedJob], seconds: Sequence[float], total: float) -> Check:
+    if not jobs:
+        return Check("ETA", True, "nothing to be done: everything is up to date")
+    rows = [f"{count} {rule} of {time:.1f} s" for rule, count, time in by_rule(jobs, seconds)]
+    return Check("ETA", True, f"at most {duration(total)} for {len(jobs)} jobs: {', '.join(rows)}")
+
+
+def longest_hours(config: Mapping[str, Any]) -> float:
+    """Longest accepted time of a study in hours, from the config's `preflight.max_hours`."""
+    return float((config.get("preflight") or {}).get("max_hours", 24))

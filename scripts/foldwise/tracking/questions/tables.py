@@ -1,0 +1,147 @@
+"""Runs as text: tables for the terminal and Markdown for a paper's notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from foldwise.tracking.record.entries import Entry
+from foldwise.tracking.record.leaderboard import cell
+
+LIST_COLUMNS = ("identity", "experiment", "status", "decision", "is_best", "n", "mae_mean", "ended")
+MAX_CELL = 60
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table whose columns also line up as plain text."""
+    texts = [list(header), *([text_of(value) for value in row] for row in rows)]
+    widths = [max(len(row[column]) for row in texts) for column in range(len(header))]
+    lines = [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |"
+        for row in texts
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def text_of(value: object) -> str:
+    """A value in a table: six significant digits, cut at `MAX_CELL`; `–` where there is none."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
+
+
+def list_table(entries: Sequence[Entry], metric: str = "mae_mean") -> str:
+    """One line per run."""
+    columns = [metric if name == "mae_mean" else name for name in LIST_COLUMNS]
+    table = markdown_table(
+        columns, [[cell(entry, column) for column in columns] for entry in entries]
+    )
+    notes = [
+        f"{entry['identity']} ({entry['experiment']}): {entry['failure']['reason']}"
+        for entry in entries
+        if entry["failure"]
+    ]
+    return "\n".join([table, *([""] if notes else []), *notes])
+
+
+def run_text(entry: Entry) -> str:
+    """Everything about one run, for the terminal."""
+    decision, failure = entry["decision"], entry["failure"]
+    lines = [
+        f"{entry['identity']}  {entry['experiment']}: {entry['title']}",
+        f"status       {entry['status']}, attempt {entry['attempts']}",
+        f"time         {entry['started']} to {entry['ended'] or 'now'} on {entry['host']}",
+        f"task         {entry['task']}, recipe {entry['recipe']}, seeds {entry['seeds']}",
+        f"code         {_code(entry)}",
+        f"dataset      {entry['dataset_sha256'] or 'not known before the end'}",
+        f"command      {entry['command'] or 'not known'}",
+        f"decision     {decision['verdict'] or 'none'}"
+        + (f" by {decision['by']}: {decision['reason']}" if decision["verdict"] else "")
+        + (" (best of its task)" if entry["is_best"] else ""),
+    ]
+    lines += [f"{name:<28} {text_of(value)}" for name, value in entry["metrics"].items()]
+    if failure:
+        lines += [f"failure      {failure['kind']}: {failure['reason']}",
+                  f"             on {failure['host']}, log {failure['log'] or 'none'}",
+                  *(f"  | {line}" for line in failure["log_tail"])]  # fmt: skip
+    return "\n".join(lines)
+
+
+def comparison_markdown(comparison: Mapping[str, Any]) -> str:
+    """A comparison of two runs as Markdown."""
+    first, second = comparison["runs"]
+    names = [f"{run['identity']} ({run['experiment']})" for run in (first, second)]
+    paired = comparison["paired"]
+    left_out = paired["rows_left_out"]
+    parts = [
+        f"# {names[0]} → {names[1]}",
+        f"First: {first['title']}. Second: {second['title']}. Differences are second minus first; "
+        "a negative difference of an error means that the second is better.",
+        "## Config",
+        _differences(comparison["config"], "The configs are equal."),
+        f"## Metrics on the same {paired['rows']} test rows ({first['unit']})",
+        f"Left out because only one run has them: {left_out[0]} and {left_out[1]} rows."
+        if any(left_out)
+        else "All test rows of both runs.",
+        markdown_table(
+            ("metric", "difference", "low", "high", "larger than noise"),
+            [
+                [row[key] for key in ("name", "delta", "low", "high", "larger_than_noise")]
+                for row in paired["differences"]
+            ],
+        ),
+        f"Paired bootstrap over test rows, {paired['differences'][0]['confidence']:.0%}.",
+        "## All recorded numbers",
+        markdown_table(
+            ("metric", "first", "second", "difference"),
+            [
+                [row[key] for key in ("name", "first", "second", "delta")]
+                for row in comparison["metrics"]
+            ],
+        ),
+        "## Code",
+        _code_difference(comparison["code"]),
+        "## Environment",
+        _differences(comparison["environment"], "The environments are equal."),
+    ]
+    return "\n\n".join(parts)
+
+
+def _differences(rows: Sequence[Mapping[str, Any]], none: str) -> str:
+    if not rows:
+        return none
+    table = [[row[key] for key in ("key", "first", "second")] for row in rows]
+    return markdown_table(("key", "first", "second"), table)
+
+
+def _code(entry: Entry) -> str:
+    if entry["git_commit"] is None:
+        return "outside of git"
+    changed = f", with changes {entry['dirty_hash'][:8]}" if entry["git_dirty"] else ", clean"
+    return f"{entry['git_commit'][:12]} on {entry['git_branch']}{changed}"
+
+
+def _code_difference(code: Mapping[str, Any]) -> str:
+    if not all(code["commits"]):
+        return "At least one run was made outside of git."
+    lines = []
+    if code["commits"][0] == code["commits"][1]:
+        lines.append(f"Both at commit {code['commits'][0][:12]}.")
+    else:
+        for side, name in (("only_first", "first"), ("only_second", "second")):
+            commits = code[side]
+            if commits is None:
+                lines.append(f"The commits of the {name} run are not in this repository.")
+            elif commits:
+                lines += [
+                    f"Commits that only the {name} run has:",
+                    *(f"- {one}" for one in commits),
+                ]
+    if any(code["dirty"]):
+        same = "the same" if code["same_changes"] else "different"
+        lines.append(f"At least one tree had uncommitted changes; they were {same}.")
+    return "\n".join(lines)

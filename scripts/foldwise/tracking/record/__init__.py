@@ -1,0 +1,1 @@
+"""What is kept of a run: identity, events, registry, environment, code."""

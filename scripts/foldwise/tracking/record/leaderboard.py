@@ -1,0 +1,85 @@
+"""`leaderboard.csv`: every run in one table for spreadsheets, by default the worst first."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.tracking.record.entries import RANKED_BY, Entries, Entry
+
+COLUMNS = (
+    "task", "experiment", "identity", "status", "decision", "is_best", "test_presumably_seen",
+    "unit", "n", "mae_mean", "mae_std", "mae_all_rows", "mae_low", "mae_high", "rmse_mean",
+    "abs_err_p95_mean", "max_abs_error_max", "passes_per_prediction", "structures_per_s",
+    "wall_time_sec", "started", "git_commit", "git_dirty", "host", "title", "reason",
+)  # fmt: skip
+MAXIMISED = ("structures_per_s",)
+
+
+def leaderboard_csv(entries: Entries) -> str:
+    """The table of all runs, task by task; runs without a result first, then the worst MAE."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    tasks = sorted({str(entry["task"]) for entry in entries.values()})
+    for task in tasks:
+        own = [entry for entry in entries.values() if str(entry["task"]) == task]
+        writer.writerows(
+            [_cell(cell(entry, name)) for name in COLUMNS] for entry in worst_first(own)
+        )
+    return text.getvalue()
+
+
+def cell(entry: Entry, column: str) -> object:
+    """The value of a leaderboard column; `None` where a run has none."""
+    if column == "decision":
+        return entry["decision"]["verdict"]
+    if column == "reason":
+        failure = entry["failure"]
+        return failure["reason"] if failure else entry["decision"]["reason"]
+    return entry[column] if column in entry else entry["metrics"].get(column)
+
+
+def worst_first(entries: Sequence[Entry]) -> list[Entry]:
+    """Runs without a result, then by falling MAE; equal ones by identity."""
+    return sorted(
+        entries,
+        key=lambda entry: (-float(entry["metrics"].get(RANKED_BY, math.inf)), entry["identity"]),
+    )
+
+
+def ranked(entries: Sequence[Entry], metric: str, direction: str | None = None) -> list[Entry]:
+    """Complete runs that have `metric`, the best first.
+
+    Args:
+        entries: Some runs.
+        metric: Name of a metric.
+        direction: `min` or `max`; by default `min`, but for a speed `max`.
+
+    Raises:
+        FoldwiseError: No run has the metric.
+    """
+    having = [entry for entry in entries if metric in entry["metrics"]]
+    if not having:
+        known = sorted({name for entry in entries for name in entry["metrics"]})
+        raise FoldwiseError(
+            f"no run has metric {metric!r}",
+            where="--metric",
+            hint=f"Known: {', '.join(known) or 'none'}.",
+        )
+    largest_first = (direction or ("max" if metric in MAXIMISED else "min")) == "max"
+    sign = -1.0 if largest_first else 1.0
+    return sorted(
+        having, key=lambda entry: (sign * float(entry["metrics"][metric]), entry["identity"])
+    )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    return "" if value is None else str(value)

@@ -1,0 +1,136 @@
+"""`registry.json`: an index of all runs, always whole, and rebuildable from their folders.
+
+Writers take turns by a lock on `runs/.lock`; readers need none, because the file is replaced in one
+step. The order of a change is: a mark that the run changes, its event, the registry, the mark's
+removal. A writer killed on the way leaves the mark, and the next one makes the registry up to date.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import write_text
+from foldwise.tracking.record.entries import Entries, Entry, entry_of, mark_best
+from foldwise.tracking.record.events import SCHEMA_VERSION, read_events, write_event
+from foldwise.tracking.record.leaderboard import leaderboard_csv
+
+
+class Change:
+    """One turn of a writer: entries as they are, and events to append."""
+
+    def __init__(self, registry: Registry, entries: Entries) -> None:
+        self.entries = entries
+        self._registry = registry
+
+    def append(self, identity: str, kind: str, payload: Mapping[str, Any]) -> Entry:
+        """Write an event of a run and return its new entry."""
+        self._registry.pending.mkdir(parents=True, exist_ok=True)
+        (self._registry.pending / identity).touch()
+        folder = self._registry.folder(identity)
+        write_event(folder, kind, payload)
+        self.entries[identity] = entry_of(identity, read_events(folder))
+        return self.entries[identity]
+
+
+class Registry:
+    """The runs below one results folder.
+
+    Args:
+        root: `results`, or `results/{run}` for a named study.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.runs = self.root / "runs"
+        self.path = self.root / "registry.json"
+        self.pending = self.runs / ".pending"
+
+    def folder(self, identity: str) -> Path:
+        """Folder of a run."""
+        return self.runs / identity
+
+    def entries(self) -> Entries:
+        """All entries by identity; empty where nothing has been run.
+
+        Raises:
+            FoldwiseError: The registry is damaged.
+        """
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise FoldwiseError(
+                f"the registry is no valid JSON ({error})",
+                where=str(self.path),
+                hint=f"Run: python scripts/runs.py --results {self.root} rebuild",
+            ) from error
+        entries: Entries = content["runs"]
+        return entries
+
+    @contextmanager
+    def change(self) -> Iterator[Change]:
+        """Take the turn of a writer; what was appended is in `registry.json` afterwards."""
+        with self._locked():
+            left = list(self.pending.iterdir()) if self.pending.is_dir() else []
+            entries = self._read_or_build()
+            for mark in left:
+                entries[mark.name] = entry_of(mark.name, read_events(self.folder(mark.name)))
+            change = Change(self, entries)
+            try:
+                yield change
+            finally:
+                self._write(entries)
+
+    def rebuild(self) -> Entries:
+        """Compute the registry anew from the run folders."""
+        with self._locked():
+            entries = self._built()
+            self._write(entries)
+        return entries
+
+    def _read_or_build(self) -> Entries:
+        try:
+            return self.entries() if self.path.exists() else self._built()
+        except FoldwiseError:
+            return self._built()
+
+    def _built(self) -> Entries:
+        folders = sorted(self.runs.iterdir()) if self.runs.is_dir() else []
+        return {
+            folder.name: entry_of(folder.name, events)
+            for folder in folders
+            if (events := read_events(folder))
+        }
+
+    def _write(self, entries: Entries) -> None:
+        known = {name: entry for name, entry in sorted(entries.items()) if entry["attempts"]}
+        mark_best(known)
+        write_text(self.path, registry_text(known))
+        write_text(self.root / "leaderboard.csv", leaderboard_csv(known))
+        if self.pending.is_dir():
+            for mark in self.pending.iterdir():
+                mark.unlink()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.runs.mkdir(parents=True, exist_ok=True)
+        with (self.runs / ".lock").open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+
+def registry_text(entries: Entries) -> str:
+    """The content of `registry.json`: one line per run, so that `grep` finds a whole entry."""
+    lines = [
+        f"{json.dumps(name)}: {json.dumps(entry, ensure_ascii=False, allow_nan=False)}"
+        for name, entry in entries.items()
+    ]
+    body = ",\n".join(lines)
+    return f'{{"schema_version": {SCHEMA_VERSION}, "runs": {{\n{body}\n}}}}\n'

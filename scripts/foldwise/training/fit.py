@@ -1,0 +1,154 @@
+"""Train one network, or several of one fold at once, and resume what a kill has interrupted."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import torch
+from torch import Tensor
+
+from foldwise.common.progress import ProgressLog
+from foldwise.graphs.padding import enclosing, pad, side_by_side
+from foldwise.network.acceleration import StackedEnergies
+from foldwise.network.chgnet import FlatCHGNet
+from foldwise.network.memory import is_out_of_memory
+from foldwise.training.optimisation import mixed_loss
+from foldwise.training.resume import save_state
+from foldwise.training.trainer import Problem, Progress, Trainer
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A trained network, which holds the best averaged weights, and how it came about."""
+
+    network: FlatCHGNet
+    progress: Progress
+    early_stopped: bool
+    steps: int
+    seconds_per_epoch: list[float]
+    resumed_from_epoch: int
+
+
+@dataclass(frozen=True)
+class Training:
+    """A network, what it is trained on, and where an interrupted training left its state.
+
+    Attributes:
+        network: Trained in place.
+        problem: What it is trained on.
+        state_path: Written after every epoch.
+        fingerprint: Identity of the work; a state of other work is not read.
+        log: Takes the lines of progress.
+    """
+
+    network: FlatCHGNet
+    problem: Problem
+    state_path: str | os.PathLike[str]
+    fingerprint: str
+    log: ProgressLog
+
+
+def fit(trainings: Sequence[Training], stacked: StackedEnergies | None = None) -> list[FitResult]:
+    """Train every network in place; after every epoch its state is saved.
+
+    Several networks of one size, on graphs of one store, take their steps at the same time, each
+    on its own batch: one pass through stacked weights serves all of them. What becomes of each is
+    what it would become alone, up to rounding.
+
+    Args:
+        trainings: Without views where there are several.
+        stacked: How that pass runs; by default in plain PyTorch.
+
+    Raises:
+        FoldwiseError: A loss is no longer finite.
+    """
+    trainers = [Trainer(training.network, training.problem, training.log) for training in trainings]
+    for training, trainer in zip(trainings, trainers, strict=True):
+        trainer.resume(training.state_path, training.fingerprint)
+    seconds: list[list[float]] = [[] for _ in trainers]
+    joint = JointStep(stacked or StackedEnergies(), trainers[0].log.line)
+    while active := [number for number, trainer in enumerate(trainers) if not trainer.finished]:
+        started = time.perf_counter()
+        _run_epoch([trainers[number] for number in active], joint)
+        spent = (time.perf_counter() - started) / len(active)
+        for number in active:
+            seconds[number].append(spent)
+            training = trainings[number]
+            save_state(training.state_path, training.fingerprint, trainers[number].state())
+    return [_result(trainer, spent) for trainer, spent in zip(trainers, seconds, strict=True)]
+
+
+def _run_epoch(trainers: Sequence[Trainer], joint: JointStep) -> None:
+    """One pass of every training over its samples, then their validations."""
+    for step in zip_longest(*(trainer.epoch_batches() for trainer in trainers)):
+        working = [pair for pair in zip(trainers, step, strict=True) if pair[1] is not None]
+        joint.run([trainer for trainer, _ in working], [picked for _, picked in working])
+    for trainer in trainers:
+        trainer.end_epoch()
+
+
+class JointStep:
+    """One optimiser step of several trainings, in one pass where there is more than one.
+
+    Args:
+        energies: That pass.
+        report: Takes the line that says that memory does not suffice for it.
+    """
+
+    def __init__(self, energies: StackedEnergies, report: Callable[[str], None]) -> None:
+        self._energies, self._report = energies, report
+        self._together = True
+
+    def run(self, trainers: Sequence[Trainer], picked: Sequence[Tensor]) -> None:
+        """Step every training on the samples at its entry of `picked`."""
+        if len(trainers) > 1 and self._together:
+            try:
+                losses = self._gradients(trainers, picked)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            else:
+                for trainer, own, loss in zip(trainers, picked, losses, strict=True):
+                    trainer.update(own, loss)
+                return
+            torch.cuda.empty_cache()
+            self._together = False
+            self._report("out of memory: from here on the seeds take their steps in turn")
+        for trainer, own in zip(trainers, picked, strict=True):
+            trainer.run_step(own)
+
+    def _gradients(self, trainers: Sequence[Trainer], picked: Sequence[Tensor]) -> list[Tensor]:
+        """Every training's gradient of its own mean loss, and these losses."""
+        batches = [
+            trainer.problem.store.batch(trainer.rows[own])
+            for trainer, own in zip(trainers, picked, strict=True)
+        ]
+        size = enclosing(batches)
+        for trainer in trainers:
+            trainer.optimiser.zero_grad()
+        outputs = self._energies(
+            [trainer.network for trainer in trainers],
+            side_by_side([pad(batch, size) for batch in batches]),
+        )
+        losses = [
+            mixed_loss(output[: len(own)], *trainer.targets(own), trainer.problem.recipe)
+            for trainer, own, output in zip(trainers, picked, outputs, strict=True)
+        ]
+        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+        return [loss.detach() for loss in losses]
+
+
+def _result(trainer: Trainer, seconds: list[float]) -> FitResult:
+    trainer.keep_best()
+    return FitResult(
+        network=trainer.network,
+        progress=trainer.progress,
+        early_stopped=trainer.progress.epoch < trainer.problem.recipe.epochs,
+        steps=trainer.step,
+        seconds_per_epoch=seconds,
+        resumed_from_epoch=trainer.resumed_from_epoch,
+    )

@@ -1,0 +1,262 @@
+"""One training job: from the files of a fold to the checkpoints and their records."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import file_sha256, flatten, write_csv, write_json
+from foldwise.common.progress import ProgressLog
+from foldwise.graphs.batch import SkinSource, open_batches
+from foldwise.graphs.store import GraphStore, join_stores
+from foldwise.network.acceleration import accelerate, engine_of, stacked_energies
+from foldwise.network.checkpoint import TrainedModel, load_model, new_network, save_model
+from foldwise.network.chgnet import FlatCHGNet
+from foldwise.network.devices import set_up_device
+from foldwise.network.machine import Machine
+from foldwise.network.output import network_output
+from foldwise.network.transform import compositions, fit_transform
+from foldwise.study.recipe import Recipe
+from foldwise.tasks.splits import FoldSplit
+from foldwise.training.augmentation import make_augmentation
+from foldwise.training.files import (
+    SeedJob,
+    TrainingFiles,
+    check_rows,
+    pretraining_cost,
+    soft_targets_of,
+    target_by_id,
+)
+from foldwise.training.fit import FitResult, Training, fit
+from foldwise.training.record import compute, outcome
+from foldwise.training.resume import work_fingerprint
+from foldwise.training.samples import make_samples
+from foldwise.training.soft_targets import SoftTargets
+from foldwise.training.trainer import Problem, steps_per_epoch
+
+_FRESH_HEAD = "readout.6.weight"
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """How the models of a job are trained.
+
+    Attributes:
+        recipe_name: Name of the recipe, for the record.
+        recipe: How to train.
+        transform: One of `foldwise.network.transform.TRANSFORMS`.
+        machine: What it computes on.
+    """
+
+    recipe_name: str
+    recipe: Recipe
+    transform: str
+    machine: Machine
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What all models of a job share, opened."""
+
+    files: TrainingFiles
+    split: FoldSplit
+    targets: dict[str, float]
+    soft: SoftTargets | None
+    store: GraphStore
+    known: set[str]
+    batches: SkinSource
+    composition: NDArray[np.float64]
+
+    def parts(self, holdout: int) -> tuple[list[str], list[str]]:
+        """Ids to fit and to validate, of crystals that have a graph."""
+        fitted, validated = self.split.fit_and_validation(holdout)
+        return (
+            [crystal for crystal in fitted if crystal in self.known],
+            [crystal for crystal in validated if crystal in self.known],
+        )
+
+
+def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> None:
+    """Train one model per seed and write model.safetensors, fit.json and history.csv of each.
+
+    Several seeds take their steps at the same time.
+
+    Raises:
+        FoldwiseError: An input is missing or broken, a loss is no longer finite, or several seeds
+            belong to a recipe that does not allow it.
+    """
+    started = time.perf_counter()
+    if len(seeds) > 1 and not job.recipe.trains_together:
+        raise FoldwiseError(
+            "seeds cannot be trained at once with views or a joint pretraining",
+            where="--seed",
+            hint="Give one seed per call.",
+        )
+    device = set_up_device(job.machine)
+    fold = _open(files, job.recipe, device)
+    trainings = [_prepare(fold, job, seed, device) for seed in seeds]
+    passes = sum(len(each.problem.samples.rows) * job.recipe.epochs for each in trainings)
+    for training in trainings:
+        accelerate(
+            training.network,
+            fold.store,
+            job.machine.engine,
+            passes=passes,
+            several_views=job.recipe.augment is not None,
+        )
+    stacked = stacked_energies(job.machine.engine, device, passes=passes)
+    results = fit(trainings, stacked)
+    seconds = (time.perf_counter() - started) / len(seeds)
+    for seed, training, result in zip(seeds, trainings, results, strict=True):
+        cost = compute(
+            result,
+            device,
+            threads=job.machine.threads,
+            engine=engine_of(training.network, stacked if len(seeds) > 1 else None),
+            precision=job.machine.engine.precision if device.type == "cuda" else "float32",
+            seconds=seconds,
+            trained_together=len(seeds),
+            pretraining=pretraining_cost(seed, job.recipe),
+        )
+        write_json(seed.out / "fit.json", _record(fold, job, seed, training, result) | cost)
+        write_csv(seed.out / "history.csv", pd.DataFrame(result.progress.history))
+        model = TrainedModel(job.recipe.model, training.network, training.problem.transform)
+        save_model(seed.out / "model.safetensors", model)
+        shutil.rmtree(seed.out / ".resume")  # what a kill has left half-written included
+        training.log.line(f"done: best validation MAE {result.progress.best_mae:.5f}")
+
+
+def _open(files: TrainingFiles, recipe: Recipe, device: torch.device) -> _Fold:
+    store = GraphStore.open(files.graphs)
+    known = set(store.ids)
+    soft = soft_targets_of(files.soft_targets, recipe)
+    split, targets = FoldSplit.read(files.split), target_by_id(files.targets)
+    if files.copies is not None:
+        store = join_stores(store, GraphStore.open(files.copies))
+    batches, composition = open_batches(store, device), compositions(store)
+    return _Fold(files, split, targets, soft, store, known, batches, composition)
+
+
+def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device) -> Training:
+    """Network, samples and transform of one seed."""
+    recipe, targets, store = job.recipe, fold.targets, fold.store
+    fit_ids, validation_ids = fold.parts(seed.holdout)
+    check_rows(fold.files, fit_ids, validation_ids, targets)
+    samples = make_samples(
+        store, targets=targets, fit_ids=fit_ids, soft=fold.soft, recipe=recipe, seed=seed.seed
+    )
+    pretraining_cost(seed, recipe)  # what is missing must stop before the training, not after it
+    torch.manual_seed(seed.seed)
+    network = _initial_network(seed.backbone, recipe, job.transform).to(device)
+    labelled = samples.rows[samples.labelled]
+    transform = fit_transform(
+        job.transform,
+        fold.composition[labelled],
+        samples.hard[samples.labelled],
+        network_output(network, fold.batches, labelled),
+    )
+    problem = Problem(
+        store=fold.batches,
+        ids=store.ids,
+        composition=fold.composition,
+        samples=samples,
+        validation_rows=store.rows_of(validation_ids),
+        validation_targets=np.array([targets[crystal] for crystal in validation_ids]),
+        transform=transform,
+        recipe=recipe,
+        seed=seed.seed,
+        augmentation=make_augmentation(
+            recipe,
+            fold.batches,
+            store.ids,
+            rows=samples.rows,
+            scale=transform.scale,
+            seed=seed.seed,
+        ),
+    )
+    fingerprint = work_fingerprint(
+        recipe=recipe,
+        seed=seed.seed,
+        fit_ids=fit_ids,
+        validation_ids=validation_ids,
+        hard=[targets[crystal] for crystal in (*fit_ids, *validation_ids)],
+        soft=_soft_facts(fold.soft),
+        graphs=file_sha256(fold.files.graphs / "meta.json"),
+        transform=job.transform,
+        backbone=file_sha256(seed.backbone) if seed.backbone else None,
+        device=str(device),
+        machine=job.machine,
+    )
+    name = f"{job.recipe_name} fold {fold.split.fold} seed {seed.seed}"
+    log = ProgressLog(sys.stderr, steps_per_epoch(samples, recipe) * recipe.epochs, name=name)
+    log.line(
+        f"{job.recipe_name} {fold.split.task} fold {fold.split.fold} seed {seed.seed}: "
+        f"{len(fit_ids)} crystals to fit, {samples.n_soft} soft targets, {len(validation_ids)} to "
+        f"validate, batches of {recipe.batch_size}, {device}, {job.machine.threads} thread(s)"
+    )
+    return Training(network, problem, seed.out / ".resume" / "state.pt", fingerprint, log)
+
+
+def _record(
+    fold: _Fold, job: TrainingJob, seed: SeedJob, training: Training, result: FitResult
+) -> dict[str, Any]:
+    """fit.json but for the cost."""
+    samples, transform = training.problem.samples, training.problem.transform
+    return {
+        "recipe": job.recipe_name,
+        "task": fold.split.task,
+        "fold": fold.split.fold,
+        "seed": seed.seed,
+        "holdout": seed.holdout,
+        **outcome(result, job.recipe),
+        "n_train": len(fold.parts(seed.holdout)[0]),
+        "n_validation": len(training.problem.validation_rows),
+        "n_soft_targets": samples.n_soft,
+        "target_transform": {
+            "name": job.transform,
+            "train_mean": transform.train_mean,
+            "train_std": transform.train_std,
+        },
+        "num_params": sum(parameter.numel() for parameter in training.network.parameters()),
+        "hyperparams": flatten(job.recipe.as_dict()),
+    }
+
+
+def _initial_network(backbone: Path | None, recipe: Recipe, transform_name: str) -> FlatCHGNet:
+    if backbone is None:
+        network = new_network(recipe.model, recipe.init)
+        if transform_name == "standardize":
+            _reset_head(network)
+        return network
+    model = load_model(backbone)
+    if model.model_name != recipe.model:
+        raise FoldwiseError(
+            f"its network is a {model.model_name}, the recipe's a {recipe.model}",
+            where=str(backbone),
+            hint="Pretrain again.",
+        )
+    return model.network
+
+
+def _reset_head(network: torch.nn.Module) -> None:
+    """Start a standardised target from zero output: the pretrained head speaks of energies."""
+    state = network.state_dict()
+    state[_FRESH_HEAD].zero_()
+    state[_FRESH_HEAD.replace("weight", "bias")].zero_()
+
+
+def _soft_facts(soft: SoftTargets | None) -> dict[str, Any] | None:
+    if soft is None:
+        return None
+    return {"ids": soft.ids, "values": soft.values.tolist(), "weights": soft.weights.tolist()}

@@ -1,0 +1,1 @@
+"""A joint pretraining on several tasks."""

@@ -1,0 +1,43 @@
+"""The state of an interrupted training, saved after every epoch; only the same work reads it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from foldwise.common.files import LIBRARY, atomic_path, canonical_sha256, file_sha256
+
+
+def work_fingerprint(**facts: Any) -> str:
+    """Identity of a training: the given facts, torch's version and this library's own code."""
+    sources = sorted([*LIBRARY.rglob("*.py"), *LIBRARY.rglob("*.cpp")])
+    code = {str(path.relative_to(LIBRARY)): file_sha256(path) for path in sources}
+    plain = {
+        key: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
+        for key, value in facts.items()
+    }
+    return canonical_sha256({"facts": plain, "code": code, "torch": torch.__version__})
+
+
+def save_state(path: str | os.PathLike[str], fingerprint: str, state: dict[str, Any]) -> None:
+    """Write the state atomically; `state` holds tensors and plain values only."""
+    with atomic_path(path) as temporary:
+        torch.save({"fingerprint": fingerprint, "state": state}, temporary)
+
+
+def load_state(path: str | os.PathLike[str], fingerprint: str) -> dict[str, Any] | None:
+    """The saved state, or `None` where there is none, it is unreadable, or it is of other work."""
+    if not Path(path).exists():
+        return None
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # noqa: BLE001  The unpickler raises whatever broken bytes lead it to.
+        return None
+    if not isinstance(saved, dict) or saved.get("fingerprint") != fingerprint:
+        return None
+    state: dict[str, Any] = saved["state"]
+    return state

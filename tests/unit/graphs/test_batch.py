@@ -1,0 +1,54 @@
+"""Batches from the device and from the memory map; batches cut into parts."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crystal_files import small_store
+from foldwise.graphs.batch import ResidentStore, StreamedStore, cut_by_size, open_batches
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return small_store(tmp_path_factory.mktemp("batch") / "graphs", 24)
+
+
+@given(rows=st.lists(st.integers(0, 23), min_size=1, max_size=12))
+def test_streamed_batches_equal_resident_ones(store, rows):
+    picked = torch.tensor(rows)
+    resident, streamed = ResidentStore(store, CPU).batch(picked), StreamedStore(store, CPU)
+    for name, ours, theirs in zip(resident._fields, resident, streamed.batch(picked), strict=True):
+        assert ours.dtype == theirs.dtype, name
+        assert torch.equal(ours, theirs), name
+
+
+def test_a_store_beyond_the_budget_is_streamed(store):
+    assert isinstance(open_batches(store, CPU, budget_bytes=1), StreamedStore)
+    assert isinstance(open_batches(store, CPU, budget_bytes=10**9), ResidentStore)
+
+
+def test_indices_stay_inside_their_crystal(store):
+    batch = ResidentStore(store, CPU).batch(torch.arange(24))
+    owner = batch.crystal_of_atom
+    assert torch.equal(owner[batch.edge_first], owner[batch.edge_second])
+    short = batch.short_edges
+    centre = owner[batch.angle_centre]
+    for edge in (batch.angle_left, batch.angle_right):
+        ends = torch.stack([batch.edge_first[short[edge]], batch.edge_second[short[edge]]])
+        assert (ends == batch.angle_centre).any(dim=0).all()
+        assert torch.equal(owner[ends[0]], centre)
+    assert torch.bincount(owner).tolist() == batch.n_atoms.int().tolist()
+    assert batch.n_edges.sum() == len(batch.edge_length)
+    assert batch.n_angles.sum() == len(batch.angle_theta)
+
+
+@given(sizes=st.lists(st.integers(0, 50), min_size=1, max_size=40), budget=st.integers(1, 120))
+def test_parts_cover_the_batch_within_the_budget(sizes, budget):
+    parts = cut_by_size(np.array(sizes), budget)
+    assert [row for part in parts for row in range(len(sizes))[part]] == list(range(len(sizes)))
+    for part in parts:
+        assert len(sizes[part]) == 1 or sum(sizes[part]) <= budget

@@ -1,0 +1,140 @@
+"""What a GPU may do, on a CPU: several networks at once, settings and their mistakes."""
+
+import argparse
+
+import pytest
+import torch
+
+from crystal_files import small_store
+from foldwise.common.errors import FoldwiseError
+from foldwise.graphs.batch import open_batches
+from foldwise.graphs.padding import pad, side_by_side, size_of
+from foldwise.network.acceleration import Accelerator, StackedEnergies, accelerate, mean_size
+from foldwise.network.checkpoint import new_network
+from foldwise.network.chgnet import plain_torch
+from foldwise.network.machine import EngineSettings, add_machine_options, machine_of
+
+
+def traced(function, **_):
+    return torch.compile(function, dynamic=True, backend="aot_eager")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return small_store(tmp_path_factory.mktemp("acceleration") / "graphs", 24)
+
+
+@pytest.fixture(scope="module")
+def parts(store):
+    source = open_batches(store, torch.device("cpu"))
+    return [source.batch(torch.arange(8 * number, 8 * number + 8)) for number in range(3)]
+
+
+def gradients(network):
+    return [parameter.grad.clone() for parameter in network.parameters()]
+
+
+@pytest.mark.parametrize("compiler", [None, traced])
+def test_several_networks_at_once_are_each_itself(parts, compiler):
+    networks = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        networks.append(new_network("chgnet_lite", "scratch"))
+    size = size_of(parts[0])._replace(**{
+        name: max(getattr(size_of(part), name) for part in parts) + 1
+        for name in size_of(parts[0])._fields
+    })  # fmt: skip
+    stacked = StackedEnergies(compiled=True, compiler=compiler) if compiler else StackedEnergies()
+    energies = stacked(networks, side_by_side([pad(part, size) for part in parts]))[:, :8]
+    energies.square().sum().backward()
+    together = [gradients(network) for network in networks]
+    for number, (network, part) in enumerate(zip(networks, parts, strict=True)):
+        network.zero_grad()
+        with plain_torch():
+            own = network(part)
+            own.square().sum().backward()
+        torch.testing.assert_close(energies[number], own, rtol=1e-4, atol=1e-5)
+        for joint, alone in zip(together[number], gradients(network), strict=True):
+            assert (joint - alone).norm() <= 1e-4 * alone.norm() + 1e-7
+
+
+def test_a_large_batch_is_not_filled_up(store, parts, monkeypatch):
+    network = new_network("chgnet_lite", "scratch")
+    seen = []
+
+    def watched(function, *, mode=None, **_):
+        def run(batch):
+            seen.append((mode, len(batch.n_atoms)))
+            return function(batch)
+
+        return run
+
+    network.accelerator = Accelerator(
+        network,
+        mean_size(store),
+        compiled=True,
+        precision="float32",
+        graphs=True,
+        compiler=watched,
+    )
+    small = network(parts[0])
+    monkeypatch.setattr("foldwise.network.acceleration.GRAPH_LIMIT", 10)
+    large = network(parts[0])
+    assert seen[0][0] == "reduce-overhead"
+    assert seen[0][1] > 8
+    assert seen[1] == (None, 8)
+    torch.testing.assert_close(small, large, rtol=1e-4, atol=1e-5)
+
+
+def test_a_gradient_that_waits_for_more_is_not_written_over(store, parts):
+    """Parts of one step: a graph's next run would overwrite the gradient of its last one."""
+    network = new_network("chgnet_lite", "scratch")
+    seen = []
+
+    def watched(function, *, mode=None, **_):
+        def run(batch):
+            seen.append(mode)
+            return function(batch)
+
+        return run
+
+    network.accelerator = Accelerator(
+        network, mean_size(store), compiled=True, precision="float32", graphs=True,
+        compiler=watched,
+    )  # fmt: skip
+    for _ in range(2):
+        network(parts[0]).sum().backward()
+    with torch.no_grad():
+        network(parts[0])
+    network.zero_grad()
+    network(parts[0])
+    assert seen == ["reduce-overhead", None, "reduce-overhead", "reduce-overhead"]
+
+
+def test_a_cpu_takes_no_notice(store):
+    network = new_network("chgnet_lite", "scratch")
+    accelerate(network, store, EngineSettings(compiled="yes", precision="bf16"), passes=10**9)
+    assert network.accelerator is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[]", "--engine: no JSON object. Write --engine '{\"key\": value}'."),
+        ("{", "--engine: no valid JSON (Expecting property name enclosed in double quotes: "
+         "line 1 column 2 (char 1)). Write --engine '{\"key\": value}'."),
+        ('{"speed": 1}',
+         "--engine: unknown key 'speed'. Allowed: compiled, precision, deterministic."),
+        ('{"precision": "fp8"}',
+         "--engine.precision: unknown value 'fp8'. Allowed: float32, tf32, bf16."),
+        ('{"compiled": true}', "--engine.compiled: unknown value True. Allowed: auto, yes, no."),
+        ('{"deterministic": "no"}',
+         "--engine.deterministic: unknown value 'no'. Allowed: true, false."),
+    ],
+)  # fmt: skip
+def test_mistakes_in_the_settings(text, line):
+    parser = argparse.ArgumentParser()
+    add_machine_options(parser)
+    with pytest.raises(FoldwiseError) as caught:
+        machine_of(parser.parse_args(["--engine", text]))
+    assert str(caught.value) == line

@@ -1,0 +1,158 @@
+import json
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.network.chgnet import MODELS
+from foldwise.study.recipe import MODEL_NAMES, SOFT_TARGETS, Recipe, Teacher, parse_recipe
+
+KEYS = ", ".join(field.name for field in fields(Recipe))
+TEACHER_KEYS = ", ".join(field.name for field in fields(Teacher))
+
+
+def line_of(values):
+    with pytest.raises(FoldwiseError) as caught:
+        parse_recipe(values, "recipes.r")
+    return str(caught.value)
+
+
+def test_what_is_absent_takes_its_default():
+    assert parse_recipe({}, "r") == Recipe()
+    assert parse_recipe({"teacher": {"ensemble": "e3"}}, "r") == Recipe(teacher=Teacher("e3"))
+    assert parse_recipe({"teacher": None}, "r").teacher is None
+
+
+def test_model_names_are_those_of_the_networks():
+    assert set(MODEL_NAMES) == set(MODELS)
+
+
+def test_whole_numbers_become_floats():
+    recipe = parse_recipe({"lr": 1, "warmup": 0}, "r")
+    assert (type(recipe.lr), type(recipe.warmup)) == (float, float)
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"epoch": 3}, f"recipes.r: unknown key 'epoch'. Allowed: {KEYS}."),
+        (
+            {"teacher": {"ensemble": "e3", "weight": 1}},
+            "recipes.r.teacher: unknown key 'weight'. "
+            f"Allowed: {TEACHER_KEYS}.",
+        ),
+        ({"teacher": {}}, "recipes.r.teacher: key 'ensemble' is missing. Add it."),
+        ({"teacher": "e3"}, "recipes.r.teacher: a mapping is needed here. Write key: value pairs."),
+        ([1, 2], "recipes.r: a mapping is needed here. Write key: value pairs."),
+        (3, "recipes.r: a mapping is needed here. Write key: value pairs."),
+        ({"epochs": 2.5}, "recipes.r.epochs: 2.5 is not of type int. Give one int."),
+        ({"epochs": True}, "recipes.r.epochs: True is not of type int. Give one int."),
+        ({"epochs": "9"}, "recipes.r.epochs: '9' is not of type int. Give one int."),
+        ({"bootstrap": 1}, "recipes.r.bootstrap: 1 is not of type bool. Give one bool."),
+        ({"lr": True}, "recipes.r.lr: True is not of type float. Give one float."),
+        ({"loss": None}, "recipes.r.loss: None is not of type str. Give one str."),
+        ({"model": "alignn"}, "recipes.r.model: unknown value 'alignn'. "
+         "Allowed: chgnet, chgnet_lite."),
+        ({"consistency": 0.1}, "recipes.r.consistency: it speaks of views, and the recipe has "
+         "none. Add augment: {displacement: 0.02, strain: 0.005}."),
+        ({"labels": "shifted"}, "recipes.r.labels: it speaks of views, and the recipe has none. "
+         "Add augment: {displacement: 0.02, strain: 0.005}."),
+        ({"labels": "moved"}, "recipes.r.labels: unknown value 'moved'. "
+         "Allowed: unchanged, shifted."),
+        ({"augment": {"perturb": 0.02}}, "recipes.r.augment: unknown key 'perturb'. "
+         "Allowed: displacement, strain."),
+        ({"augment": {"displacement": 0.2}}, "recipes.r.augment.displacement: 0.2 is outside 0 to "
+         "0.1. Views must stay inside the skin of the stored graphs."),
+        ({"augment": {"strain": -0.01}}, "recipes.r.augment.strain: -0.01 is outside 0 to "
+         "0.02. Views must stay inside the skin of the stored graphs."),
+        ({"augment": {}, "consistency": -1.0}, "recipes.r.consistency: -1.0 is below 0. "
+         "Give a larger number."),
+        ({"augment": {}, "init": "scratch", "labels": "shifted"}, "recipes.r.labels: the shift is "
+         "the pretrained network's word. A training from scratch keeps its labels: labels: "
+         "unchanged."),
+        ({"pretrain": {"tasks": ["a"]}}, "recipes.r.pretrain.tasks: ['a'] is no list of at least "
+         "two different tasks. Name the study's task and others of `datasets`."),
+        ({"pretrain": {"tasks": ["a", "a"]}}, "recipes.r.pretrain.tasks: ['a', 'a'] is no list of "
+         "at least two different tasks. Name the study's task and others of `datasets`."),
+        ({"pretrain": {"epochs": 2}}, "recipes.r.pretrain: key 'tasks' is missing. Add it."),
+        ({"pretrain": {"tasks": ["a", "b"], "epochs": 0}}, "recipes.r.pretrain.epochs: 0 is below "
+         "1. Give a larger number."),
+        ({"init": "zero"}, "recipes.r.init: unknown value 'zero'. Allowed: pretrained, scratch."),
+        ({"loss": "mae"}, "recipes.r.loss: unknown value 'mae'. Allowed: huber, l1, mse."),
+        (
+            {"model": "chgnet_lite"},
+            "recipes.r.init: pretrained weights exist for chgnet, not for chgnet_lite. "
+            "Set init: scratch or model: chgnet.",
+        ),
+        ({"epochs": 0}, "recipes.r.epochs: 0 is below 1. Give a larger number."),
+        ({"batch_size": -1}, "recipes.r.batch_size: -1 is below 1. Give a larger number."),
+        ({"patience": 0}, "recipes.r.patience: 0 is below 1. Give a larger number."),
+        ({"weight_decay": -0.1}, "recipes.r.weight_decay: -0.1 is below 0. Give a larger number."),
+        ({"weight_decay": float("nan")},
+         "recipes.r.weight_decay: nan is below 0. Give a larger number."),
+        ({"lr": 0}, "recipes.r.lr: 0.0 is not positive. Give a larger number."),
+        ({"lr": float("nan")}, "recipes.r.lr: nan is not positive. Give a larger number."),
+        ({"huber_delta": -1}, "recipes.r.huber_delta: -1.0 is not positive. Give a larger number."),
+        ({"clip_norm": 0}, "recipes.r.clip_norm: 0.0 is not positive. Give a larger number."),
+        ({"warmup": 1.5}, "recipes.r.warmup: 1.5 is outside 0 to 1. Give a share."),
+        ({"ema_decay": -0.1}, "recipes.r.ema_decay: -0.1 is outside 0 to 1. Give a share."),
+        (
+            {"teacher": {"ensemble": "e3", "soft_weight": 2}},
+            "recipes.r.teacher.soft_weight: 2.0 is outside 0 to 1. Give a share.",
+        ),
+        (
+            {"teacher": {"ensemble": "e3", "targets": "all"}},
+            "recipes.r.teacher.targets: unknown value 'all'. "
+            f"Allowed: {', '.join(SOFT_TARGETS)}.",
+        ),
+        (
+            {"teacher": {"ensemble": "e3", "weighting": "std"}},
+            "recipes.r.teacher.weighting: unknown value 'std'. Allowed: uniform, disagreement.",
+        ),
+    ],
+)  # fmt: skip
+def test_mistakes(values, line):
+    assert line_of(values) == line
+
+
+values = st.none() | st.booleans() | st.integers(-5, 10**6) | st.floats() | st.text(max_size=9)
+names = st.sampled_from([field.name for field in fields(Recipe)]) | st.text(max_size=6)
+teachers = st.dictionaries(
+    st.sampled_from([field.name for field in fields(Teacher)]) | st.text(max_size=6), values
+)
+wild = values | st.lists(values, max_size=2) | teachers
+good = st.fixed_dictionaries(
+    {},
+    optional={
+        "init": st.just("scratch"),
+        "epochs": st.integers(1, 500),
+        "lr": st.floats(1e-9, 1.0),
+        "warmup": st.floats(0, 1),
+        "loss": st.sampled_from(["huber", "l1", "mse"]),
+        "bootstrap": st.booleans(),
+        "augment": st.none() | st.builds(dict, displacement=st.floats(0, 0.1)),
+        "pretrain": st.none() | st.just({"tasks": ["a", "b"], "epochs": 2}),
+        "teacher": st.none() | st.builds(dict, ensemble=st.just("e3"), soft_weight=st.floats(0, 1)),
+    },
+)
+
+
+@given(wild | st.dictionaries(names, wild, max_size=4))
+def test_any_value_is_a_recipe_or_one_line(content):
+    try:
+        recipe = parse_recipe(content, "recipes.r")
+    except FoldwiseError as error:
+        line = str(error)
+    else:
+        assert parse_recipe(recipe.as_dict(), "again") == recipe
+        return
+    assert line.startswith("recipes.r")
+    assert len(line.splitlines()) == 1
+
+
+@given(good)
+def test_a_recipe_survives_json(content):
+    recipe = parse_recipe(content, "r")
+    assert parse_recipe(json.loads(json.dumps(recipe.as_dict())), "r") == recipe

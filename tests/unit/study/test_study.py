@@ -1,0 +1,282 @@
+import copy
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from snakemake.utils import update_config
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import read_json
+from foldwise.study.checks import missing_files
+from foldwise.study.config import SCHEMA, parse_study
+from paths import REPOSITORY
+
+DEFAULT = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+KEYS = ", ".join(read_json(SCHEMA)["properties"])
+SCHEMA_HINT = "See config/schemas/config.schema.json."
+
+
+def changed(path, value):
+    """The default config with one value set, or taken out (`...`)."""
+    config = copy.deepcopy(DEFAULT)
+    *parents, last = path.split(".")
+    place = config
+    for key in parents:
+        place = place[key]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return config
+
+
+def line_of(config):
+    with pytest.raises(FoldwiseError) as caught:
+        parse_study(config)
+    return str(caught.value)
+
+
+def test_the_default_study():
+    study = parse_study(DEFAULT)
+    assert list(study.experiments) == list(DEFAULT["experiments"])
+    assert (study.root, study.folds) == ("results", [0, 1, 2, 3, 4])
+    assert parse_study(changed("run", "mine")).root == "results/mine"
+    assert study.teacher_experiment("baseline") is None
+    assert study.teacher_experiment("student").name == "e3"
+
+
+STUDIES = sorted(
+    path.name
+    for path in (REPOSITORY / "config").glob("*.yaml")
+    if "run" in yaml.safe_load(path.read_text())
+)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_of_the_repository_is_valid(name):
+    config = copy.deepcopy(DEFAULT)
+    merge(config, yaml.safe_load((REPOSITORY / "config" / name).read_text()))
+    assert parse_study(config).run in ("", name.removesuffix(".yaml"))
+
+
+def merge(config, changes):
+    """As Snakemake lays one config over another."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(config.get(key), dict):
+            merge(config[key], value)
+        else:
+            config[key] = value
+
+
+def test_a_recipe_is_laid_over_the_one_it_extends():
+    study = parse_study(changed("recipes.student.lr", 1e-4))
+    base, student = study.recipes["baseline"], study.recipes["student"]
+    assert (student.epochs, student.init) == (base.epochs, base.init)
+    assert (base.lr, student.lr) == (3e-4, 1e-4)
+
+
+def test_null_takes_out_and_an_empty_recipe_is_all_defaults():
+    config = changed("recipes.plain", {})
+    for name in set(config["experiments"]) - {"e0", "e3", "e4"}:
+        config["experiments"][name] = None
+    for name in set(config["recipes"]) - {"baseline", "student", "plain"}:
+        config["recipes"][name] = None
+    config["datasets"]["demo_e_hull"] = None
+    study = parse_study(config)
+    assert list(study.experiments) == ["e0", "e3", "e4"]
+    assert list(study.recipes) == ["baseline", "student", "plain"]
+    assert list(study.datasets) == ["demo_e_form"]
+    assert list(study.decisions) == ["e3"]
+    assert list(study.series) == ["pretrained"]
+
+
+@given(
+    seeds=st.lists(st.integers(0, 30), min_size=1, max_size=8, unique=True),
+    more=st.integers(1, 4),
+    student=st.integers(0, 9),
+)
+def test_a_student_validates_on_rows_that_no_teacher_held_out(seeds, more, student):
+    config = changed("experiments.e3.seeds", seeds)
+    config["splits"]["holdouts"] = len(seeds) + more
+    config["experiments"]["e3_scratch"]["seeds"] = [0]
+    study = parse_study(config)
+    teachers = {study.holdout("baseline", seed) for seed in seeds}
+    assert study.holdout("student", student) not in teachers
+    assert 0 <= study.holdout("student", student) < len(seeds) + more
+
+
+def test_resolved_parameters_name_the_teachers():
+    resolved = parse_study(DEFAULT).resolved("e4")
+    assert resolved["recipe"]["teacher"] == {
+        "ensemble": "e3",
+        "targets": "crossfit",
+        "soft_weight": 0.5,
+        "weighting": "uniform",
+        "recipe": "baseline",
+        "seeds": [0, 1, 2],
+    }
+    assert (resolved["recipe_name"], resolved["parents"]) == ("student", ["e0", "e3"])
+    assert resolved["dataset"] == DEFAULT["datasets"]["demo_e_form"]
+
+
+def test_labels_only_trains_as_long_as_the_student_and_its_teachers():
+    study = parse_study(DEFAULT)
+    control, student = study.recipes["labels_only"], study.recipes["student"]
+    assert control.epochs == student.epochs * (len(study.experiments["e3"].seeds) + 1)
+    seed = study.experiments["labels_only"].seeds[0]
+    assert study.holdout("labels_only", seed) == study.holdout("student", 0)
+
+
+def test_a_series_holds_what_starts_like_its_first_experiment():
+    study = parse_study(DEFAULT)
+    scratch = ["e0_scratch", "e3_scratch", "e4_scratch"]
+    assert study.members_of("scratch") == scratch
+    assert set(study.members_of("pretrained")) == set(study.experiments) - set(scratch)
+
+
+def test_what_waits_for_the_first_experiment_of_a_series():
+    study = parse_study(DEFAULT)
+    assert study.gate("baseline") is None
+    assert study.gate("scratch") is None
+    assert study.gate("student") == study.gate("multitask") == "pretrained"
+    assert study.gate("scratch_student") == "scratch"
+    assert study.series_of("e0") is None
+    assert study.series_of("e3") == "pretrained"
+    assert not study.force
+    assert parse_study(changed("force", "true")).force
+    alone = parse_study(changed("series", {}))
+    assert alone.gate("student") is None
+    assert alone.series_of("e3") is None
+
+
+def test_views_at_test_time_are_those_of_the_training():
+    study = parse_study(changed("recipes.ssa.augment.displacement", 0.01))
+    assert study.resolved("e2")["views"] == {"displacement": 0.01, "strain": 0.005}
+    assert study.resolved("e6")["views"] == DEFAULT["views"]
+    assert study.resolved("e1")["views"] is None
+
+
+RECIPES = ", ".join(DEFAULT["recipes"])
+EXPERIMENTS = ", ".join(DEFAULT["experiments"])
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("fold", 1, f"config: unknown key 'fold'. Allowed: {KEYS}."),
+        ("splits.n", 1, "splits: unknown key 'n'. Allowed: folds, seed, only, holdouts."),
+        ("task", ..., f"config: 'task' is a required property. {SCHEMA_HINT}"),
+        ("splits.folds", 1, f"splits.folds: 1 is less than the minimum of 2. {SCHEMA_HINT}"),
+        ("splits.folds", 2.0, f"splits.folds: 2.0 is not of type 'integer'. {SCHEMA_HINT}"),
+        ("experiments.e0.seeds", [1.0],
+         f"experiments.e0.seeds.0: 1.0 is not of type 'integer'. {SCHEMA_HINT}"),
+        ("experiments.e0.seeds", ["a"],
+         f"experiments.e0.seeds.0: 'a' is not of type 'integer'. {SCHEMA_HINT}"),
+        ("experiments.e0.seeds", [True],
+         f"experiments.e0.seeds.0: True is not of type 'integer'. {SCHEMA_HINT}"),
+        ("experiments.e0.seeds", [-1],
+         f"experiments.e0.seeds.0: -1 is less than the minimum of 0. {SCHEMA_HINT}"),
+        ("experiments.e0.seeds", [0, 0],
+         "experiments.e0.seeds: a seed is named twice. Name each seed once."),
+        ("experiments.e0.seed", 0, "experiments.e0: unknown key 'seed'. "
+         "Allowed: recipe, seeds, tta, title, purpose, compare_with."),
+        ("experiments.e0.tta", 0,
+         f"experiments.e0.tta: 0 is less than the minimum of 1. {SCHEMA_HINT}"),
+        ("views.strain", 0.3,
+         f"views.strain: 0.3 is greater than the maximum of 0.02. {SCHEMA_HINT}"),
+        ("recipes.multitask.pretrain.tasks", ["demo_e_form", "gap"],
+         "recipes.multitask.pretrain.tasks: unknown name 'gap'. "
+         "Allowed: demo_e_form, demo_e_hull."),
+        ("datasets.demo_e_form.unit", "eV", "recipes.ssa.labels: an energy in eV/atom cannot shift "
+         "a target in eV. Set it to unchanged."),
+        ("decisions.e9", {"rule": "adopt", "against": "e0"},
+         f"decisions.e9: unknown name 'e9'. Allowed: {EXPERIMENTS}."),
+        ("decisions.e1.against", "e3", "decisions.e1.against: e1 is not compared with e3. "
+         "Add it to experiments.e1.compare_with."),
+        ("decisions.e1.rule", "keep",
+         f"decisions.e1.rule: 'keep' is not one of ['adopt', 'drop']. {SCHEMA_HINT}"),
+        ("decisions.e3.against", "e0",
+         "decisions.e3: unknown key 'against'. Allowed: rule, makes, reach."),
+        ("series.pretrained.first", "e9",
+         f"series.pretrained.first: unknown name 'e9'. Allowed: {EXPERIMENTS}."),
+        ("series.pretrained.action", "halt",
+         f"series.pretrained.action: 'halt' is not one of ['stop', 'warn']. {SCHEMA_HINT}"),
+        ("force", "yes",
+         f"force: 'yes' is not one of [True, False, 'true', 'false']. {SCHEMA_HINT}"),
+        ("experiments.e0.recipe", "base",
+         f"experiments.e0.recipe: unknown name 'base'. Allowed: {RECIPES}."),
+        ("experiments.e4.compare_with", ["e9"],
+         f"experiments.e4.compare_with: unknown name 'e9'. Allowed: {EXPERIMENTS}."),
+        ("datasets.demo_e_form.transform", "log",
+         "datasets.demo_e_form.transform: 'log' is not one of "
+         f"['element_reference', 'standardize']. {SCHEMA_HINT}"),
+        ("datasets.demo_e_form.path", "x.json.gz", "datasets.demo_e_form.path: a path belongs to "
+         "source: file, and to no other. Give the path of a Matbench-format json.gz, or change "
+         "the source."),
+        ("datasets.demo_e_form.source", "file", "datasets.demo_e_form.path: a path belongs to "
+         "source: file, and to no other. Give the path of a Matbench-format json.gz, or change "
+         "the source."),
+        ("datasets.demo_e_form.intensive", False, "datasets.demo_e_form.intensive: a network's "
+         "answer is a mean over atoms, and this target grows with the cell. Give the target per "
+         "atom; only pretrain takes extensive tasks."),
+        ("task", "mp_gap", "task: unknown name 'mp_gap'. Allowed: demo_e_form, demo_e_hull."),
+        ("recipes.student.extends", "base",
+         f"recipes.student.extends: unknown recipe 'base'. Allowed: {RECIPES}."),
+        ("recipes.student.extends", ["baseline"],
+         f"recipes.student.extends: unknown recipe ['baseline']. Allowed: {RECIPES}."),
+        ("recipes.baseline.extends", "student",
+         f"recipes.student.extends: extends itself. Allowed: {RECIPES}."),
+        ("recipes.student.teacher.ensemble", "e9",
+         f"recipes.student.teacher.ensemble: unknown name 'e9'. Allowed: {EXPERIMENTS}."),
+        ("recipes.student.teacher.ensemble", "e4", "recipes.student.teacher.ensemble: its teachers "
+         "(e4) are students themselves. Name an experiment whose recipe has no teacher."),
+        ("splits.holdouts", 3, "splits.holdouts: 3 teachers leave no hold-out to the student. "
+         "Set it to at least 4."),
+    ],
+)  # fmt: skip
+def test_mistakes(path, value, line):
+    assert line_of(changed(path, value)) == line
+
+
+def test_the_readmes_own_data_is_a_study():
+    """What the README tells to write, laid over the default study."""
+    text = (REPOSITORY / "README.md").read_text()
+    block = next(part for part in text.split("```") if part.startswith("yaml\n# config/mine.yaml"))
+    config = copy.deepcopy(DEFAULT)
+    update_config(config, yaml.safe_load(block.removeprefix("yaml\n")))
+    study = parse_study(config)
+    assert study.names == ["e0", "e3", "e4"]
+    assert missing_files(study) == (
+        "datasets.my_task.path: there is no file path/to/my_task.json.gz. Give the path of a "
+        "Matbench-format json.gz, seen from the repository."
+    )
+
+
+@pytest.mark.parametrize(("given", "read"), [(True, "yes"), (False, "no"), ("auto", "auto")])
+def test_a_bare_yes_or_no_is_understood(given, read):
+    assert parse_study(changed("engine.compiled", given)).engine.compiled == read
+
+
+scalars = st.none() | st.booleans() | st.integers(-3, 9) | st.floats(-2, 2) | st.text(max_size=5)
+wild = scalars | st.lists(scalars, max_size=2) | st.dictionaries(st.text(max_size=5), scalars)
+PLACES = [
+    *DEFAULT,
+    *(f"{top}.{key}" for top in DEFAULT if isinstance(DEFAULT[top], dict) for key in DEFAULT[top]),
+    *(f"recipes.baseline.{key}" for key in ("model", "epochs", "lr", "extends", "teacher")),
+    *(f"experiments.e3.{key}" for key in DEFAULT["experiments"]["e3"]),
+    *(f"datasets.demo_e_form.{key}" for key in DEFAULT["datasets"]["demo_e_form"]),
+]
+
+
+@given(st.sampled_from(PLACES), wild)
+@settings(max_examples=200, deadline=None)
+def test_any_value_anywhere_is_a_study_or_one_line(place, value):
+    try:
+        study = parse_study(changed(place, value))
+    except FoldwiseError as error:
+        line = str(error)
+    else:
+        assert all(isinstance(seed, int) for e in study.experiments.values() for seed in e.seeds)
+        return
+    assert len(line.splitlines()) == 1

@@ -1,0 +1,218 @@
+import json
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import read_json, write_json
+from foldwise.tracking.record.events import SCHEMA, read_events, upgraded, write_event
+from foldwise.tracking.record.identity import run_identity
+from foldwise.tracking.record.lifecycle import (
+    add_metric,
+    complete_experiment,
+    decide,
+    fail,
+    prepare,
+    start,
+)
+from foldwise.tracking.record.registry import Registry
+from paths import REPOSITORY
+from tracking_files import CLEAN, finished_run, make_config, make_results
+
+WRITERS, RUNS_EACH, KILLED = 16, 50, 3
+
+
+def write_runs(root: Path, writer: int, gate: Path, notes: Path) -> None:
+    """Start and complete runs one after the other, and note each completed one."""
+    registry = Registry(root)
+    result = {
+        "run_id": "e0_0", "unit": "eV", "test_presumably_seen": False,
+        "dataset_sha256": "d" * 64, "results": "e0", "metrics": {"mae_mean": 0.1},
+    }  # fmt: skip
+    while not gate.exists():
+        time.sleep(0.01)
+    with notes.open("a") as note:
+        for number in range(RUNS_EACH):
+            config = make_config(writer=writer, number=number)
+            identity = run_identity(config, CLEAN.git_commit)
+            with registry.change() as change:
+                start(change, registry.folder(identity), config, code=CLEAN)
+                change.append(identity, "complete", result)
+            print(identity, file=note, flush=True)
+
+
+def valid(path: Path, schema: str) -> dict:
+    content = json.loads(path.read_text())
+    Draft202012Validator(read_json(REPOSITORY / "config/schemas" / schema)).validate(content)
+    return content
+
+
+def test_sixteen_writers_three_of_them_killed_lose_no_completed_run(tmp_path):
+    root, gate = tmp_path / "results", tmp_path / "gate"
+    registry = Registry(root)
+    fork = multiprocessing.get_context("fork")
+    notes = [tmp_path / f"writer_{number}" for number in range(WRITERS)]
+    writers = [
+        fork.Process(target=write_runs, args=(root, number, gate, note))
+        for number, note in enumerate(notes)
+    ]
+    for writer in writers:
+        writer.start()
+    gate.touch()
+    seen, reads = 0, 0
+    while any(writer.is_alive() for writer in writers[KILLED:]):
+        if registry.path.exists():
+            count = len(json.loads(registry.path.read_text())["runs"])
+            assert count >= seen
+            seen, reads = count, reads + 1
+        for order, writer in enumerate(writers[:KILLED], start=1):
+            if seen >= 60 * order and writer.is_alive():
+                os.kill(writer.pid, signal.SIGKILL)
+        time.sleep(0.005)
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [-signal.SIGKILL] * KILLED + [0] * (
+        WRITERS - KILLED
+    )
+    completed = {line for note in notes for line in note.read_text().split()}
+    assert reads > 20
+    finished_run(registry, make_config())  # the next writer tidies up
+    entries = valid(registry.path, "registry.schema.json")["runs"]
+    assert len(completed) >= (WRITERS - KILLED) * RUNS_EACH
+    assert {name for name in completed if entries[name]["status"] != "complete"} == set()
+    before = registry.path.read_bytes()
+    registry.path.unlink()
+    registry.rebuild()
+    assert registry.path.read_bytes() == before
+
+
+def test_a_comment_and_the_order_of_keys_make_no_new_run_but_a_value_and_a_commit_do():
+    text = "lr: 0.001\nepochs: 3\n"
+    same = [text, "# faster\nepochs: 3 # few\nlr: 1.0e-3\n"]
+    configs = [make_config(**yaml.safe_load(each)) for each in same]
+    identities = {run_identity(config, CLEAN.git_commit) for config in configs}
+    assert len(identities) == 1
+    changed = make_config(lr=0.002)
+    assert run_identity(changed, CLEAN.git_commit) not in identities
+    assert run_identity(configs[0], "b" * 40) not in identities
+    assert run_identity(configs[0], None).endswith("_nogit")
+
+
+def test_a_complete_run_is_skipped_and_says_so(tmp_path):
+    registry = Registry(tmp_path)
+    config = make_config()
+    assert prepare(registry.entries(), config, CLEAN).status == "new"
+    entry = finished_run(registry, config)
+    known = prepare(registry.entries(), config, CLEAN)
+    assert known.status == "complete"
+    assert known.message == (
+        f"run {known.identity} (e0) is complete since {entry['ended']}: skipped, see e0/"
+    )
+    other = replace(CLEAN, git_commit="b" * 40)
+    assert prepare(registry.entries(), config, other).status == "new"
+
+
+def test_deleted_registry_is_rebuilt_with_the_same_bytes(tmp_path):
+    registry = Registry(tmp_path)
+    for number, mae in enumerate((0.07, 0.03, 0.05)):
+        finished_run(registry, make_config(f"e{number}"), mae)
+    decide(registry, run_identity(make_config("e1"), CLEAN.git_commit), "discard", "a leak")
+    content = [path.read_bytes() for path in (registry.path, tmp_path / "leaderboard.csv")]
+    entries = valid(registry.path, "registry.schema.json")["runs"].values()
+    assert {entry["experiment"] for entry in entries if entry["is_best"]} == {"e2"}
+    for damage in ("", "{"):
+        registry.path.write_text(damage)
+        registry.rebuild()
+        after = [path.read_bytes() for path in (registry.path, tmp_path / "leaderboard.csv")]
+        assert after == content
+
+
+def test_a_run_of_one_fold_is_not_the_best_beside_one_of_all(tmp_path):
+    registry = Registry(tmp_path)
+    finished_run(registry, make_config("e0"), 0.05, n=500)
+    finished_run(registry, make_config("e3"), 0.03, n=100)
+    entries = valid(registry.path, "registry.schema.json")["runs"].values()
+    assert {entry["experiment"] for entry in entries if entry["is_best"]} == {"e0"}
+
+
+def test_leaderboard_has_all_runs_the_worst_first_and_failed_ones_before(tmp_path):
+    registry = Registry(tmp_path)
+    finished_run(registry, make_config("e0"), 0.03)
+    finished_run(registry, make_config("e1"), 0.05)
+    broken = registry.folder(run_identity(make_config("e2"), CLEAN.git_commit))
+    failure = {
+        "kind": "exit_code", "reason": "train_model: exit code 7", "rule": "train_model",
+        "outputs": [], "exit_status": 7, "log": None, "log_tail": [], "host": "n1",
+    }  # fmt: skip
+    with registry.change() as change:
+        start(change, broken, make_config("e2"), code=CLEAN)
+        fail(change, broken.name, failure)
+    lines = (tmp_path / "leaderboard.csv").read_text().splitlines()
+    assert [line.split(",")[1] for line in lines] == ["experiment", "e2", "e1", "e0"]
+    assert lines[1].endswith("train_model: exit code 7")
+
+
+def test_records_are_immutable(tmp_path):
+    registry = Registry(tmp_path)
+    identity = finished_run(registry, make_config(), 0.05)["identity"]
+    entry = add_metric(registry, identity, "mae_of_oxides", 0.02)
+    assert entry["metrics"]["mae_of_oxides"] == 0.02
+    assert entry["metrics"]["mae_mean"] == 0.05
+    with pytest.raises(FoldwiseError, match=r"is recorded as 0\.05"):
+        add_metric(registry, identity, "mae_mean", 0.04)
+    for path in (registry.folder(identity) / "events").iterdir():
+        assert path.stat().st_mode & 0o222 == 0
+
+
+def test_a_person_overrules_the_rule_and_not_the_other_way_round(tmp_path):
+    registry = Registry(tmp_path)
+    config = make_config()
+    identity = finished_run(registry, config)["identity"]
+    assert registry.entries()[identity]["decision"]["by"] == "rule"
+    decide(registry, identity, "discard", "the targets were wrong")
+    entry = finished_run(registry, config, 0.04)  # a second attempt, the rule says keep
+    assert (entry["attempts"], entry["metrics"]["mae_mean"]) == (2, 0.04)
+    assert entry["decision"]["verdict"] == "discard"
+    with pytest.raises(FoldwiseError, match="no such run"):
+        decide(registry, "00000000_0000000", "keep", "it is good")
+
+
+def test_first_version_is_read_and_stays_as_it_is(tmp_path):
+    registry = Registry(tmp_path)
+    identity = finished_run(registry, make_config())["identity"]
+    old = {"schema_version": 1, "kind": "decide", "timestamp": "2026-01-02T03:04:05Z",
+           "decision": "discard", "decision_reason": "too slow"}  # fmt: skip
+    path = registry.folder(identity) / "events" / "0009_decide.json"
+    write_json(path, old)
+    decision = registry.rebuild()[identity]["decision"]
+    assert decision == {"verdict": "discard", "reason": "too slow", "by": "person",
+                        "time": "2026-01-02T03:04:05Z"}  # fmt: skip
+    assert read_json(path) == old
+    for event in read_events(registry.folder(identity)):
+        Draft202012Validator(read_json(SCHEMA)).validate(event)
+    with pytest.raises(FoldwiseError, match="schema_version 3 is unknown"):
+        upgraded({**old, "schema_version": 3}, "event.json")
+
+
+def test_event_without_its_facts_is_refused(tmp_path):
+    with pytest.raises(FoldwiseError, match="decide event"):
+        write_event(tmp_path, "decide", {"verdict": "perhaps", "reason": "-", "by": "person"})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_made_without_snakemake_is_recorded_only_where_runs_are_tracked(tmp_path):
+    results = make_results(tmp_path / "e0", make_config())
+    assert complete_experiment(results) is None
+    (tmp_path / "runs").mkdir()
+    entry = complete_experiment(results)
+    assert (entry["status"], entry["results"]) == ("complete", "e0")
+    copied = Registry(tmp_path).folder(entry["identity"]) / "attempt_1"
+    assert (copied / "results.json").read_bytes() == (results / "results.json").read_bytes()
+    assert list((Registry(tmp_path).runs / ".pending").iterdir()) == []

@@ -1,0 +1,212 @@
+"""A joint pretraining fits no row that is, or matches, a test row of any of its tasks."""
+
+import gzip
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import write_json, write_parquet
+from foldwise.crystals.files import write_structures
+from foldwise.crystals.neighbors import CrystalArrays
+from foldwise.crystals.parsing import parse_structure
+from foldwise.graphs.batch import ResidentStore
+from foldwise.graphs.conversion import build_store
+from foldwise.graphs.store import GraphStore
+from foldwise.network.chgnet import MODELS, FlatCHGNet
+from foldwise.network.machine import Machine
+from foldwise.study.recipe import Recipe, parse_recipe
+from foldwise.tasks.duplicates.groups import structure_groups
+from foldwise.tasks.splits import FoldSplit
+from foldwise.training.joint.job import TaskFiles, pretrain
+from foldwise.training.joint.network import MultiTaskNetwork, masked_loss
+from foldwise.training.joint.rows import joint_rows
+from paths import REPOSITORY
+
+COUNT = 24
+RECIPE = {
+    "model": "chgnet_lite", "init": "scratch", "batch_size": 8, "lr": 3e-3,
+    "pretrain": {"tasks": ["form", "gap"], "epochs": 1},
+}  # fmt: skip
+# Test rows by crystal number: the tasks' folds differ, as Matbench's do.
+TEST = {"form": range(4), "gap": range(3, 8)}
+
+
+def crystal_files(folder):
+    """Two tasks about the same crystals under other ids, task `gap` in another order and size."""
+    content = json.loads(gzip.decompress((REPOSITORY / "data" / "demo.json.gz").read_bytes()))
+    at = content["columns"].index("structure")
+    crystals = [parse_structure(row[at]) for row in content["data"][:COUNT]]
+    formulas = [f"F{number}" for number in range(COUNT)]
+    files = {}
+    for task, tested in TEST.items():
+        order = list(range(COUNT)) if task == "form" else list(reversed(range(2, COUNT)))
+        ids = [f"{task}-{number}" for number in order]
+        place = folder / task
+        place.mkdir(parents=True)
+        write_structures(place / "structures.npz", ids, [crystals[number] for number in order])
+        build_store(place / "structures.npz", place / "graphs")
+        table = pd.DataFrame(
+            {"id": ids, "formula": [formulas[number] for number in order],
+             "target": np.linspace(-2, 1, len(ids))}
+        )  # fmt: skip
+        write_parquet(place / "targets.parquet", table)
+        test = tuple(f"{task}-{number}" for number in tested)
+        train = tuple(name for name in ids if name not in test)
+        split = FoldSplit(task, 0, 2, "A test.", False, True, train, (train[:3], train[3:]), test)
+        write_json(place / "split.json", split.as_json())
+        files[task] = place
+    return files, crystals, formulas
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("joint")
+    files, crystals, formulas = crystal_files(folder)
+    ids = {
+        task: pd.read_parquet(place / "targets.parquet")["id"].tolist()
+        for task, place in files.items()
+    }
+
+    def number(name):
+        return int(name.split("-")[1])
+
+    groups = structure_groups(
+        {task: {name: formulas[number(name)] for name in names} for task, names in ids.items()},
+        {task: {name: crystals[number(name)] for name in names} for task, names in ids.items()},
+    )
+    write_parquet(folder / "groups.parquet", groups)
+    return folder, files, groups
+
+
+def run(house, out, targets=None):
+    folder, files, _ = house
+    tasks = [
+        TaskFiles(
+            task, (targets or {}).get(task, place / "targets.parquet"), place / "graphs",
+            place / "split.json", "standardize" if task == "gap" else "element_reference",
+            intensive=True,
+        )
+        for task, place in files.items()
+    ]  # fmt: skip
+    pretrain(
+        tasks, folder / "groups.parquet", recipe=parse_recipe(RECIPE, "recipe"), seed=0, holdout=0,
+        machine=Machine("cpu"), out=out,
+    )  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope="module")
+def pretrained(house):
+    return run(house, house[0] / "out")
+
+
+def numbers(names):
+    return {int(name.split("-")[1]) for name in names}
+
+
+def test_no_test_row_of_any_task_is_fitted_under_whatever_id(pretrained, house):
+    rows = pd.read_parquet(pretrained / "pretrain_rows.parquet")
+    forbidden = set(TEST["form"]) | set(TEST["gap"])
+    held_out = numbers(json.loads((house[1]["form"] / "split.json").read_text())["validation"][0])
+    assert numbers(rows["id"]) == set(range(COUNT)) - forbidden - held_out
+    record = json.loads((pretrained / "pretrain.json").read_text())
+    assert record["test_rows"] == 9
+    assert record["left_out_as_test"] == 8 + 6  # 0 and 1 are no crystals of task `gap`
+    assert record["tasks"] == {"form": len(rows), "gap": len(rows)}
+
+
+@pytest.mark.parametrize("poisoned", ["test", "fitted"])
+def test_poisoned_test_labels_of_both_tasks_change_nothing(pretrained, house, tmp_path, poisoned):
+    """The labels of every crystal that is a test row of either task, in both tasks' files."""
+    forbidden = set(TEST["form"]) | set(TEST["gap"])
+    targets = {}
+    for task, place in house[1].items():
+        table = pd.read_parquet(place / "targets.parquet")
+        rows = [int(name.split("-")[1]) in forbidden for name in table["id"]]
+        if poisoned == "fitted":
+            rows = [int(name.split("-")[1]) == COUNT - 1 for name in table["id"]]
+        table.loc[rows, "target"] = -50.0
+        targets[task] = tmp_path / f"{task}.parquet"
+        write_parquet(targets[task], table)
+    run(house, tmp_path / "out", targets)
+    same = (pretrained / "backbone.safetensors").read_bytes() == (
+        tmp_path / "out" / "backbone.safetensors"
+    ).read_bytes()
+    assert same == (poisoned == "test")
+
+
+def caesium_chloride(a, numbers=(11, 17)):
+    frac = np.array([[0.0, 0, 0], [0.5, 0.5, 0.5]])
+    return CrystalArrays(np.array(numbers, dtype=np.int32), frac, np.eye(3) * a)
+
+
+def rock_salt(a, numbers=(11, 17)):
+    lattice = a / 2 * (np.ones((3, 3)) - np.eye(3))
+    frac = np.array([[0.0, 0, 0], [0.5, 0.5, 0.5]])
+    return CrystalArrays(np.array(numbers, dtype=np.int32), frac, lattice)
+
+
+def test_a_match_in_structure_is_left_out_and_a_polymorph_is_not():
+    """A slightly larger cell matches; another formula or another structure does not."""
+    crystals = {
+        "a": {"a-test": caesium_chloride(4.0), "a-train": rock_salt(5.6)},
+        "b": {
+            "b-near": caesium_chloride(4.02),
+            "b-test": caesium_chloride(4.2, (19, 35)),
+            "b-train": rock_salt(5.7),
+        },
+    }
+    formulas = {
+        "a": {"a-test": "NaCl", "a-train": "NaCl"},
+        "b": {"b-near": "NaCl", "b-test": "KBr", "b-train": "NaCl"},
+    }
+    groups = structure_groups(formulas, crystals)
+    of = dict(zip(groups["id"], groups["group"], strict=True))
+    assert of["a-test"] == of["b-near"] != of["a-train"] == of["b-train"]
+    assert groups["structure"].nunique() == 5
+
+    def split(task, train, test):
+        return FoldSplit(task, 0, 2, "", False, True, train, ((), train), test)
+
+    splits = {
+        "a": split("a", ("a-train",), ("a-test",)),
+        "b": split("b", ("b-near", "b-train"), ("b-test",)),
+    }
+    labels = {task: dict.fromkeys(names, 1.0) for task, names in formulas.items()}
+    kept = joint_rows(groups.assign(usable=True), labels, splits, task="a", holdout=0)
+    assert set(kept.table["id"]) == {"a-train", "b-train"}
+    held = joint_rows(groups.assign(usable=True), labels, splits, task="a", holdout=1)
+    assert len(held.table) == 0
+
+
+def test_absent_labels_add_nothing_to_the_loss_and_no_gradient():
+    output = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    target = torch.tensor([[0.0, torch.nan], [torch.nan, torch.nan]])
+    loss = masked_loss(output, target, torch.tensor([2.0, 1.0]), Recipe(loss="mse"))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx((1.0 / 2.0) ** 2 / 2)
+    assert output.grad.tolist() == [[pytest.approx(0.25), 0.0], [0.0, 0.0]]
+
+
+def test_every_task_has_a_head_of_its_own(house):
+    torch.manual_seed(0)
+    backbone = FlatCHGNet(MODELS["chgnet_lite"])
+    network = MultiTaskNetwork(backbone, 2, fresh=[1])
+    store = GraphStore.open(house[1]["form"] / "graphs")
+    batch = ResidentStore(store, torch.device("cpu")).batch(torch.arange(5))
+    with torch.no_grad():
+        output = network(batch)
+        assert torch.equal(output[:, 0], backbone(batch))
+    assert output[:, 1].abs().max() == 0
+
+
+def test_a_recipe_without_pretrain_is_refused(house, tmp_path):
+    with pytest.raises(FoldwiseError, match="the recipe has no pretrain"):
+        pretrain(
+            [], tmp_path, recipe=Recipe(), seed=0, holdout=0, machine=Machine("cpu"),
+            out=tmp_path,
+        )  # fmt: skip

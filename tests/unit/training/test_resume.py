@@ -1,0 +1,50 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foldwise.study.recipe import Recipe
+from foldwise.training.resume import load_state, save_state, work_fingerprint
+
+STATE = {"step": 3, "average": [torch.arange(3.0)], "history": [{"epoch": 1, "val_mae": 0.5}]}
+
+
+@pytest.fixture
+def path(tmp_path):
+    save_state(tmp_path / ".resume" / "state.pt", "mine", STATE)
+    return tmp_path / ".resume" / "state.pt"
+
+
+def test_the_state_comes_back_to_the_same_work(path):
+    state = load_state(path, "mine")
+    assert (state["step"], state["history"]) == (3, STATE["history"])
+    torch.testing.assert_close(state["average"], STATE["average"])
+    assert [file.name for file in path.parent.iterdir()] == ["state.pt"]
+
+
+def test_no_state_or_that_of_other_work(path, tmp_path):
+    assert load_state(path, "another") is None
+    assert load_state(tmp_path / "none.pt", "mine") is None
+    torch.save([1, 2], path)
+    assert load_state(path, "mine") is None
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 700, -1])
+def test_a_truncated_state_is_no_state(path, keep):
+    path.write_bytes(path.read_bytes()[:keep])
+    assert load_state(path, "mine") is None
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_garbage_is_no_state(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("garbage") / "state.pt"
+    path.write_bytes(content)
+    assert load_state(path, "mine") is None
+
+
+def test_a_fingerprint_follows_every_fact():
+    facts = {"recipe": Recipe(), "seed": 0, "fit_ids": ["a"], "soft": None}
+    own = work_fingerprint(**facts)
+    assert own == work_fingerprint(**dict(reversed(facts.items())))
+    for change in ({"recipe": Recipe(lr=0.5)}, {"seed": 1}, {"fit_ids": ["b"]}, {"soft": {"a": 1}}):
+        assert work_fingerprint(**{**facts, **change}) != own
