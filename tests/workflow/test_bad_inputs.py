@@ -5,9 +5,7 @@ import json
 import multiprocessing
 import os
 import re
-import runpy
 import shutil
-import sys
 
 import numpy as np
 import pandas as pd
@@ -15,6 +13,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from forked_program import run_in
 from small_study import BASELINE, CONFIG, TASK, flags
 
 MEMBER = f"predictions/baseline/{TASK}/fold_0/seed_{{}}/train.parquet"
@@ -94,7 +93,7 @@ def train(**changes):
         options = {
             key: value(study, bad) if callable(value) else value for key, value in changes.items()
         }
-        return "train_model.py", *study.training(out, **options)
+        return "train_model.py", *study.training(**{"out": out, **options})
 
     return arguments
 
@@ -375,15 +374,6 @@ CASES = {
         f"{{bad}}: the file is no valid JSON (*). {REPEAT}",
     ),
 }
-
-
-def run_in(root, said, script, arguments):
-    """Run a program in this process as `python script arguments…` would."""
-    os.chdir(root)
-    for stream, path in zip((1, 2), said, strict=True):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
-    sys.argv = [script, *arguments]
-    runpy.run_path(script, run_name="__main__")
 
 
 @pytest.fixture(scope="module")
