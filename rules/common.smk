@@ -12,7 +12,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 from foldwise.common.code import sources_of
 from foldwise.common.errors import FoldwiseError
 from foldwise.study.config import parse_study
-from foldwise.study.checks import missing_files
+from foldwise.study.checks import missing_files, warnings
 
 try:
     STUDY = parse_study(config)
@@ -24,6 +24,10 @@ absent = missing_files(STUDY)
 if absent:
     print(f"error: config: {absent}", file=sys.stderr)
     sys.exit(2)
+
+if workflow.is_main_process:
+    for warning in warnings(STUDY):
+        print(f"warning: config: {warning}", file=sys.stderr)
 
 # How this study is called again, for its folders. As a parameter of the rules it would make them
 # stale under another file's name.

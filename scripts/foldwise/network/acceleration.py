@@ -36,7 +36,7 @@ class Accelerator:
         network: Compiled once; other weights are loaded into it.
         unit: Mean atoms, edges, short edges and angles of a crystal, [4].
         compiled: Whether to compile.
-        precision: One of `foldwise.network.machine.PRECISIONS`.
+        precision: As in `foldwise.network.machine.EngineSettings`.
         graphs: Whether small batches may run as CUDA graphs: not where one backward pass follows
             several forward passes.
         compiler: `torch.compile`, or what a test puts in its place.
@@ -96,7 +96,7 @@ class StackedEnergies:
 
     Args:
         compiled: Whether to compile that pass.
-        precision: One of `foldwise.network.machine.PRECISIONS`.
+        precision: As in `foldwise.network.machine.EngineSettings`.
         compiler: `torch.compile`, or what a test puts in its place.
     """
 

@@ -3,61 +3,53 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+import dataclasses
+from typing import Annotated, Any, Literal
 
-from foldwise.common.errors import FoldwiseError
+from pydantic import BeforeValidator, Field
+from pydantic.dataclasses import dataclass
+
 from foldwise.common.files import json_object
+from foldwise.common.settings import CLOSED, Flag, checked
 
 DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("float32", "tf32", "bf16")
-COMPILED = ("auto", "yes", "no")
 
 
-@dataclass(frozen=True)
+def _word(value: Any) -> Any:
+    """YAML reads a bare yes or no as a truth value."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+
+@dataclass(frozen=True, config=CLOSED)
 class EngineSettings:
-    """What a GPU may do; a CPU takes no notice.
+    """What a GPU may do; a CPU takes no notice."""
 
-    Attributes:
-        compiled: Whether to compile the network; `auto` compiles for work long enough to repay it.
-        precision: Of matrix products: `float32`, `tf32` (10 bits of mantissa), or `bf16` (7 bits,
-            and bfloat16 features between layers).
-        deterministic: Ask PyTorch for the same bytes from the same inputs, which costs time.
-    """
+    compiled: Annotated[Literal["auto", "yes", "no"], BeforeValidator(_word)] = Field(
+        default="auto",
+        description="`torch.compile`, and CUDA graphs for small batches; `auto` compiles for work "
+        "long enough to repay it",
+        json_schema_extra={"enum": ["auto", "yes", "no", True, False]},
+    )
+    precision: Literal["float32", "tf32", "bf16"] = Field(
+        default="float32",
+        description="of matrix products: `tf32` has 10 bits of mantissa, `bf16` 7 bits and "
+        "bfloat16 features between layers",
+    )
+    deterministic: Flag = Field(
+        default=False, description="the same bytes from the same inputs, which costs time"
+    )
 
-    compiled: str = "auto"
-    precision: str = "float32"
-    deterministic: bool = False
 
-
-def parse_engine(values: Mapping[str, Any], where: str) -> EngineSettings:
+def parse_engine(values: Any, where: str) -> EngineSettings:
     """Checked settings from plain values; what is absent takes its default.
 
     Raises:
         FoldwiseError: An unknown key or value.
     """
-    known = [entry.name for entry in fields(EngineSettings)]
-    for key in values:
-        if key not in known:
-            raise FoldwiseError(
-                f"unknown key {key!r}", where=where, hint=f"Allowed: {', '.join(known)}."
-            )
-    for key, allowed in (
-        ("compiled", COMPILED),
-        ("precision", PRECISIONS),
-        ("deterministic", (True, False)),
-    ):
-        if key in values and values[key] not in allowed:
-            raise FoldwiseError(
-                f"unknown value {values[key]!r}",
-                where=f"{where}.{key}",
-                hint=f"Allowed: {', '.join(str(value).lower() for value in allowed)}.",
-            )
-    return EngineSettings(**values)
+    return checked(EngineSettings, values, where)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Machine:
     """What a job computes on.
 
@@ -69,7 +61,7 @@ class Machine:
 
     device: str = "auto"
     threads: int = 1
-    engine: EngineSettings = field(default_factory=EngineSettings)
+    engine: EngineSettings = dataclasses.field(default_factory=EngineSettings)
 
 
 def add_machine_options(parser: argparse.ArgumentParser) -> None:

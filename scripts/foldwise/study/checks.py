@@ -108,6 +108,18 @@ def _check_pretraining(study: Study, recipe: str) -> None:
         )
 
 
+def warnings(study: Study) -> list[str]:
+    """One line about each recipe in use that is allowed and yet teaches nothing."""
+    used = {entry.recipe: None for entry in study.experiments.values()}
+    return [
+        f"recipes.{name}: with loss: l1 and teacher.soft_weight: 0.5 the gradient is exactly zero "
+        "wherever the student's answer lies between label and soft target, so the student is not "
+        "taught there. Take another soft_weight, or loss: huber or mse."
+        for name in used
+        if study.recipes[name].is_flat_between_targets
+    ]
+
+
 def missing_files(study: Study) -> str | None:
     """One line about the first file of a dataset that does not exist; `None` where all do.
 

@@ -7,16 +7,19 @@ out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.schemas import SCHEMAS, check_config
-from foldwise.network.machine import parse_engine
+from foldwise.common.schemas import SCHEMAS
+from foldwise.common.settings import checked, with_defaults
+from foldwise.network.machine import EngineSettings
 from foldwise.study.checks import check_known, check_names
+from foldwise.study.declaration import Dataset, StudyFile
 from foldwise.study.recipe import Recipe, parse_recipe
-from foldwise.study.recorded_teachers import is_combination, parse_recorded, selected
+from foldwise.study.recorded_teachers import TARGETS_SOURCE, parse_recorded, selected
 from foldwise.study.rules import parse_decisions, parse_series
-from foldwise.study.study import Experiment, Study
+from foldwise.study.study import Experiment, Study, WrittenExperiment
 
 SCHEMA = SCHEMAS / "config.schema.json"
 
@@ -28,59 +31,59 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         FoldwiseError: An unknown key, a wrong type, a value out of range, or a name that does not
             exist.
     """
-    whole = config
-    config = selected(config)
-    check_config(config, SCHEMA)
-    named = set(whole["experiments"])
+    written = selected(config)
+    declared = checked(StudyFile, written)
+    named = set(config["experiments"])
+    datasets = {
+        name: with_defaults(entry, written["datasets"][name])
+        for name, entry in declared.datasets.items()
+        if entry
+    }
+    check_known(declared.task, datasets, "task")
+    for name, dataset in declared.datasets.items():
+        if dataset and dataset.source != TARGETS_SOURCE:
+            _check_path(dataset, f"datasets.{name}.path")
     recipes = _recipes(
-        {name: value for name, value in config["recipes"].items() if value is not None}
+        {name: value for name, value in written["recipes"].items() if value is not None}
     )
     experiments = {
-        name: _experiment(name, value)
-        for name, value in config["experiments"].items()
-        if value is not None and not is_combination(value)
+        name: Experiment(name=name, **vars(entry))
+        for name, entry in declared.experiments.items()
+        if isinstance(entry, WrittenExperiment)
     }
-    datasets = {name: dict(value) for name, value in config["datasets"].items() if value}
-    check_known(config["task"], datasets, "task")
-    for name, dataset in datasets.items():
-        if dataset["source"] != "targets" and (dataset["source"] == "file") != ("path" in dataset):
-            raise FoldwiseError(
-                "a path belongs to source: file, and to no other",
-                where=f"datasets.{name}.path",
-                hint="Give the path of a Matbench-format json.gz, or change the source.",
-            )
-    engine = dict(config["engine"])
-    together = _flag(engine.pop("seeds_together"))
-    engine["deterministic"] = _flag(engine["deterministic"])
-    # YAML reads a bare yes or no as a truth value.
-    engine["compiled"] = {True: "yes", False: "no"}.get(engine["compiled"], engine["compiled"])
-    recorded = parse_recorded(config)
+    engine = asdict(declared.engine)
+    together = engine.pop("seeds_together")
+    recorded = parse_recorded(written, declared.experiments)
     parents = {name: entry.compare_with for name, entry in experiments.items()}
     parents |= {name: entry.compare_with for name, entry in recorded.combinations.items()}
     study = Study(
-        run=config["run"],
-        task=config["task"],
+        run=declared.run,
+        task=declared.task,
         datasets=datasets,
-        splits=dict(config["splits"]),
-        copies=dict(config["copies"]),
-        report=dict(config["report"]),
+        splits=with_defaults(declared.splits, written["splits"]),
+        copies=with_defaults(declared.copies, written["copies"]),
+        report=with_defaults(declared.report, written["report"]),
         recipes=recipes,
         experiments=experiments,
         recorded=recorded,
-        views=dict(config["views"]),
-        decisions=parse_decisions(config["decisions"], parents, named),
-        series=parse_series(config["series"], experiments, named),
-        force=_flag(config["force"]),
-        engine=parse_engine(engine, where="engine"),
+        views=with_defaults(declared.views, written["views"]),
+        decisions=parse_decisions(declared.decisions, parents, named),
+        series=parse_series(declared.series, experiments, named),
+        force=declared.force,
+        engine=EngineSettings(**engine),
         seeds_together=together,
     )
     check_names(study)
     return study
 
 
-def _flag(value: bool | str) -> bool:
-    """A switch; Snakemake hands `--config force=true` over as text."""
-    return value in (True, "true")
+def _check_path(dataset: Dataset, where: str) -> None:
+    if (dataset.source == "file") != (dataset.path is not None):
+        raise FoldwiseError(
+            "a path belongs to source: file, and to no other",
+            where=where,
+            hint="Give the path of a Matbench-format json.gz, or change the source.",
+        )
 
 
 def _recipes(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, Recipe]:
@@ -99,15 +102,3 @@ def _extended(
     options = dict(raw[name])
     base = options.pop("extends", None)
     return options if base is None else {**_extended(base, raw, (*seen, name)), **options}
-
-
-def _experiment(name: str, value: Mapping[str, Any]) -> Experiment:
-    return Experiment(
-        name=name,
-        recipe=value["recipe"],
-        seeds=tuple(value["seeds"]),
-        title=value["title"],
-        purpose=value["purpose"],
-        compare_with=tuple(value.get("compare_with", ())),
-        tta=value.get("tta", 1),
-    )

@@ -2,42 +2,76 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.settings import CLOSED, DIFFERENT, Sha256
 from foldwise.submissions.settings import BoosterOptions
 
 TARGETS_SOURCE = "targets"
 DOWNLOADS = "results/downloads/submissions"
 
 
-@dataclass(frozen=True)
-class Combination:
-    """An experiment whose answers are combined from recorded teachers.
+@dataclass(frozen=True, config=CLOSED)
+class Submission:
+    """Where the file of a recorded teacher is; without a path it is downloaded."""
 
-    Attributes:
-        name: Folder below `results/`.
-        submissions: Names of the recorded teachers.
-        rule: How they are combined, one of `foldwise.submissions.combination.RULES`.
-        booster: Settings of the booster, where the rule is one.
-        title: A few words for tables and figures.
-        purpose: The question that it answers.
-        compare_with: Experiments of the same study.
-    """
+    path: str | None = Field(
+        default=None, description="the results.json.gz, where it is not in `submissions_dir`"
+    )
+    sha256: Sha256 | None = Field(default=None, description="checksum that the file must have")
+
+
+@dataclass(frozen=True, config=CLOSED)
+class Members:
+    """What a combination combines."""
+
+    submissions: Annotated[tuple[str, ...], Field(min_length=2, max_length=50), *DIFFERENT] = Field(
+        description="names from the study's `submissions`"
+    )
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class WrittenCombination:
+    """An experiment whose answers are combined from recorded teachers, as a study writes it."""
+
+    members: Members = Field(description="recorded teachers")
+    combine: Literal["mean", "median", "stacked", "boosted"] = Field(
+        description="how they are combined: nothing fitted, weights, or a gradient booster"
+    )
+    booster: BoosterOptions | None = Field(
+        default=None, description="settings of the booster, for `combine: boosted`"
+    )
+    title: str = Field(description="a few words for tables and figures")
+    purpose: str = Field(description="the question that it answers")
+    compare_with: tuple[str, ...] = Field(default=(), description="experiments of the same study")
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class Combination(WrittenCombination):
+    """A combination and its name, the folder below `results/`."""
 
     name: str
-    submissions: tuple[str, ...]
-    rule: str
-    booster: BoosterOptions | None
-    title: str
-    purpose: str
-    compare_with: tuple[str, ...]
+
+    @property
+    def submissions(self) -> tuple[str, ...]:
+        """Names of the recorded teachers."""
+        return self.members.submissions
+
+    @property
+    def rule(self) -> str:
+        """How they are combined, one of `foldwise.submissions.combination.RULES`."""
+        return self.combine
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RecordedTeachers:
     """Combinations of a study, and where their files are.
 
@@ -48,8 +82,8 @@ class RecordedTeachers:
         targets_dir: Folder with `{task}.csv.gz`, for datasets of source `targets`.
     """
 
-    combinations: dict[str, Combination] = field(default_factory=dict)
-    submissions: dict[str, dict[str, str]] = field(default_factory=dict)
+    combinations: dict[str, Combination] = dataclasses.field(default_factory=dict)
+    submissions: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     submissions_dir: str | None = None
     targets_dir: str | None = None
 
@@ -91,16 +125,20 @@ class RecordedTeachers:
 def selected(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The config with the experiments that `only` names, and no recipe that none of them uses.
 
-    A study file is laid over the default study, which would otherwise be part of it.
+    A study file is laid over the default study, which would otherwise be part of it. Comparisons
+    with experiments that are left out are left out with them.
 
     Raises:
         FoldwiseError: `only` names an experiment that does not exist.
     """
     only, experiments, recipes = (config.get(key) for key in ("only", "experiments", "recipes"))
     if not (
-        isinstance(only, list) and isinstance(experiments, Mapping) and isinstance(recipes, Mapping)
+        isinstance(only, list)
+        and all(isinstance(name, str) for name in only)
+        and isinstance(experiments, Mapping)
+        and isinstance(recipes, Mapping)
     ):
-        return config  # The schema says what is wrong with it.
+        return config  # The declaration says what is wrong with it.
     unknown = [name for name in only if name not in experiments]
     if unknown:
         raise FoldwiseError(
@@ -108,10 +146,22 @@ def selected(config: Mapping[str, Any]) -> Mapping[str, Any]:
             where="only",
             hint=f"Allowed: {', '.join(experiments)}.",
         )
-    experiments = {name: value for name, value in experiments.items() if name in only}
+    left_out = set(experiments) - set(only)
+    experiments = {
+        name: _without(value, left_out) for name, value in experiments.items() if name in only
+    }
     used = _used_recipes(experiments, recipes)
     kept = {name: value for name, value in recipes.items() if name in used}
     return {**config, "experiments": experiments, "recipes": kept}
+
+
+def _without(experiment: Any, left_out: set[str]) -> Any:
+    """An experiment that compares itself with no other that is left out."""
+    compared = experiment.get("compare_with") if isinstance(experiment, Mapping) else None
+    if not isinstance(compared, list):
+        return experiment
+    kept = [other for other in compared if not isinstance(other, str) or other not in left_out]
+    return {**experiment, "compare_with": kept}
 
 
 def _used_recipes(experiments: Mapping[str, Any], recipes: Mapping[str, Any]) -> set[str]:
@@ -133,72 +183,63 @@ def _used_recipes(experiments: Mapping[str, Any], recipes: Mapping[str, Any]) ->
     return used
 
 
-def is_combination(value: Mapping[str, Any]) -> bool:
-    """Whether an experiment of the config is a combination of recorded teachers."""
-    return "members" in value
+def parse_recorded(config: Mapping[str, Any], experiments: Mapping[str, Any]) -> RecordedTeachers:
+    """Recorded teachers of a config whose keys and values have been checked.
 
-
-def parse_recorded(config: Mapping[str, Any]) -> RecordedTeachers:
-    """Recorded teachers of a config whose schema has been checked.
+    Args:
+        config: The config as it was written.
+        experiments: Its experiments, declared; the combinations among them are taken.
 
     Raises:
         FoldwiseError: An unknown submission or rule setting, a missing file or folder, or an
             experiment that needs structures which its dataset does not have.
     """
     submissions = {name: dict(value or {}) for name, value in config.get("submissions", {}).items()}
-    combinations = {
-        name: _combination(name, value, submissions)
-        for name, value in config["experiments"].items()
-        if value is not None and is_combination(value)
-    }
     recorded = RecordedTeachers(
-        combinations=combinations,
+        combinations={
+            name: _combination(name, value, submissions)
+            for name, value in experiments.items()
+            if isinstance(value, WrittenCombination)
+        },
         submissions=submissions,
         submissions_dir=config.get("submissions_dir"),
         targets_dir=config.get("targets_dir"),
     )
-    _check_trained(config)
+    _check_trained(config, experiments)
     _check_files(recorded, config)
     return recorded
 
 
 def _combination(
-    name: str, value: Mapping[str, Any], submissions: Mapping[str, Any]
+    name: str, written: WrittenCombination, submissions: Mapping[str, Any]
 ) -> Combination:
     where = f"experiments.{name}"
-    members = tuple(value["members"]["submissions"])
-    for member in members:
+    for member in written.members.submissions:
         if member not in submissions:
             raise FoldwiseError(
                 f"unknown submission {member!r}",
                 where=f"{where}.members.submissions",
                 hint=f"Allowed: {', '.join(submissions) or 'none'}; add it to submissions.",
             )
-    fitted = value["combine"] == "boosted"
-    if "booster" in value and not fitted:
+    combination = Combination(name=name, **vars(written))
+    if written.combine == "boosted":
+        return replace(combination, booster=written.booster or BoosterOptions())
+    if written.booster is not None:
         raise FoldwiseError(
-            f"settings of a booster belong to combine: boosted, not to {value['combine']}",
+            f"settings of a booster belong to combine: boosted, not to {written.combine}",
             where=f"{where}.booster",
             hint="Take them out, or change combine.",
         )
-    return Combination(
-        name=name,
-        submissions=members,
-        rule=value["combine"],
-        booster=BoosterOptions(**value.get("booster", {})) if fitted else None,
-        title=value["title"],
-        purpose=value["purpose"],
-        compare_with=tuple(value.get("compare_with", ())),
-    )
+    return combination
 
 
-def _check_trained(config: Mapping[str, Any]) -> None:
+def _check_trained(config: Mapping[str, Any], experiments: Mapping[str, Any]) -> None:
     """A dataset without structures can train nothing."""
     dataset = config["datasets"].get(config["task"])
     if not dataset or dataset["source"] != TARGETS_SOURCE:
         return
-    for name, value in config["experiments"].items():
-        if value is not None and not is_combination(value):
+    for name, value in experiments.items():
+        if value is not None and not isinstance(value, WrittenCombination):
             raise FoldwiseError(
                 f"{config['task']} has no structures to train on",
                 where=f"experiments.{name}",

@@ -3,58 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag
+from pydantic.dataclasses import dataclass
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.settings import CLOSED, Number
 
 ADOPT, HEADLINE, DROP = "adopt", "headline", "drop"
 
 
-@dataclass(frozen=True)
-class Decision:
-    """A rule about one experiment.
+@dataclass(frozen=True, config=CLOSED)
+class Judgement:
+    """A rule about the difference between one experiment and another."""
 
-    Attributes:
-        rule: `adopt` where the MAE falls on every fold and the paired interval excludes zero;
-            `headline` makes `makes` the study's headline where the MAE is within `reach` of the
-            best published value; `drop` where nothing is gained.
-        against: The experiment that it is compared with (`adopt`, `drop`).
-        makes: The experiment that becomes the headline.
-        reach: Share of the published value that the MAE may lie above it.
-    """
+    makes: ClassVar[None] = None
 
-    rule: str
-    against: str | None = None
-    makes: str | None = None
-    reach: float | None = None
+    rule: Literal["adopt", "drop"] = Field(
+        description="`adopt` where the MAE falls on every fold and the paired interval excludes "
+        "zero; `drop` unless the interval lies below zero"
+    )
+    against: str = Field(description="one of the experiment's `compare_with`")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain dictionary without what does not apply."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        """Plain dictionary, for JSON."""
+        return asdict(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
+class Headline:
+    """A rule that holds one experiment against the best published result."""
+
+    against: ClassVar[None] = None
+
+    rule: Literal["headline"] = Field(
+        description="`makes` becomes the study's headline where the MAE is within `reach`"
+    )
+    makes: str = Field(description="experiment that becomes the headline")
+    reach: Number = Field(
+        ge=0, le=10, description="share of the best published MAE that this one may lie above it"
+    )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dictionary, for JSON."""
+        return asdict(self)
+
+
+def _kind(value: Any) -> str:
+    is_headline = isinstance(value, Mapping) and value.get("rule") == HEADLINE
+    return Headline.__name__ if is_headline or isinstance(value, Headline) else Judgement.__name__
+
+
+Decision = Annotated[
+    Annotated[Judgement, Tag(Judgement.__name__)] | Annotated[Headline, Tag(Headline.__name__)],
+    Discriminator(_kind),
+]
+
+
+@dataclass(frozen=True, config=CLOSED)
 class Series:
-    """Experiments that grow from a first one, which must be better than no network at all.
+    """Experiments that grow from a first one, which must be better than no network at all."""
 
-    Attributes:
-        first: The smallest experiment.
-        action: `stop` trains no other model of the series where the first experiment is no better
-            than the linear element reference; `warn` says so and goes on.
-    """
-
-    first: str
-    action: str
+    first: str = Field(description="the smallest experiment")
+    action: Literal["stop", "warn"] = Field(
+        description="`stop` trains no other model of the series where the first experiment is no "
+        "better than the linear element reference; `warn` says so and goes on"
+    )
 
 
 def parse_decisions(
-    raw: Mapping[str, Any], parents: Mapping[str, tuple[str, ...]], named: set[str]
+    declared: Mapping[str, Decision | None],
+    parents: Mapping[str, tuple[str, ...]],
+    named: set[str],
 ) -> dict[str, Decision]:
     """Decisions about the experiments of a study.
 
     Args:
-        raw: The config's `decisions`; those set to `null` are left out.
+        declared: The config's `decisions`; those set to `null` are left out.
         parents: What each experiment of the study is compared with.
         named: All experiments that the config names, left-out ones included: rules about these
             are left out with them.
@@ -64,10 +91,9 @@ def parse_decisions(
             experiment is not compared with.
     """
     decisions = {}
-    for name, value in raw.items():
-        if value is None or not _present(name, parents, named, f"decisions.{name}"):
+    for name, decision in declared.items():
+        if decision is None or not _present(name, parents, named, f"decisions.{name}"):
             continue
-        decision = Decision(**value)
         where = f"decisions.{name}"
         if decision.against and _present(decision.against, parents, named, f"{where}.against"):
             if decision.against not in parents[name]:
@@ -85,7 +111,7 @@ def parse_decisions(
 
 
 def parse_series(
-    raw: Mapping[str, Any], experiments: Mapping[str, Any], named: set[str]
+    declared: Mapping[str, Series | None], experiments: Mapping[str, Any], named: set[str]
 ) -> dict[str, Series]:
     """Series whose first experiment is part of the study.
 
@@ -93,10 +119,9 @@ def parse_series(
         FoldwiseError: A first experiment does not exist.
     """
     return {
-        name: Series(**value)
-        for name, value in raw.items()
-        if value is not None
-        and _present(value["first"], experiments, named, f"series.{name}.first")
+        name: series
+        for name, series in declared.items()
+        if series is not None and _present(series.first, experiments, named, f"series.{name}.first")
     }
 
 

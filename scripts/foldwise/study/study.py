@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+import dataclasses
+from dataclasses import asdict
+from typing import Annotated, Any
 
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from foldwise.common.settings import CLOSED, DIFFERENT, Whole
 from foldwise.network.machine import EngineSettings
 from foldwise.study.recipe import Recipe
-from foldwise.study.recorded_teachers import (
-    RecordedTeachers,
-)
+from foldwise.study.recorded_teachers import RecordedTeachers
 from foldwise.study.rules import Decision, Series
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """Which trained models answer, and with what the result is compared.
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class WrittenExperiment:
+    """Which trained models answer, and with what the result is compared, as a study writes it."""
 
-    Attributes:
-        name: Folder below `results/`.
-        recipe: Recipe of its models.
-        seeds: One model per seed; several are averaged.
-        tta: Views of each test crystal over which a model's answers are averaged; 1 asks about
-            the crystal itself.
-        title: A few words for tables and figures.
-        purpose: The question that it answers.
-        compare_with: Experiments of the same study.
-    """
+    recipe: str = Field(description="recipe of its models")
+    seeds: Annotated[
+        tuple[Annotated[Whole, Field(ge=0)], ...], Field(min_length=1, max_length=50), *DIFFERENT
+    ] = Field(description="one model per seed; several are averaged")
+    tta: Whole = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="views of each test crystal over which a model's answers are averaged; 1 asks "
+        "about the crystal itself",
+    )
+    title: str = Field(description="a few words for tables and figures")
+    purpose: str = Field(description="the question that it answers")
+    compare_with: tuple[str, ...] = Field(default=(), description="experiments of the same study")
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class Experiment(WrittenExperiment):
+    """An experiment and its name, the folder below `results/`."""
 
     name: str
-    recipe: str
-    seeds: tuple[int, ...]
-    title: str
-    purpose: str
-    compare_with: tuple[str, ...]
-    tta: int = 1
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Study:
     """A checked study.
 

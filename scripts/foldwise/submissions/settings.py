@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from foldwise.common.settings import CLOSED, Number, Switch, Whole
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class BoosterOptions:
-    """Settings of the booster.
+    """Settings of the booster."""
 
-    Attributes:
-        iterations: Trees.
-        learning_rate: Shrinkage of each tree.
-        leaves: Leaves per tree at most.
-        rows_per_leaf: Rows per leaf at least.
-        composition: Also give it statistics of the elements.
-    """
-
-    iterations: int = 400
-    learning_rate: float = 0.05
-    leaves: int = 31
-    rows_per_leaf: int = 50
-    composition: bool = False
+    iterations: Whole = Field(default=400, ge=1, le=100_000, description="trees")
+    learning_rate: Number = Field(default=0.05, gt=0, le=1, description="shrinkage of each tree")
+    leaves: Whole = Field(default=31, ge=2, le=4096, description="leaves per tree at most")
+    rows_per_leaf: Whole = Field(default=50, ge=1, description="rows per leaf at least")
+    composition: Switch = Field(
+        default=False, description="also give it statistics of the elements"
+    )

@@ -77,6 +77,21 @@ def test_only_keeps_recipes_that_are_used():
     assert set(study.recipes) == {"baseline", "student"}
 
 
+def test_a_comparison_with_an_experiment_that_is_left_out_is_left_out_too():
+    assert DEFAULT["experiments"]["e0_scratch"]["compare_with"] == ["e0"]
+    study = parse_study({**DEFAULT, "only": ["e0_scratch"]})
+    assert study.names == ["e0_scratch"]
+    assert study.resolved("e0_scratch")["parents"] == []
+    assert parse_study({**DEFAULT, "only": ["e0", "e4", "e3"]}).resolved("e4")["parents"] == [
+        "e0",
+        "e3",
+    ]
+    mistyped = deepcopy(DEFAULT)
+    mistyped["experiments"]["e0_scratch"]["compare_with"] = ["e00"]
+    with pytest.raises(FoldwiseError, match="unknown name 'e00'"):
+        parse_study({**mistyped, "only": ["e0_scratch"]})
+
+
 def experiment(**changes):
     return {"experiments": {"boosted": changes}}
 
@@ -90,14 +105,14 @@ def experiment(**changes):
          "experiments.boosted.members.submissions: unknown submission 'nobody'. Allowed: coNGN"),
         (experiment(members={"submission": []}), "experiments.boosted.members: unknown key"),
         (experiment(members={"submissions": ["coNGN"]}), "experiments.boosted.members.submissions"),
-        (experiment(members={"submissions": ["coNGN", "coNGN"]}), "non-unique"),
-        (experiment(combine="best"), "experiments.boosted.combine: 'best' is not one of"),
+        (experiment(members={"submissions": ["coNGN", "coNGN"]}), "'coNGN' is named twice"),
+        (experiment(combine="best"), "experiments.boosted.combine: 'best' is not accepted"),
         (experiment(combine="median", booster={"leaves": 4}),
          "experiments.boosted.booster: settings of a booster belong to combine: boosted"),
         (experiment(booster={"depth": 4}), "experiments.boosted.booster: unknown key 'depth'"),
-        (experiment(booster={"leaves": 1}), "experiments.boosted.booster.leaves: 1 is less than"),
+        (experiment(booster={"leaves": 1}), "experiments.boosted.booster.leaves: 1 is not accepted"),
         (experiment(seeds=[0]), "experiments.boosted: unknown key 'seeds'. Allowed: members"),
-        (experiment(compare_with=["e0"]), "experiments.boosted.compare_with: unknown name 'e0'"),
+        (experiment(compare_with=["e9"]), "experiments.boosted.compare_with: unknown name 'e9'"),
         ({"submissions": {"coNGN": {"sha256": "12"}}}, "submissions.coNGN.sha256"),
         ({"submissions": {"../x": {}}}, "submissions"),
         ({"submissions": {"coNGN": {"path": "nowhere.gz"}}},
@@ -105,7 +120,7 @@ def experiment(**changes):
         ({"submissions_dir": "nowhere"}, "submissions_dir: the folder 'nowhere' does not exist"),
         ({"targets_dir": "nowhere"}, "targets_dir: the folder 'nowhere' does not exist"),
         ({"targets_dir": "config"}, "targets_dir: there is no file"),
-        ({"submissions_dir": 3}, "submissions_dir: 3 is not of type 'string'"),
+        ({"submissions_dir": 3}, "submissions_dir: 3 is not accepted. Allowed: text."),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_line(changes, line, monkeypatch):

@@ -1,0 +1,181 @@
+"""The study file: every key that it may have, with type, bounds, default and meaning.
+
+Keys of a recipe stand in `foldwise.study.recipe`, of an experiment in `foldwise.study.study` and
+`foldwise.study.recorded_teachers`, of rules in `foldwise.study.rules`, of the engine in
+`foldwise.network.machine`; all others here. After a change, `python scripts/write_config_pages.py`
+writes the JSON Schema and the tables of the documentation again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+from pydantic.dataclasses import dataclass
+
+from foldwise.common.settings import (
+    CLOSED,
+    DIFFERENT,
+    Flag,
+    Name,
+    Number,
+    Sha256,
+    Share,
+    Switch,
+    Whole,
+)
+from foldwise.network.machine import EngineSettings
+from foldwise.study.recipe import Augment, WrittenRecipe
+from foldwise.study.recorded_teachers import Submission, WrittenCombination
+from foldwise.study.rules import Decision, Series
+from foldwise.study.study import WrittenExperiment
+
+Folder = Annotated[str, Field(min_length=1)]
+SubmissionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class Dataset:
+    """Where a task comes from, and how its target is transformed."""
+
+    source: Literal["embedded", "matbench", "file", "targets"] = Field(
+        description="`embedded` in this repository, `matbench` (official download), `file` (with "
+        "`path`), or `targets`: id, composition and target alone, for recorded teachers"
+    )
+    path: str | None = Field(
+        default=None, description="the Matbench-format json.gz, for `source: file`"
+    )
+    column: str | None = Field(
+        default=None, description="target column; by default the only one beside `structure`"
+    )
+    sha256: Sha256 | None = Field(default=None, description="checksum that the file must have")
+    target_name: str = Field(description="what the target is called in tables and figures")
+    unit: str = Field(description="unit of the target")
+    intensive: Switch = Field(description="whether the target does not grow with the cell")
+    transform: Literal["element_reference", "standardize"] = Field(
+        description="`element_reference` for formation energies, `standardize` otherwise"
+    )
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class Splits:
+    """Folds, hold-outs and seed of the protocol."""
+
+    folds: Whole = Field(
+        ge=2, le=20, description="number of folds where there are no official ones"
+    )
+    seed: Whole = Field(ge=0, description="seed of these folds; Matbench's own by default")
+    only: (
+        Annotated[tuple[Annotated[Whole, Field(ge=0)], ...], Field(min_length=1), *DIFFERENT] | None
+    ) = Field(
+        default=None,
+        description="folds to train and judge, for a first look at a large task; by default all. "
+        "Give it a `run` of its own, or it takes the place of the whole study",
+    )
+    holdouts: Whole = Field(
+        ge=2, le=50, description="parts into which the training rows are cut by formula"
+    )
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class Copies:
+    """Perturbed copies of the crystals, for soft targets of kind `augmented`."""
+
+    copies: Whole = Field(ge=1, le=100, description="copies of each crystal")
+    displacement: Number = Field(
+        ge=0, le=0.1, description="standard deviation of each Cartesian coordinate, Å"
+    )
+    strain: Number = Field(ge=0, le=0.05, description="standard deviation of each strain component")
+    substitution: Share = Field(
+        description="probability that an element of a copy is replaced by one that stands near it "
+        "on Pettifor's scale; the cell is scaled with it"
+    )
+
+
+@dataclass(frozen=True, config=CLOSED)
+class Engine(EngineSettings):
+    """What a GPU may do; a CPU takes no notice, but for `seeds_together`."""
+
+    seeds_together: Flag = Field(
+        default=False,
+        description="the seeds of a fold are trained in one job that steps them at once",
+    )
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class Report:
+    """Depth of the result folders."""
+
+    worst_n: Whole = Field(ge=0, le=100, description="sample folders per group")
+    bootstrap: Whole = Field(ge=100, le=1_000_000, description="resamples of each interval")
+
+
+@dataclass(frozen=True, config=CLOSED)
+class Preflight:
+    """What `scripts/preflight.py` accepts; it decides no number."""
+
+    max_hours: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None, description="longest accepted estimate of a study, hours"
+    )
+
+
+def _kind(value: Any) -> str:
+    is_combination = isinstance(value, WrittenCombination) or (
+        isinstance(value, Mapping) and "members" in value
+    )
+    return (WrittenCombination if is_combination else WrittenExperiment).__name__
+
+
+AnyExperiment = Annotated[
+    Annotated[WrittenExperiment, Tag(WrittenExperiment.__name__)]
+    | Annotated[WrittenCombination, Tag(WrittenCombination.__name__)],
+    Discriminator(_kind),
+]
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class StudyFile:
+    """A Foldwise study, all files laid over each other; `null` takes an entry out."""
+
+    run: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*)?$")] = Field(
+        description="name of the study; its results go to `results/{run}/`, the default study's to "
+        "`results/`"
+    )
+    task: str = Field(description="the task that the experiments are about, one of `datasets`")
+    datasets: dict[Name, Dataset | None] = Field(
+        description="tasks; the name of an official Matbench task selects its official folds"
+    )
+    splits: Splits = Field(description="folds, hold-outs and seed of the protocol")
+    copies: Copies = Field(description="copies of the crystals that teachers label")
+    views: Augment = Field(description="views at test time (`tta`), for recipes without `augment`")
+    engine: Engine = Field(description="what a GPU may do")
+    recipes: dict[Name, WrittenRecipe | None] = Field(description="how a model is trained")
+    experiments: dict[Name, AnyExperiment | None] = Field(
+        description="which trained models answer, or which recorded teachers (`members`)"
+    )
+    decisions: dict[Name, Decision | None] = Field(
+        description="rules that the results decide, by the experiment that they judge"
+    )
+    series: dict[Name, Series | None] = Field(description="when a series of experiments stops")
+    force: Flag = Field(description="go on with every series whatever its first experiment shows")
+    only: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description="experiments of this study; all others, and comparisons with them, are left "
+        "out",
+    )
+    submissions: dict[SubmissionName, Submission | None] = Field(
+        default_factory=dict,
+        description="recorded teachers by their name in the Matbench repository",
+    )
+    submissions_dir: Folder | None = Field(
+        default=None, description="folder with `{name}/results.json.gz`, in place of downloads"
+    )
+    targets_dir: Folder | None = Field(
+        default=None,
+        description="folder with `{task}.csv.gz` (id, composition, target), in place of downloads",
+    )
+    preflight: Preflight = Field(
+        default_factory=Preflight, description="what the pre-flight accepts"
+    )
+    report: Report = Field(description="depth of the result folders")
