@@ -7,7 +7,8 @@ from pathlib import Path
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import read_json
-from foldwise.mlm.samples.building import SampleRules, build_samples
+from foldwise.mlm.declaration import SampleRules
+from foldwise.mlm.samples.building import build_samples
 from foldwise.mlm.samples.files import write_samples
 from foldwise.mlm.texts.corpus import origin_of, read_corpus
 

@@ -6,12 +6,14 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
+from foldwise.mlm.declaration import EntityTraining
 from foldwise.mlm.training.job import finetune_entities
 from foldwise.mlm.training.masking import MaskingRules
 from foldwise.mlm.training.trainer import TrainingPlan
 
 
 def main() -> None:
+    default = EntityTraining(epochs=1)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder to start from")
     parser.add_argument("--dataset", type=Path, required=True, help="folder of a prepared corpus")
@@ -19,28 +21,33 @@ def main() -> None:
         "--epochs", type=int, required=True, help="passes through the training texts"
     )
     parser.add_argument(
-        "--measure-every", type=int, default=1, help="epochs between two measured checkpoints"
+        "--measure-every",
+        type=int,
+        default=default.measure_every,
+        help="epochs between two measured checkpoints",
     )
-    parser.add_argument("--patience", type=int, default=3, help="measurements without a gain")
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=1e-4)
-    parser.add_argument("--mask-rate", type=float, default=0.15)
+    parser.add_argument(
+        "--patience", type=int, default=default.patience, help="measurements without a gain"
+    )
+    parser.add_argument("--batch-size", type=int, default=default.batch_size)
+    parser.add_argument("--lr", type=float, default=default.lr)
+    parser.add_argument("--mask-rate", type=float, default=default.mask_rate)
     parser.add_argument(
         "--entity-fraction",
         type=float,
-        default=0.8,
+        default=default.entity_fraction,
         help="share of the examples that hide mentions; the others are masked at random",
     )
     parser.add_argument(
         "--substitute",
         type=float,
-        default=0.0,
+        default=default.substitute,
         help="share of these whose nouns are exchanged; for small corpora",
     )
     parser.add_argument(
         "--max-length", type=int, help="longest sequence (default: the model's, 512 at most)"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output-dir", type=Path, required=True)
     options = parser.parse_args()

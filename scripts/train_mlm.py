@@ -6,14 +6,15 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
-from foldwise.mlm.training.job import BertSize, pretrain
+from foldwise.mlm.declaration import BertSize, MlmTraining, Network
+from foldwise.mlm.training.job import pretrain
 from foldwise.mlm.training.masking import MaskingRules
 from foldwise.mlm.training.trainer import TrainingPlan
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    size = BertSize()
+    size, training = Network(), MlmTraining(steps=1, save_every=1)
     parser.add_argument("--texts", type=Path, required=True, help="training.jsonl of a corpus")
     parser.add_argument("--checkpoint", type=Path, help="go on from this folder")
     parser.add_argument("--hidden", type=int, default=size.hidden)
@@ -21,13 +22,13 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=size.heads)
     parser.add_argument("--vocabulary", type=int, default=size.vocabulary)
     parser.add_argument("--dropout", type=float, default=size.dropout)
-    parser.add_argument("--max-length", type=int, default=192, help="longest sequence")
+    parser.add_argument("--max-length", type=int, default=size.max_length, help="longest sequence")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--save-every", type=int, required=True, help="steps between checkpoints")
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=5e-4)
-    parser.add_argument("--mask-rate", type=float, default=0.15)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch-size", type=int, default=training.batch_size)
+    parser.add_argument("--lr", type=float, default=training.lr)
+    parser.add_argument("--mask-rate", type=float, default=training.mask_rate)
+    parser.add_argument("--seed", type=int, default=training.seed)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output-dir", type=Path, required=True)
     options = parser.parse_args()

@@ -86,9 +86,10 @@ def checked(kind: type[T], values: Any, where: str = "") -> T:
 
 
 def with_defaults(section: Any, given: Json) -> Json:
-    """What the user has written, and the defaults of other keys but for `None`, in plain values."""
+    """What the user has written, and the defaults of other keys, but for `None`; plain values."""
     plain = cast("Json", _adapter(type(section)).dump_python(section, mode="json"))
-    return {**given, **{k: v for k, v in plain.items() if k not in given and v is not None}}
+    whole = {**given, **{k: v for k, v in plain.items() if k not in given}}
+    return {key: value for key, value in whole.items() if value is not None}
 
 
 @cache
@@ -173,6 +174,7 @@ def allowed(schema: Json, node: Json) -> str:
     """What a place of a schema allows, in words."""
     options = node.get("anyOf") or node.get("oneOf")
     if options:
+        options = sorted(options, key=lambda one: one.get("type") != "null")
         return " or ".join(allowed(schema, one) for one in options)
     node = _resolved(schema, node)
     values = [node["const"]] if "const" in node else node.get("enum")

@@ -12,13 +12,15 @@ import yaml
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY
-from foldwise.common.schemas import SCHEMAS, check_config
+from foldwise.common.settings import checked
+from foldwise.mlm.declaration import MlmFile
 
-SCHEMA = SCHEMAS / "mlm.schema.json"
 DEFAULT_CONFIG = REPOSITORY / "config" / "mlm.yaml"
 ROOT = "results/mlm"
 # The workflow knows two trainings of a model, by the names of their folders.
 TRAINED_PHASES = ("mlm", "entity")
+# Folders beside those of the runs.
+RESERVED = ("cache", "corpora", "logs", "benchmarks", "models", "samples")
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
@@ -85,7 +87,7 @@ def parse_study(config: Any) -> MlmStudy:
     Raises:
         FoldwiseError: The first thing that is wrong.
     """
-    check_config(config, SCHEMA)
+    checked(MlmFile, config)
     for name, corpus in config["corpora"].items():
         shares = corpus.get("shares")
         if shares and abs(sum(shares.values()) - 1.0) > 1e-9:
@@ -105,6 +107,12 @@ def parse_study(config: Any) -> MlmStudy:
 
 
 def _check_run(name: str, run: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    if name in RESERVED:
+        raise FoldwiseError(
+            f"the name {name!r} is that of another folder of {ROOT}",
+            where="runs",
+            hint=f"Take another than {', '.join(RESERVED)}.",
+        )
     _check_known(run["samples"], config["samples"], f"runs.{name}.samples")
     phases = [phase["name"] for phase in run["phases"]]
     if len(set(phases)) < len(phases):

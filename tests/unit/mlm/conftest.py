@@ -4,7 +4,8 @@ import pytest
 import torch
 from transformers import BertForMaskedLM
 
-from foldwise.mlm.samples.building import SampleRules, build_samples
+from foldwise.mlm.declaration import SampleRules
+from foldwise.mlm.samples.building import build_samples
 from foldwise.mlm.samples.files import read_samples, write_samples
 from foldwise.mlm.texts.corpus import write_corpus
 from foldwise.mlm.texts.tagged_texts import read_tagged_texts

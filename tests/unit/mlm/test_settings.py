@@ -87,5 +87,5 @@ def test_files_that_are_no_config(tmp_path):
     with pytest.raises(FoldwiseError, match="no YAML"):
         read_study(tmp_path / "a.yaml")
     (tmp_path / "a.yaml").write_text("")
-    with pytest.raises(FoldwiseError, match="config: None is not of type"):
+    with pytest.raises(FoldwiseError, match=r"config: None is not accepted\. Allowed: key: value"):
         read_study(tmp_path / "a.yaml")

@@ -20,33 +20,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from foldwise.mlm.declaration import SampleRules
 from foldwise.mlm.texts.tagging import NOUN_TAGS, PRONOUN_TAG, Morpheme, tag_texts
 from foldwise.mlm.texts.text import Text, windows
 
 FLOOR_GUESSES = 5
 _NOUN = re.compile(r"[가-힣]{2,}")
 _FOREIGN = frozenset({"SL", "SH", "SN"})
-
-
-@dataclass(frozen=True)
-class SampleRules:
-    """What a sample set takes.
-
-    Attributes:
-        per_text: Samples of one text at most.
-        per_noun: Samples of one noun at most.
-        max_samples: Samples at most; `None` takes all.
-        min_chars: Shorter texts are rejected.
-        max_chars: Longer texts are cut into windows of whole lines or sentences.
-        seed: Decides which samples stay where a cap is exceeded.
-    """
-
-    per_text: int = 3
-    per_noun: int = 20
-    max_samples: int | None = None
-    min_chars: int = 20
-    max_chars: int = 2000
-    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import atomic_path, file_sha256, read_json, write_csv, write_json
-from foldwise.mlm.samples.building import Sample, SampleRules, SampleSet
+from foldwise.mlm.declaration import SampleRules
+from foldwise.mlm.samples.building import Sample, SampleSet
 from foldwise.mlm.texts.tagging import tagger_version
 from foldwise.mlm.texts.text import Text, json_lines
 

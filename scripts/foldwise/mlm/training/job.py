@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +11,11 @@ from transformers import BertConfig, BertForMaskedLM, set_seed
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256
+from foldwise.mlm.declaration import BertSize
 from foldwise.mlm.evaluation.model_folder import load_masked_model, max_positions
 from foldwise.mlm.texts.tagged_texts import read_tagged_texts
 from foldwise.mlm.training.trainer import LONGEST, TrainingPlan, train
 from foldwise.mlm.training.vocabulary import learn_vocabulary, make_tokenizer
-
-
-@dataclass(frozen=True)
-class BertSize:
-    """A BERT from random weights.
-
-    Attributes:
-        hidden: Width.
-        layers: Number of layers.
-        heads: Attention heads.
-        vocabulary: Vocabulary entries at most.
-        dropout: Share of activations that training drops.
-    """
-
-    hidden: int = 128
-    layers: int = 2
-    heads: int = 4
-    vocabulary: int = 8000
-    dropout: float = 0.0
 
 
 def pretrain(

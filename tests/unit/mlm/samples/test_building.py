@@ -2,7 +2,8 @@
 
 import pytest
 
-from foldwise.mlm.samples.building import SampleRules, build_samples
+from foldwise.mlm.declaration import SampleRules
+from foldwise.mlm.samples.building import build_samples
 from foldwise.mlm.texts.text import Text, read_texts, windows
 from paths import SHARED
 

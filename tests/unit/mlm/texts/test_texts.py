@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.mlm.samples.building import SampleRules, build_samples
+from foldwise.mlm.declaration import SampleRules
+from foldwise.mlm.samples.building import build_samples
 from foldwise.mlm.samples.files import card_path, read_samples, write_samples
 from foldwise.mlm.samples.lambada import read_lambada
 from foldwise.mlm.texts.corpus import PARTS, read_corpus, split_corpus

@@ -11,17 +11,18 @@ import pytest
 from transformers import TrainerCallback
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.mlm.declaration import BertSize, SampleRules
 from foldwise.mlm.evaluation.job import EvaluationSettings
 from foldwise.mlm.evaluation.model_folder import load_masked_model
 from foldwise.mlm.job import SingleRun, evaluate_one
 from foldwise.mlm.report.folder import folder_of
 from foldwise.mlm.report.summary import read_results, write_summary
-from foldwise.mlm.samples.building import SampleRules, build_samples
+from foldwise.mlm.samples.building import build_samples
 from foldwise.mlm.samples.files import write_samples
 from foldwise.mlm.texts.tagged_texts import TaggedText, read_tagged_texts
 from foldwise.mlm.texts.text import read_texts
 from foldwise.mlm.training import trainer as training_module
-from foldwise.mlm.training.job import BertSize, finetune_entities, pretrain
+from foldwise.mlm.training.job import finetune_entities, pretrain
 from foldwise.mlm.training.masking import (
     IGNORED,
     ExampleMaker,
