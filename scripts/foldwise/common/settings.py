@@ -76,7 +76,7 @@ def checked(kind: type[T], values: Any, where: str = "") -> T:
         FoldwiseError: An unknown or missing key, a wrong type, or a value that is not allowed; the
             line names the first place, what is given, and what is allowed.
     """
-    adapter = _adapter(kind)
+    adapter = _adapter(cast("Any", kind))
     try:
         return cast("T", adapter.validate_python(values))
     except ValidationError as error:
@@ -87,7 +87,7 @@ def checked(kind: type[T], values: Any, where: str = "") -> T:
 
 def with_defaults(section: Any, given: Json) -> Json:
     """What the user has written, and the defaults of other keys, but for `None`; plain values."""
-    plain = cast("Json", _adapter(type(section)).dump_python(section, mode="json"))
+    plain = cast("Json", _adapter(cast("Any", type(section))).dump_python(section, mode="json"))
     whole = {**given, **{k: v for k, v in plain.items() if k not in given}}
     return {key: value for key, value in whole.items() if value is not None}
 
