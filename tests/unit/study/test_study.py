@@ -302,8 +302,8 @@ def test_a_student_that_learns_nothing_between_its_targets_is_warned_of(teacher,
     config["recipes"]["student"]["loss"] = loss
     study = parse_study(config)
     assert [line.split(":")[0] for line in warnings(study)] == ["recipes.student"] * warned
-    # What the warning says, of the loss itself: an answer of 0.2 between label 0 and soft target 1.
-    answer = torch.tensor([0.2], requires_grad=True)
-    label, soft = torch.tensor([0.0]), torch.tensor([1.0])
+    # What the warning says, of the loss itself: an answer of 0.02 between label 0 and soft target 0.09.
+    answer = torch.tensor([0.02], requires_grad=True)
+    label, soft = torch.tensor([0.0]), torch.tensor([0.09])
     mixed_loss(answer, label, soft, torch.ones(1), study.recipes["student"]).backward()
     assert (answer.grad.item() == 0) == (loss == "l1" and teacher.get("soft_weight", 0.5) == 0.5)
