@@ -302,7 +302,7 @@ def test_a_student_that_learns_nothing_between_its_targets_is_warned_of(teacher,
     config["recipes"]["student"]["loss"] = loss
     study = parse_study(config)
     assert [line.split(":")[0] for line in warnings(study)] == ["recipes.student"] * warned
-    # What the warning says, of the loss itself: an answer of 0.02 between label 0 and soft target 0.09.
+    # What the warning says, of the loss itself: an answer between label and soft target.
     answer = torch.tensor([0.02], requires_grad=True)
     label, soft = torch.tensor([0.0]), torch.tensor([0.09])
     mixed_loss(answer, label, soft, torch.ones(1), study.recipes["student"]).backward()
