@@ -33,7 +33,8 @@ def cache_folder() -> Path:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` only when the block succeeds.
 
-    The folder is made. On an exception, the temporary file is removed and `path` is untouched.
+    The folder is made. On an exception, the temporary file is removed and `path` is untouched. No
+    package that is still maintained does this: `atomicwrites` is not.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -161,7 +162,7 @@ def disagreement_stats(std: npt.ArrayLike, abs_error: npt.ArrayLike) -> dict[str
         "disagreement_mean": float(spread.mean()),
         "disagreement_p90": float(np.percentile(spread, 90)),
         "correlation_pearson": correlation(spread, error),
-        "correlation_spearman": correlation(_average_ranks(spread), _average_ranks(error)),
+        "correlation_spearman": correlation(rankdata(spread), rankdata(error)),
     }
 
 
@@ -171,10 +172,3 @@ def correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> float | None:
     if np.ptp(left) == 0 or np.ptp(right) == 0:
         return None
     return float(np.corrcoef(left, right)[0, 1])
-
-
-def _average_ranks(values: Floats) -> Floats:
-    """Ranks from 1, ties sharing their mean rank (as `scipy.stats.rankdata`)."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2)[inverse], dtype=np.float64)

@@ -203,7 +203,8 @@ def partition_by_formula(
 
     Greedy: the formulas with most rows first, ties in the order of a hash of seed and formula,
     each to the part that is smallest so far. Part sizes then differ by at most the largest number
-    of rows of one formula, and neither the row order nor a random generator decides.
+    of rows of one formula, and neither the row order nor a random generator decides. scikit-learn's
+    GroupKFold cuts into parts of the same sizes, but knows no seed and leaves ties to its sort.
 
     Args:
         ids: Row ids; each part keeps their order.

@@ -9,12 +9,16 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from foldwise.study.recipe import Recipe
 
 
 def learning_rate(step: int, total_steps: int, recipe: Recipe) -> float:
-    """Rate of step `step` (from 0): a linear warm-up, then a cosine to zero."""
+    """Rate of step `step` (from 0): a linear warm-up, then a cosine to zero.
+
+    PyTorch's schedulers keep a state; this rate follows from the step, also in a resumed training.
+    """
     warmup_steps = max(1, round(recipe.warmup * total_steps))
     if step < warmup_steps:
         return recipe.lr * (step + 1) / warmup_steps
@@ -59,7 +63,9 @@ class MovingAverage:
     """Exponential moving average of a module's parameters, fast at first.
 
     The decay of step `k` is `min(decay, (1 + k) / (10 + k))`, the warm-up of TensorFlow's
-    `ExponentialMovingAverage`, so that short trainings do not keep their initial weights.
+    `ExponentialMovingAverage`, so that short trainings do not keep their initial weights. The step
+    is `torch.optim.swa_utils`' own; its `AveragedModel` is not used because it carries its count
+    to the device, and waits for that, at every step.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -67,12 +73,12 @@ class MovingAverage:
         self.average = [parameter.detach().clone() for parameter in module.parameters()]
         self.steps = 0
 
-    @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """Move towards the module's present parameters."""
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
-        torch._foreach_lerp_(self.average, list(module.parameters()), 1 - decay)
+        move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        move(self.average, list(module.parameters()), self.steps)
 
     def into(self, module: nn.Module) -> None:
         """Put the average into the module for good."""

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 
 from crystal_files import run_script
 from foldwise.common.errors import FoldwiseError
@@ -73,6 +73,9 @@ def test_partition_by_formula(formulas, n_parts, seed):
     assert sum(map(len, owners)) == len(set(formulas))
     sizes = [len(part) for part in parts]
     assert max(sizes) - min(sizes) <= max(map(formulas.count, formulas))
+    if 2 <= n_parts <= len(set(formulas)):
+        cut = GroupKFold(n_parts).split(ids, groups=formulas)
+        assert sorted(sizes) == sorted(len(part) for _, part in cut)
     positions = [[ids.index(name) for name in part] for part in parts]
     assert all(position == sorted(position) for position in positions)
 

@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from foldwise.study.recipe import Recipe, Teacher
 from foldwise.training.optimisation import MovingAverage, learning_rate, mixed_loss, row_loss
@@ -81,6 +82,29 @@ def test_the_average_is_fast_at_first_and_then_limited():
     with average.in_place_of(module):
         assert float(module.weight.detach()) == pytest.approx(expected)
     assert float(module.weight.detach()) == 1.0
+
+
+@given(decay=st.floats(0.0, 1.0), seed=st.integers(0, 9))
+@settings(max_examples=20, deadline=None)
+def test_the_average_is_that_of_averaged_model_to_the_bit(decay, seed):
+    torch.manual_seed(seed)
+    module = nn.Sequential(nn.Linear(5, 7), nn.Linear(7, 1))
+
+    def move(average, present, count):
+        rate = min(decay, int(count) / (9 + int(count)))
+        for mean, value in zip(average, present, strict=True):
+            mean.lerp_(value, 1 - rate)
+
+    average, expected = MovingAverage(module, decay), AveragedModel(module, multi_avg_fn=move)
+    expected.n_averaged.fill_(1)  # the weights of the start are the first of its members
+    with torch.no_grad():
+        for _ in range(25):
+            for parameter in module.parameters():
+                parameter.add_(torch.randn_like(parameter))
+            average.update(module)
+            expected.update_parameters(module)
+    for mine, other in zip(average.average, expected.module.parameters(), strict=True):
+        assert torch.equal(mine, other)
 
 
 def test_the_module_gets_its_own_weights_back_after_a_failure():

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.mlm.evaluation.questions import Question
@@ -125,12 +126,9 @@ class Engine:
         return [answer_of(row, question) for row, question in zip(logits.cpu(), batch, strict=True)]
 
     def _tensors(self, batch: Sequence[Question]) -> tuple[Tensor, Tensor, Tensor]:
-        width = max(len(question.ids) for question in batch)
-        ids = torch.full((len(batch), width), self._padding)
-        attention = torch.zeros_like(ids)
-        for row, question in enumerate(batch):
-            ids[row, : len(question.ids)] = torch.tensor(question.ids)
-            attention[row, : len(question.ids)] = 1
+        rows = [torch.tensor(question.ids) for question in batch]
+        ids = pad_sequence(rows, batch_first=True, padding_value=self._padding)
+        attention = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
         masks = torch.tensor([question.mask for question in batch])
         return ids.to(self._device), attention.to(self._device), masks.to(self._device)
 

@@ -1,7 +1,8 @@
 """Texts of a dataset on the Hugging Face hub: its Parquet files, downloaded once and kept.
 
 `hf://wikimedia/wikipedia/20231101.ko/*.parquet` names the Korean Wikipedia, and
-`hf://klue/klue/ner/validation-*.parquet` the development part of KLUE's entity recognition.
+`hf://klue/klue/ner/validation-*.parquet` the development part of KLUE's entity recognition. The
+hub's client and pyarrow suffice: `datasets` would keep the rows once more, in a cache of its own.
 """
 
 from __future__ import annotations

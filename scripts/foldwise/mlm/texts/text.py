@@ -58,6 +58,8 @@ def read_texts(path: str | Path) -> list[Text]:
 def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """Line number and value of every line of a JSON-lines file; blank lines give `None`.
 
+    Readers of pandas and `datasets` do not say which line is broken.
+
     Raises:
         FoldwiseError: As `read_texts`.
     """

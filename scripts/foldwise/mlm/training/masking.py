@@ -1,7 +1,8 @@
 """Training examples: random masks, or the later mentions of nouns, each example from its number.
 
 Example `i` follows from the seed and `i` alone, so an interrupted training goes on with exactly the
-examples that it would have seen.
+examples that it would have seen. transformers' DataCollatorForLanguageModeling draws the masks of
+batch after batch from one stream of random numbers, and knows no nouns.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from foldwise.mlm.texts.tagged_texts import TaggedText
@@ -225,16 +227,13 @@ class FixedExamples(Dataset[Masked]):
 
 def collate(examples: Sequence[Masked], padding: int) -> dict[str, Tensor]:
     """A batch: `input_ids`, `attention_mask` and `labels`, each `[rows, longest]`."""
-    width = max(len(example.ids) for example in examples)
-    ids = torch.full((len(examples), width), padding)
-    labels = torch.full((len(examples), width), IGNORED)
-    attention = torch.zeros_like(ids)
-    for row, example in enumerate(examples):
-        length = len(example.ids)
-        ids[row, :length] = torch.tensor(example.ids)
-        labels[row, :length] = torch.tensor(example.labels)
-        attention[row, :length] = 1
-    return {"input_ids": ids, "attention_mask": attention, "labels": labels}
+    ids = [torch.tensor(example.ids) for example in examples]
+    labels = [torch.tensor(example.labels) for example in examples]
+    return {
+        "input_ids": pad_sequence(ids, batch_first=True, padding_value=padding),
+        "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
+        "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
+    }
 
 
 def _has_final(noun: str) -> bool:

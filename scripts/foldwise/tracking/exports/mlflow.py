@@ -7,16 +7,14 @@ process at a time writes it: MLflow's own set-up of a fresh database fails when 
 
 from __future__ import annotations
 
-import fcntl
 import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from filelock import FileLock
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import flatten, read_json
@@ -64,7 +62,8 @@ def export_runs(registry: Registry, store: Path) -> int:
             "MLflow is not installed", where="export-mlflow", hint="Use envs/mlflow.yaml."
         ) from error
     copied = 0
-    with _one_at_a_time(store):
+    store.mkdir(parents=True, exist_ok=True)
+    with FileLock(store / ".lock"):
         client = MlflowClient(tracking_uri=f"sqlite:///{(store / 'mlflow.db').resolve()}")
         for entry in registry.entries().values():
             if entry["status"] != "complete":
@@ -81,14 +80,6 @@ def export_runs(registry: Registry, store: Path) -> int:
             _copy(client, experiment, registry, entry)
             copied += 1
     return copied
-
-
-@contextmanager
-def _one_at_a_time(store: Path) -> Iterator[None]:
-    store.mkdir(parents=True, exist_ok=True)
-    with (store / ".lock").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _key(entry: Entry) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, canonical_sha256, read_json, read_parquet
@@ -217,11 +216,7 @@ def _speed(trial: Trial) -> Check:
 def _memory(flight: Flight, jobs: Sequence[PlannedJob], trials: Mapping[str, Trial]) -> list[Check]:
     copies = flight.gpus or max(1, flight.cores // min(jobs[0].threads, flight.cores))
     needed = copies * max(trial.host_bytes for trial in trials.values())
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    info = Path("/proc/meminfo")
-    for line in info.read_text(encoding="utf-8").splitlines() if info.exists() else []:
-        if line.startswith("MemAvailable:"):
-            free = int(line.split()[1]) * 1024
+    free = psutil.virtual_memory().available
     found = f"{copies} training(s) at once take {needed / 1e9:.1f} of {free / 1e9:.1f} GB free"
     checks = [Check("memory", needed < HEADROOM * free, found)]
     device = max((trial.device_bytes or 0 for trial in trials.values()), default=0)

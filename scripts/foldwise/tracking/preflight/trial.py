@@ -17,6 +17,7 @@ from typing import Any
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, read_json
+from foldwise.tracking.record.environment import ask_driver
 
 EPOCHS = 3
 """The first epoch warms up; the median of three is a usual one."""
@@ -159,9 +160,5 @@ def total_memory(devices: Sequence[str | None]) -> int | None:
     """Bytes of the first graphics card, if one of `devices` is a GPU and its driver tells."""
     if "cuda" not in devices:
         return None
-    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return int(run.stdout.split()[0]) * 1024**2
+    mebibytes = ask_driver("memory.total")
+    return int(mebibytes) * 1024**2 if mebibytes else None

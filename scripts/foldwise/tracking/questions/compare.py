@@ -56,7 +56,10 @@ def compare_runs(registry: Registry, first: str, second: str) -> Json:
 def differences(
     first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = ""
 ) -> list[Json]:
-    """Keys by dotted path whose values differ; a mapping against a plain value counts as one."""
+    """Keys by dotted path whose values differ; a mapping against a plain value counts as one.
+
+    deepdiff names paths in a notation of its own and takes lists apart, which are values here.
+    """
     found: list[Json] = []
     for key in sorted({*first, *second}):
         values = [side.get(key, ABSENT) for side in (first, second)]

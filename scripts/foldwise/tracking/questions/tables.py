@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tabulate import tabulate
+
 from foldwise.tracking.record.entries import Entry
 from foldwise.tracking.record.leaderboard import cell
 
@@ -14,14 +16,8 @@ MAX_CELL = 60
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A Markdown table whose columns also line up as plain text."""
-    texts = [list(header), *([text_of(value) for value in row] for row in rows)]
-    widths = [max(len(row[column]) for row in texts) for column in range(len(header))]
-    lines = [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |"
-        for row in texts
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
+    texts = [[text_of(value) for value in row] for row in rows]
+    return tabulate(texts, header, tablefmt="github", disable_numparse=True)
 
 
 def text_of(value: object) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -47,6 +46,7 @@ def _version(package: str) -> str | None:
 
 
 def _cpu() -> str:
+    """Name of the processor's model, which neither `platform` nor psutil tells on Linux."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8").splitlines():
@@ -57,12 +57,15 @@ def _cpu() -> str:
 
 def _gpu() -> tuple[str | None, str | None]:
     """Name of the first graphics card and version of its driver."""
-    if shutil.which("nvidia-smi") is None:
-        return None, None
-    command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    name, _, driver = (ask_driver("name,driver_version") or "").partition(",")
+    return name.strip() or None, driver.strip() or None
+
+
+def ask_driver(fields: str) -> str | None:
+    """What `nvidia-smi --query-gpu` says of the first graphics card; `None` without a driver."""
+    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
     try:
         run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
-        return None, None
-    name, _, driver = run.stdout.partition("\n")[0].partition(",")
-    return name.strip() or None, driver.strip() or None
+        return None
+    return run.stdout.partition("\n")[0].strip() or None

@@ -1,18 +1,20 @@
 """`registry.json`: an index of all runs, always whole, and rebuildable from their folders.
 
-Writers take turns by a lock on `runs/.lock`; readers need none, because the file is replaced in one
-step. The order of a change is: a mark that the run changes, its event, the registry, the mark's
-removal. A writer killed on the way leaves the mark, and the next one makes the registry up to date.
+Writers take turns by a lock on `runs/.lock`, which the system frees when its holder dies; readers
+need none, because the file is replaced in one step. The order of a change is: a mark that the run
+changes, its event, the registry, the mark's removal. A writer killed on the way leaves the mark,
+and the next one makes the registry up to date.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_text
@@ -121,8 +123,7 @@ class Registry:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self.runs.mkdir(parents=True, exist_ok=True)
-        with (self.runs / ".lock").open("a") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with FileLock(self.runs / ".lock"):
             yield
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from transformers import TrainerCallback
+import torch
+from transformers import DataCollatorForTokenClassification, TrainerCallback
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.mlm.declaration import BertSize, SampleRules
@@ -128,6 +129,15 @@ def test_an_example_follows_from_its_number(maker, texts):
     assert first[7] != first[len(texts) + 7]
     batch = collate([first[0], first[7]], padding=0)
     assert batch["input_ids"].shape == batch["labels"].shape == batch["attention_mask"].shape
+
+
+def test_a_batch_is_that_of_the_collator_of_transformers(maker, texts, tokenizer):
+    examples = [MaskedExamples(maker, texts, MaskingRules(seed=1), passes=1)[at] for at in range(5)]
+    features = [{"input_ids": one.ids, "labels": one.labels} for one in examples]
+    expected = DataCollatorForTokenClassification(tokenizer)(features)
+    found = collate(examples, padding=tokenizer.pad_token_id)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], expected[key]) for key in found)
 
 
 def test_the_vocabulary_holds_nouns_alone(texts):

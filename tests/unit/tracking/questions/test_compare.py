@@ -90,7 +90,7 @@ def test_markdown_and_json_say_the_same(pair, tmp_path):
     names = first["identity"], second["identity"]
     text = commands.compare(tmp_path, *names, "md")
     found = json.loads(commands.compare(tmp_path, *names, "json"))
-    assert "| recipe.lr | 0.001 | 0.002  |" in text
+    assert "| recipe.lr | 0.001   | 0.002    |" in text
     assert "Both at commit aaaaaaaaaaaa." in text
     assert f"{found['paired']['differences'][0]['delta']:.6g}" in text
 
