@@ -22,6 +22,8 @@ def duration(seconds: float) -> str:
 class ProgressLog:
     """Lines with the time of day, flushed at once; a bar where the output is a terminal.
 
+    tqdm draws bars alone, of which a job's log file would keep every state.
+
     Under Snakemake the stream is the job's log file. If Snakemake itself runs in a terminal, the
     progress lines appear there too, each with the name of the work.
 

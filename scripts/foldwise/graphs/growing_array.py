@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 class GrowingArray:
     """An array on disk whose first dimension grows; `close` makes it a plain `.npy` file.
 
+    numpy's own `open_memmap` wants to know the length before the first row.
+
     Args:
         path: File to write.
         dtype: Of its elements.

@@ -10,6 +10,8 @@ from torch import Tensor
 from foldwise.common.errors import FoldwiseError
 from foldwise.network.machine import Machine
 
+_SHORT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
 
 def set_up_device(machine: Machine) -> torch.device:
     """Choose the device, and take the machine's CPU threads and no more.
@@ -36,6 +38,15 @@ def set_up_device(machine: Machine) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(mode=True)
     return torch.device("cuda")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory was too small: compiling and recording wrap PyTorch's own error in theirs.
+
+    On a CPU PyTorch raises a plain RuntimeError, whose words differ by system.
+    """
+    told = any(words in str(error).lower() for words in _SHORT_OF_MEMORY)
+    return told or isinstance(error, (torch.OutOfMemoryError, MemoryError))
 
 
 class LateNumbers:

@@ -10,15 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from foldwise.graphs.batch import cut_by_size
+from foldwise.network.devices import is_out_of_memory
 
 Result = TypeVar("Result")
 
 START_BUDGET = 4_000_000  # edges plus angles per part: about 40 GiB in training, 8 in inference
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether memory was too small: compiling and recording wrap PyTorch's own error in theirs."""
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
 
 
 class PartBudget:

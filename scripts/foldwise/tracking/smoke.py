@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import psutil
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, read_json
@@ -100,13 +101,11 @@ def _kill_a_training(cores: int) -> Path:
 def _process_of(folder: Path) -> int | None:
     """The training that writes to `folder`."""
     name = str(folder.relative_to(REPOSITORY))
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            arguments = (process / "cmdline").read_text(encoding="utf-8").split("\0")
-            if arguments[1:2] == ["scripts/train_model.py"] and name in arguments:
-                same_place = (process / "cwd").resolve() == REPOSITORY
-                if same_place:
-                    return int(process.name)
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        arguments = process.info["cmdline"] or []
+        trains = arguments[1:2] == ["scripts/train_model.py"] and name in arguments
+        if trains and process.info["cwd"] == str(REPOSITORY):
+            return int(process.pid)
     return None
 
 

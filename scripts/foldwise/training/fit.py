@@ -15,7 +15,7 @@ from foldwise.common.progress import ProgressLog
 from foldwise.graphs.padding import enclosing, pad, side_by_side
 from foldwise.network.acceleration import StackedEnergies
 from foldwise.network.chgnet import FlatCHGNet
-from foldwise.network.memory import is_out_of_memory
+from foldwise.network.devices import is_out_of_memory
 from foldwise.training.optimisation import mixed_loss
 from foldwise.training.resume import save_state
 from foldwise.training.trainer import Problem, Progress, Trainer

@@ -44,6 +44,13 @@ def test_an_error_that_wraps_the_lack_of_memory_halves_too(error):
     assert PartBudget(lambda _: None, start=100).run(np.full(8, 10), work) == 2
 
 
+def test_a_cpu_that_cannot_give_the_memory_halves_too():
+    def work(parts):
+        return torch.empty(10**15 if len(parts) == 1 else 1).numel() + len(parts)
+
+    assert PartBudget(lambda _: None, start=100).run(np.full(8, 10), work) == 3
+
+
 def test_another_error_is_no_lack_of_memory():
     def work(_parts):
         raise RuntimeError("an index is out of bounds")

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.mlm.evaluation.questions import Question
+from foldwise.network.devices import is_out_of_memory
 
 TOP = 5
 PROBABILITY_DIGITS = 5
@@ -93,7 +94,7 @@ class Engine:
         try:
             return self._answers(batch)
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
@@ -151,7 +152,7 @@ class Engine:
         try:
             alone = self._logits(*one)
         except (RuntimeError, ValueError, IndexError, AttributeError, TypeError) as error:
-            if _out_of_memory(error):
+            if is_out_of_memory(error):
                 self._masks_only = None
                 raise
             return False
@@ -203,12 +204,3 @@ def _only_masks(model: Any, rows: Tensor, masks: Tensor) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-def _out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return (
-        isinstance(error, (torch.OutOfMemoryError, MemoryError))
-        or "out of memory" in text
-        or "not enough memory" in text
-    )
