@@ -1,6 +1,8 @@
+import os
 import subprocess
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from foldwise.common.files import write_text
@@ -105,3 +107,13 @@ def test_a_process_is_told_from_a_later_one_with_its_number():
     child = subprocess.Popen(["sleep", "0"])
     child.wait()
     assert has_ended({**own, "pid": child.pid}) is True
+
+
+def test_a_process_that_nobody_has_waited_for_has_ended():
+    child = subprocess.Popen(["sleep", "0.2"])
+    begun = psutil.Process(child.pid).create_time() - psutil.boot_time()
+    name = {**this_process(), "pid": child.pid, "begun": begun}
+    assert has_ended(name) is False
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert has_ended(name) is True
+    child.wait()
