@@ -76,11 +76,3 @@ def fit_transform(
     gram = composition.T @ composition + RIDGE * np.eye(N_ELEMENTS)
     element = np.linalg.solve(gram, composition.T @ residual).astype(np.float64)
     return TargetTransform(name, element, 0.0, 1.0, mean, std)
-
-
-def linear_baseline(
-    train: NDArray[np.float64], targets: NDArray[np.float64], test: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Predictions of the element-reference model alone, without any structure, shape [n_test]."""
-    zero = np.zeros(len(targets))
-    return fit_transform("element_reference", train, targets, zero).offset(test)

@@ -11,7 +11,6 @@ from torch import Tensor
 from foldwise.common.errors import FoldwiseError
 from foldwise.network.chgnet import FlatCHGNet
 
-PRETRAINED_VERSION = "0.3.0"
 _PRETRAINED_FILE = "pretrained/0.3.0/chgnet_0.3.0_e29f68s314m37.pth.tar"
 _READOUT_LAYERS = (0, 2, 4, 7)  # CHGNet's MLP has a dropout before its last linear layer
 

@@ -10,7 +10,7 @@ from foldwise.mlm.samples.files import read_samples, write_samples
 from foldwise.mlm.texts.corpus import write_corpus
 from foldwise.mlm.texts.tagged_texts import read_tagged_texts
 from foldwise.mlm.texts.text import read_texts
-from foldwise.mlm.training.vocabulary import learn_vocabulary, make_tokenizer, save_tokenizer
+from foldwise.mlm.training.vocabulary import learn_vocabulary, make_tokenizer
 from mlm_models import LENGTH, small_bert
 
 
@@ -54,5 +54,5 @@ def model_folder(tokenizer, tmp_path_factory):
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models") / "checkpoint-7"
     BertForMaskedLM(small_bert(len(tokenizer))).save_pretrained(folder)
-    save_tokenizer(tokenizer, folder)
+    tokenizer.save_pretrained(folder)
     return folder

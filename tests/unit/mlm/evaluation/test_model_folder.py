@@ -10,7 +10,6 @@ from transformers import BertModel, GPT2Config, GPT2LMHeadModel
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.mlm.evaluation.model_folder import load_masked_model, sequence_length
-from foldwise.mlm.training.vocabulary import save_tokenizer
 from mlm_models import LENGTH, small_bert
 
 
@@ -61,13 +60,13 @@ def test_a_causal_model(tokenizer, tmp_path):
     GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=20)).save_pretrained(
         tmp_path
     )
-    save_tokenizer(tokenizer, tmp_path)
+    tokenizer.save_pretrained(tmp_path)
     assert "GPT2LMHeadModel is no masked language model" in message(tmp_path)
 
 
 def test_a_model_without_its_head(tokenizer, tmp_path):
     BertModel(small_bert(len(tokenizer))).save_pretrained(tmp_path)
-    save_tokenizer(tokenizer, tmp_path)
+    tokenizer.save_pretrained(tmp_path)
     assert "weights are missing, the first is cls.predictions" in message(tmp_path)
 
 
