@@ -183,7 +183,7 @@ def test_a_killed_call_does_not_lock_the_next_one_and_a_living_one_does(endings)
     second = endings.snakemake("results/endings/e_hang/results.json", config="endings.json")
     assert second.returncode == 1
     assert "LockException" in second.stderr
-    assert f"locked, perhaps by process {call.pid} on" in second.stderr
+    assert f"locked, perhaps by process {call.pid} (" in second.stderr
     assert call.poll() is None
     os.killpg(call.pid, signal.SIGINT)
     call.wait(timeout=60)

@@ -33,11 +33,13 @@ class _Owner:
     """A process that may have written locks.
 
     Attributes:
+        pid: Its number.
         began: Seconds since the epoch.
         ended: Whether it has ended; `None` where this machine cannot know.
         name: How a user finds it.
     """
 
+    pid: int
     began: float
     ended: bool | None
     name: str
@@ -56,10 +58,12 @@ def enter(folder: Path) -> list[str]:
     """
     calls = folder / "foldwise_calls"
     with suppress(PermissionError), FileLock(_made(calls) / ".lock"):
-        mine = calls / f"{os.uname().nodename}_{os.getpid()}.json"
-        mine.unlink(missing_ok=True)  # of an older process that had this number
+        me = _here()
+        # Process numbers come back, in containers at once.
+        mine = calls / f"{me['host']}_{me['pid']}_{me['begun']}.json"
+        mine.unlink(missing_ok=True)
         messages = _clear(folder / "locks", calls)
-        write_json(mine, {"process": _here(), "started": now()})
+        write_json(mine, {"process": me, "started": now()})
         atexit.register(_leave, mine, os.getpid())
         return messages
     return []
@@ -89,10 +93,10 @@ def _clear(locks: Path, calls: Path) -> list[str]:
             if owner.ended:
                 path.unlink(missing_ok=True)
     messages = ["locks of a Snakemake that was killed: taken away"] if stale else []
-    living = sorted({owner.name for owner in owners if not owner.ended})
+    living = {owner.pid: owner.name for owner in owners if not owner.ended}
     if kept and living:
         messages.append(
-            f"this folder is locked, perhaps by {', '.join(living)}. Wait for it, or end it; "
+            f"this folder is locked, perhaps by {', '.join(living.values())}. Wait, or end it; "
             "if it no longer lives: snakemake --unlock"
         )
     return messages
@@ -113,7 +117,7 @@ def _recorded(path: Path) -> _Owner:
     ended = has_ended(process) if same_machine else None
     began = datetime.fromisoformat(record["started"]).timestamp()
     name = f"process {process['pid']} on {process['host']}"
-    return _Owner(-float("inf") if ended is None else began, ended, name)
+    return _Owner(process["pid"], -float("inf") if ended is None else began, ended, name)
 
 
 def _here() -> dict[str, Any]:
@@ -139,11 +143,13 @@ def _seen(workdir: Path) -> list[_Owner]:
                 snakemakes[process.pid] = process
             elif MARK in process.environ():
                 jobs.append(process)
-    owners = [_Owner(each.create_time(), False, _name(each)) for each in snakemakes.values()]
+    owners = [
+        _Owner(each.pid, each.create_time(), False, _name(each)) for each in snakemakes.values()
+    ]
     for job in jobs:
         with suppress(psutil.Error):
             if not any(parent.pid in snakemakes for parent in job.parents()):
-                owners.append(_Owner(-float("inf"), False, _name(job)))
+                owners.append(_Owner(job.pid, -float("inf"), False, _name(job)))
     return owners
 
 

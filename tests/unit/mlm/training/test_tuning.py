@@ -29,6 +29,7 @@ def heldout_samples(corpus, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow  # buys: a search that was stopped goes on, with real trainings
 def test_the_search_goes_on_where_it_stopped(
     trained, corpus, heldout_samples, sample_file, tmp_path
 ):

@@ -93,7 +93,7 @@ def test_locks_of_a_killed_call_go(folder, running):
 def test_locks_of_a_living_call_stay(folder, running):
     call = running(CALL, 100, "0.input.lock")
     (said,) = enter(folder)
-    assert said.startswith(f"this folder is locked, perhaps by process {call.pid} on ")
+    assert said.startswith(f"this folder is locked, perhaps by process {call.pid} ")
     assert locks(folder) == ["0.input.lock"]
 
 
@@ -116,7 +116,7 @@ def test_a_later_call_s_own_locks_stay_where_older_ones_go(folder, running):
     os.utime(old, (time.time() - 60, time.time() - 60))
     gone, kept = enter(folder)
     assert "taken away" in gone
-    assert f"process {later.pid} " in kept
+    assert f"process {later.pid} on" in kept
     assert locks(folder) == ["1.input.lock"]
 
 
