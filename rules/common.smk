@@ -7,6 +7,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from snakemake.settings.types import DeploymentMethod
+
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from foldwise.common.code import sources_of
@@ -47,10 +49,12 @@ envvars:
 
 
 # Jobs say `python`, and mean the one that runs Snakemake, whether or not its environment has been
-# activated. A rule's conda environment goes before it.
-os.environ["PATH"] = os.pathsep.join(
-    [os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]
-)
+# activated. With conda environments, each rule's own is activated instead: conda may put it where
+# another one stood in PATH, which is then not the beginning.
+if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    os.environ["PATH"] = os.pathsep.join(
+        [os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]
+    )
 
 
 ROOT = STUDY.root
