@@ -32,7 +32,9 @@ def study_file():
     return content
 
 
-def call(house, *arguments, flags=(), submissions="shared/my submissions", targets="shared/targets"):
+def call(
+    house, *arguments, flags=(), submissions="shared/my submissions", targets="shared/targets"
+):
     given = [f"{key}={value}" for key, value in
              (("submissions_dir", submissions), ("targets_dir", targets)) if value]  # fmt: skip
     options = ["--config", *given] if given else []
@@ -53,7 +55,9 @@ def call(house, *arguments, flags=(), submissions="shared/my submissions", targe
 def house(bare_house, tmp_path_factory):
     root = tmp_path_factory.mktemp("recorded") / "house"
     shutil.copytree(bare_house.root, root, symlinks=True)
-    write_submissions(root / "shared" / "my submissions", write_targets(root / "shared" / "targets"))
+    write_submissions(
+        root / "shared" / "my submissions", write_targets(root / "shared" / "targets")
+    )
     (root / "recorded.yaml").write_text(json.dumps(study_file()))
     return type(bare_house)(root)
 

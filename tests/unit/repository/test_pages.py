@@ -29,8 +29,8 @@ def test_the_architecture_page_names_enough_to_be_tested():
     assert len(set(PATH.findall(ARCHITECTURE))) > 40
 
 
-def test_names_in_capitals_stand_in_the_file_beside_them():
-    named = re.findall(r"`([A-Z_]{4,})` in `([^`]+)`", ARCHITECTURE)
+def test_names_of_the_code_stand_in_the_file_beside_them():
+    named = re.findall(r"`(\w{4,})` in `([^`]+)`", ARCHITECTURE)
     named += [("NEUTRAL", "scripts/foldwise/common/code.py")]
     assert len(named) > 2
     for name, path in named:
