@@ -1,5 +1,6 @@
 # make run    set up, then the main job: results/e4 on the embedded dataset
 # make smoke  set up, then every behaviour of a long study in two minutes
+# make check  set up, then lint, types and the unit tests without the slow ones
 # make test   set up, then every check and test
 # make bench  set up, then the engine against stock CHGNet
 PYTHON ?= python3
@@ -17,14 +18,14 @@ BENCH_LARGE := $(if $(filter data/demo.json.gz,$(BENCH_DATASET)),256,512)
 BENCH_BATCHES ?= $(if $(filter cuda,$(BENCH_DEVICE)),64 $(BENCH_LARGE),32)
 BENCH_STRUCTURES ?= $(if $(filter cuda,$(BENCH_DEVICE)),3589,640)
 
-.PHONY: setup run smoke study report test lint bench clean
+.PHONY: setup run smoke study report check test lint bench clean
 
 setup: .venv/.complete
 
 .venv/.complete: requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check $(TORCH)
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	touch $@
 
 run: setup
@@ -34,24 +35,27 @@ study: setup
 	$(SNAKEMAKE)
 
 smoke: setup
-	PATH="$(BIN):$$PATH" $(BIN)/python scripts/smoke.py --cores $(CORES)
+	PATH="$(BIN):$$PATH" "$(BIN)/python" scripts/smoke.py --cores $(CORES)
 
 report: study
 	$(SNAKEMAKE) --report results/report.html
 
 lint: setup
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy scripts/foldwise
-	PYTHONPATH=scripts $(BIN)/lint-imports --no-logo
-	$(BIN)/snakefmt --check Snakefile rules
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/mypy" scripts/foldwise
+	PYTHONPATH=scripts "$(BIN)/lint-imports" --no-logo
+	"$(BIN)/snakefmt" --check Snakefile rules
 	PATH="$(BIN):$$PATH" snakemake --lint
 
+check: lint
+	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest -m "not slow" tests/unit
+
 test: lint
-	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest
 
 bench: setup
-	$(BIN)/python scripts/bench_engine.py --dataset $(BENCH_DATASET) \
+	"$(BIN)/python" scripts/bench_engine.py --dataset $(BENCH_DATASET) \
 		$(if $(BENCH_TARGET),--target $(BENCH_TARGET)) --device $(BENCH_DEVICE) \
 		--batch-sizes $(BENCH_BATCHES) --structures $(BENCH_STRUCTURES) --threads $(CORES) \
 		--out results/bench/$(BENCH_DEVICE).json

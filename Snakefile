@@ -35,3 +35,6 @@ rule all:
         expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
         f"{ROOT}/RESULTS.md",
         f"{ROOT}/ablation.md",
+
+
+include: "rules/targets.smk"

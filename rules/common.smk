@@ -7,6 +7,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from snakemake.settings.types import DeploymentMethod
+
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from foldwise.common.code import sources_of
@@ -31,7 +33,9 @@ if workflow.is_main_process:
 
 # How this study is called again, for its folders. As a parameter of the rules it would make them
 # stale under another file's name.
-STUDY_FILES = [os.path.relpath(path) for path in workflow.overwrite_configfiles]
+STUDY_FILES = [
+    shlex.quote(os.path.relpath(path)) for path in workflow.overwrite_configfiles
+]
 os.environ["FOLDWISE_CALL"] = " ".join(
     [
         "snakemake --cores 2",
@@ -42,6 +46,15 @@ os.environ["FOLDWISE_CALL"] = " ".join(
 
 envvars:
     "FOLDWISE_CALL",
+
+
+# Jobs say `python`, and mean the one that runs Snakemake, whether or not its environment has been
+# activated. With conda environments, each rule's own is activated instead: conda may put it where
+# another one stood in PATH, which is then not the beginning.
+if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    os.environ["PATH"] = os.pathsep.join(
+        [os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]
+    )
 
 
 ROOT = STUDY.root
@@ -76,6 +89,11 @@ def dataset_options(task):
     return " ".join(
         [*given, "--intensive" if dataset["intensive"] else "--no-intensive"]
     )
+
+
+def given(flag, value):
+    """`flag value` as the shell takes it; nothing without a value."""
+    return f"{flag} {shlex.quote(str(value))}" if value else ""
 
 
 def members(pattern, exp, fold=None):

@@ -23,7 +23,7 @@ rule prepare_dataset:
         options=lambda wildcards: dataset_options(wildcards.task),
     shell:
         "python scripts/prepare_dataset.py --task {wildcards.task} {params.options}"
-        " --out $(dirname {output.targets}) 2> {log}"
+        ' --out "$(dirname {output.targets:q})" 2> {log:q}'
 
 
 rule build_graphs:
@@ -43,8 +43,8 @@ rule build_graphs:
         mem_mb=8000,
         runtime=60,
     shell:
-        "python scripts/build_graphs.py --structures {input.structures}"
-        " --workers {threads} --out {output.graphs} 2> {log}"
+        "python scripts/build_graphs.py --structures {input.structures:q}"
+        " --workers {threads} --out {output.graphs:q} 2> {log:q}"
 
 
 rule perturb_structures:
@@ -66,10 +66,10 @@ rule perturb_structures:
     params:
         how=STUDY.copies,
     shell:
-        "python scripts/perturb_structures.py --structures {input.structures}"
+        "python scripts/perturb_structures.py --structures {input.structures:q}"
         " --copies {params.how[copies]} --displacement {params.how[displacement]}"
         " --strain {params.how[strain]} --substitution {params.how[substitution]}"
-        " --out {output.structures} 2> {log}"
+        " --out {output.structures:q} 2> {log:q}"
 
 
 use rule build_graphs as build_copy_graphs with:
@@ -103,10 +103,10 @@ rule make_splits:
     params:
         splits=STUDY.splits,
     shell:
-        "python scripts/make_splits.py --targets {input.targets} --task {wildcards.task}"
+        "python scripts/make_splits.py --targets {input.targets:q} --task {wildcards.task}"
         " --fold {wildcards.fold} --n-folds {params.splits[folds]}"
         " --holdouts {params.splits[holdouts]} --seed {params.splits[seed]}"
-        " --out {output.split} 2> {log}"
+        " --out {output.split:q} 2> {log:q}"
 
 
 rule report_duplicates:
@@ -135,6 +135,6 @@ rule report_duplicates:
         mem_mb=8000,
         runtime=60,
     shell:
-        "python scripts/report_duplicates.py --targets {input.targets}"
-        " --structures {input.structures} --splits {input.splits}"
-        " --out-json {output.json} --out-csv {output.csv} 2> {log}"
+        "python scripts/report_duplicates.py --targets {input.targets:q}"
+        " --structures {input.structures:q} --splits {input.splits:q}"
+        " --out-json {output.json:q} --out-csv {output.csv:q} 2> {log:q}"

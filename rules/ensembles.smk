@@ -20,8 +20,8 @@ rule average_predictions:
     params:
         kind="mean",
     shell:
-        "python scripts/combine_predictions.py --members {input.members} --kind {params.kind}"
-        " --out {output.ensemble} 2> {log}"
+        "python scripts/combine_predictions.py --members {input.members:q} --kind {params.kind}"
+        " --out {output.ensemble:q} 2> {log:q}"
 
 
 use rule average_predictions as average_held_out_predictions with:

@@ -18,7 +18,7 @@ rule resolve_experiment:
     params:
         resolved=lambda wildcards: json.dumps(STUDY.resolved(wildcards.exp), indent=2),
     shell:
-        "printf '%s\\n' {params.resolved:q} > {output.config} 2> {log}"
+        "printf '%s\\n' {params.resolved:q} > {output.config:q} 2> {log:q}"
 
 
 rule write_experiment:
@@ -113,15 +113,15 @@ rule write_experiment:
             path.rsplit("/", 1)[0] for path in input.compared
         ],
     shell:
-        "python scripts/write_experiment.py --experiment {wildcards.exp} --config {input.config}"
-        " --targets {input.targets} --card {input.card}"
-        " --dataset-failures {input.dataset_failures}"
-        " --graph-failures {input.graphs}/failures.csv --duplicates {input.duplicates}"
-        " --splits {input.splits} --fits {input.fits} --histories {input.histories}"
-        " --predictions {input.predictions} --timings {input.timings}"
-        " --ensembles {input.ensembles} --compare {params.compare}"
+        "python scripts/write_experiment.py --experiment {wildcards.exp} --config {input.config:q}"
+        " --targets {input.targets:q} --card {input.card:q}"
+        " --dataset-failures {input.dataset_failures:q}"
+        " --graph-failures {input.graphs:q}/failures.csv --duplicates {input.duplicates:q}"
+        " --splits {input.splits:q} --fits {input.fits:q} --histories {input.histories:q}"
+        " --predictions {input.predictions:q} --timings {input.timings:q}"
+        " --ensembles {input.ensembles:q} --compare {params.compare:q}"
         ' --command "${{FOLDWISE_CALL}} {output.results}"'
-        " --out $(dirname {output.results}) 2> {log}"
+        ' --out "$(dirname {output.results:q})" 2> {log:q}'
 
 
 rule summarise:
@@ -153,8 +153,8 @@ rule summarise:
             path.rsplit("/", 1)[0] for path in input.experiments
         ],
     shell:
-        "python scripts/write_summary.py --experiments {params.folders}"
-        " --out-markdown {output.markdown} --out-csv {output.csv} 2> {log}"
+        "python scripts/write_summary.py --experiments {params.folders:q}"
+        " --out-markdown {output.markdown:q} --out-csv {output.csv:q} 2> {log:q}"
 
 
 rule write_ablation:
@@ -190,6 +190,6 @@ rule write_ablation:
             path.rsplit("/", 1)[0] for path in input.experiments
         ],
     shell:
-        "python scripts/write_ablation.py --experiments {params.folders}"
-        " --out-markdown {output.markdown} --out-csv {output.csv} --out-figure {output.figure}"
-        " 2> {log}"
+        "python scripts/write_ablation.py --experiments {params.folders:q}"
+        " --out-markdown {output.markdown:q} --out-csv {output.csv:q} --out-figure {output.figure:q}"
+        " 2> {log:q}"

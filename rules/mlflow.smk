@@ -20,5 +20,5 @@ rule export_mlflow:
         mem_mb=2000,
         runtime=30,
     shell:
-        "python scripts/runs.py --results $(dirname $(dirname {output.summary})) export-mlflow"
-        " > {output.summary} 2> {log}"
+        'python scripts/runs.py --results "$(dirname "$(dirname {output.summary:q})")" export-mlflow'
+        " > {output.summary:q} 2> {log:q}"

@@ -36,7 +36,7 @@ rule prepare_mlm_texts:
         ),
     shell:
         "python scripts/prepare_mlm_texts.py --texts {params.texts:q} --shares {params.shares}"
-        " {params.options} --workers {threads} --out $(dirname {output.card}) 2> {log}"
+        ' {params.options} --workers {threads} --out "$(dirname {output.card:q})" 2> {log:q}'
 
 
 rule build_mlm_samples:
@@ -65,8 +65,8 @@ rule build_mlm_samples:
             MLM.config["samples"][wildcards.sample_set], "corpus"
         ),
     shell:
-        "python scripts/build_mlm_samples.py --texts {input.texts} --corpus-card {input.card}"
-        " {params.options} --workers {threads} --out {output.samples} 2> {log}"
+        "python scripts/build_mlm_samples.py --texts {input.texts:q} --corpus-card {input.card:q}"
+        " {params.options} --workers {threads} --out {output.samples:q} 2> {log:q}"
 
 
 rule train_mlm:
@@ -97,8 +97,8 @@ rule train_mlm:
             MLM.config["models"][wildcards.mlm_model]["mlm"]
         ),
     shell:
-        "python scripts/train_mlm.py --texts {input.texts} {params.network} {params.training}"
-        " --threads {threads} --output-dir $(dirname {output.record}) 2> {log}"
+        "python scripts/train_mlm.py --texts {input.texts:q} {params.network} {params.training}"
+        ' --threads {threads} --output-dir "$(dirname {output.record:q})" 2> {log:q}'
 
 
 rule finetune_mlm_entities:
@@ -139,9 +139,9 @@ rule finetune_mlm_entities:
             MLM.config["models"][wildcards.mlm_model]["entity"]
         ),
     shell:
-        "python scripts/run_entity_coref_finetune_v2.py --checkpoint {params.start}"
-        " --dataset $(dirname {input.training}) {params.length} {params.training}"
-        " --threads {threads} --output-dir $(dirname {output.record}) 2> {log}"
+        "python scripts/run_entity_coref_finetune_v2.py --checkpoint {params.start:q}"
+        ' --dataset "$(dirname {input.training:q})" {params.length} {params.training}'
+        ' --threads {threads} --output-dir "$(dirname {output.record:q})" 2> {log:q}'
 
 
 rule evaluate_mlm_checkpoint:
@@ -197,15 +197,15 @@ rule evaluate_mlm_checkpoint:
         ),
         depth=mlm_options(MLM.config["evaluation"], "threads"),
         baseline=json.dumps(MLM.config["baseline"]),
-        training=lambda wildcards, input: (
-            f"--training-texts {input.training_texts}" if input.training_texts else ""
+        training=lambda wildcards, input: given(
+            "--training-texts", input.training_texts
         ),
-        lambada=f"--lambada {shlex.quote(MLM_LAMBADA)}" if MLM_LAMBADA else "",
+        lambada=given("--lambada", MLM_LAMBADA),
     shell:
-        "python scripts/evaluate_checkpoint.py --checkpoint {params.folder}"
-        " --samples {input.samples} {params.lambada} {params.settings} {params.depth}"
+        "python scripts/evaluate_checkpoint.py --checkpoint {params.folder:q}"
+        " --samples {input.samples:q} {params.lambada} {params.settings} {params.depth}"
         " --baseline {params.baseline:q} {params.training} --threads {threads}"
-        " --output-dir $(dirname {output.short}) > {output.report} 2> {log}"
+        ' --output-dir "$(dirname {output.short:q})" > {output.report:q} 2> {log:q}'
 
 
 rule summarise_mlm:
@@ -250,5 +250,5 @@ rule summarise_mlm:
         bootstrap=MLM.config["evaluation"]["bootstrap"],
     shell:
         "python scripts/write_mlm_summary.py --run {wildcards.mlm_run}"
-        " --folders {params.folders} --compare {params.compare} --bootstrap {params.bootstrap}"
-        " --command 'snakemake --cores 2 {output.markdown}' --out {output.markdown} 2> {log}"
+        " --folders {params.folders:q} --compare {params.compare:q} --bootstrap {params.bootstrap}"
+        " --command 'snakemake --cores 2 {output.markdown}' --out {output.markdown:q} 2> {log:q}"

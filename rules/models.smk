@@ -27,8 +27,8 @@ rule check_series:
         force="--force" if STUDY.force else "",
     shell:
         "python scripts/check_series.py --series {wildcards.series} --first {params.first}"
-        " --action {params.action} {params.force} --targets {input.targets} --splits {input.splits}"
-        " --predictions {input.predictions} --out {output.gate} 2>&1 | tee {log} >&2"
+        " --action {params.action} {params.force} --targets {input.targets:q} --splits {input.splits:q}"
+        " --predictions {input.predictions:q} --out {output.gate:q} 2>&1 | tee {log:q} >&2"
 
 
 rule group_structures:
@@ -51,8 +51,8 @@ rule group_structures:
     params:
         tasks=lambda wildcards: joint_tasks(wildcards.recipe),
     shell:
-        "python scripts/group_structures.py --tasks {params.tasks} --targets {input.targets}"
-        " --structures {input.structures} --out {output.groups} 2> {log}"
+        "python scripts/group_structures.py --tasks {params.tasks} --targets {input.targets:q}"
+        " --structures {input.structures:q} --out {output.groups:q} 2> {log:q}"
 
 
 rule pretrain_model:
@@ -92,11 +92,11 @@ rule pretrain_model:
             if not STUDY.datasets[task]["intensive"]
         ],
     shell:
-        "python scripts/pretrain_model.py --tasks {params.tasks} --targets {input.targets}"
-        " --graphs {input.graphs} --splits {input.splits} --transforms {params.transforms}"
-        " --extensive {params.extensive} --groups {input.groups} --recipe {params.recipe:q}"
+        "python scripts/pretrain_model.py --tasks {params.tasks} --targets {input.targets:q}"
+        " --graphs {input.graphs:q} --splits {input.splits:q} --transforms {params.transforms}"
+        " --extensive {params.extensive} --groups {input.groups:q} --recipe {params.recipe:q}"
         " --seed {wildcards.seed} --holdout {params.holdout} --engine {params.engine:q}"
-        " --threads {threads} --out $(dirname {output.backbone}) 2> {log}"
+        ' --threads {threads} --out "$(dirname {output.backbone:q})" 2> {log:q}'
 
 
 # What one job trains and what several seeds at once train differ in their outputs alone.
@@ -113,19 +113,15 @@ TRAINING_PARAMS = {
     "recipe": recipe_json,
     "engine": ENGINE,
     "transform": lambda wildcards: STUDY.datasets[wildcards.task]["transform"],
-    "soft": lambda wildcards, input: (
-        f"--soft-targets {input.soft}" if input.soft else ""
-    ),
-    "copies": lambda wildcards, input: (
-        f"--copies {input.copies}" if input.copies else ""
-    ),
+    "soft": lambda wildcards, input: given("--soft-targets", input.soft),
+    "copies": lambda wildcards, input: given("--copies", input.copies),
 }
 TRAINING_COMMAND = (
-    "python scripts/train_model.py --targets {input.targets} --graphs {input.graphs}"
-    " --split {input.split} --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
+    "python scripts/train_model.py --targets {input.targets:q} --graphs {input.graphs:q}"
+    " --split {input.split:q} --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
     " --seed {params.seed} --holdout {params.holdout} --transform {params.transform}"
     " {params.soft} {params.copies} --engine {params.engine:q} --threads {threads}"
-    " --out {params.out}"
+    " --out {params.out:q}"
 )
 
 
@@ -156,13 +152,13 @@ rule train_model:
         seed=lambda wildcards: wildcards.seed,
         holdout=holdout,
         out=MODEL,
-        backbone=lambda wildcards, input: (
-            f"--backbone {input.backbone} --pretraining {input.pretraining}"
-            if input.backbone
-            else ""
+        backbone=lambda wildcards, input: " ".join(
+            given(f"--{name}", input[name])
+            for name in ("backbone", "pretraining")
+            if input[name]
         ),
     shell:
-        f"{TRAINING_COMMAND} {{params.backbone}} 2> {{log}}"
+        f"{TRAINING_COMMAND} {{params.backbone}} 2> {{log:q}}"
 
 
 for name, seeds in STUDY.trained_together().items():
@@ -195,7 +191,7 @@ for name, seeds in STUDY.trained_together().items():
             holdout=[STUDY.holdout(name, seed) for seed in seeds],
             out=each_seed(MODEL, seeds),
         shell:
-            f"{TRAINING_COMMAND} 2> {{log}}"
+            f"{TRAINING_COMMAND} 2> {{log:q}}"
 
 
 rule predict:
@@ -225,9 +221,9 @@ rule predict:
         out=PREDICTIONS,
         engine=ENGINE,
     shell:
-        "python scripts/predict.py --model {input.model} --graphs {input.graphs}"
-        " --split {input.split} --subsets {params.subsets} --holdout {params.holdout}"
-        " --engine {params.engine:q} --threads {threads} --out {params.out} 2> {log}"
+        "python scripts/predict.py --model {input.model:q} --graphs {input.graphs:q}"
+        " --split {input.split:q} --subsets {params.subsets} --holdout {params.holdout}"
+        " --engine {params.engine:q} --threads {threads} --out {params.out:q} 2> {log:q}"
 
 
 use rule predict as predict_copies with:
@@ -275,8 +271,8 @@ rule predict_views:
         strength=lambda wildcards: STUDY.view_strength(wildcards.recipe),
         engine=ENGINE,
     shell:
-        "python scripts/predict_views.py --model {input.model} --graphs {input.graphs}"
-        " --split {input.split} --holdout {params.holdout} --views {wildcards.tta}"
+        "python scripts/predict_views.py --model {input.model:q} --graphs {input.graphs:q}"
+        " --split {input.split:q} --holdout {params.holdout} --views {wildcards.tta}"
         " --displacement {params.strength[displacement]} --strain {params.strength[strain]}"
         " --seed {wildcards.seed} --engine {params.engine:q} --threads {threads}"
-        " --out $(dirname {output.test}) 2> {log}"
+        ' --out "$(dirname {output.test:q})" 2> {log:q}'

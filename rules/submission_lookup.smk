@@ -17,14 +17,12 @@ def combining(wildcards):
     combination = COMBINATION[wildcards.combination]
     names = " ".join(shlex.quote(name) for name in combination.submissions)
     booster = STUDY.recorded.resolved(combination.name)["recipe"]["booster"] or {}
-    return (
-        f"--names {names} --rule {combination.rule} --booster {json.dumps(booster)!r}"
-    )
+    settings = shlex.quote(json.dumps(booster))
+    return f"--names {names} --rule {combination.rule} --booster {settings}"
 
 
 def checksum(wildcards):
-    sha256 = STUDY.recorded.sha256(wildcards.submission)
-    return f"--sha256 {sha256}" if sha256 else ""
+    return given("--sha256", STUDY.recorded.sha256(wildcards.submission))
 
 
 def target_table(task):

@@ -24,7 +24,7 @@ rule fetch_submission:
         sha256=checksum,
     shell:
         "python scripts/fetch_submission.py --name {wildcards.submission} {params.sha256}"
-        " --out {output.file} 2> {log}"
+        " --out {output.file:q} 2> {log:q}"
 
 
 rule prepare_targets:
@@ -51,7 +51,7 @@ rule prepare_targets:
         options=target_options,
     shell:
         "python scripts/prepare_targets.py --task {wildcards.task} {params.options}"
-        " --out $(dirname {output.targets}) 2> {log}"
+        ' --out "$(dirname {output.targets:q})" 2> {log:q}'
 
 
 rule count_formula_duplicates:
@@ -74,8 +74,8 @@ rule count_formula_duplicates:
         mem_mb=2000,
         runtime=10,
     shell:
-        "python scripts/count_formula_duplicates.py --targets {input.targets}"
-        " --splits {input.splits} --out {output.json} 2> {log}"
+        "python scripts/count_formula_duplicates.py --targets {input.targets:q}"
+        " --splits {input.splits:q} --out {output.json:q} 2> {log:q}"
 
 
 rule read_submission:
@@ -99,9 +99,9 @@ rule read_submission:
     params:
         sha256=checksum,
     shell:
-        "python scripts/read_submission.py --submission {input.submission}"
-        " --name {wildcards.submission} --task {wildcards.task} --targets {input.targets}"
-        " {params.sha256} --out $(dirname {output.scores}) 2> {log}"
+        "python scripts/read_submission.py --submission {input.submission:q}"
+        " --name {wildcards.submission} --task {wildcards.task} --targets {input.targets:q}"
+        ' {params.sha256} --out "$(dirname {output.scores:q})" 2> {log:q}'
 
 
 rule combine_submissions:
@@ -126,9 +126,9 @@ rule combine_submissions:
         how=combining,
         rows="test",
     shell:
-        "python scripts/combine_submissions.py --targets {input.targets}"
-        " --predictions {input.predictions} {params.how} --fold {wildcards.fold}"
-        " --rows {params.rows} --out {output.ensemble} --out-json {output.done} 2> {log}"
+        "python scripts/combine_submissions.py --targets {input.targets:q}"
+        " --predictions {input.predictions:q} {params.how} --fold {wildcards.fold}"
+        " --rows {params.rows} --out {output.ensemble:q} --out-json {output.done:q} 2> {log:q}"
 
 
 use rule combine_submissions as label_training_rows with:
@@ -229,10 +229,10 @@ rule write_combination:
         ],
     shell:
         "python scripts/write_experiment.py --experiment {wildcards.combination}"
-        " --config {input.config} --targets {input.targets} --card {input.card}"
-        " --dataset-failures {input.dataset_failures} --duplicates {input.duplicates}"
-        " --splits {input.splits} --submissions {input.scores}"
-        " --submission-predictions {input.recorded} --ensembles {input.ensembles}"
-        " --combinations {input.combinations} --compare {params.compare}"
+        " --config {input.config:q} --targets {input.targets:q} --card {input.card:q}"
+        " --dataset-failures {input.dataset_failures:q} --duplicates {input.duplicates:q}"
+        " --splits {input.splits:q} --submissions {input.scores:q}"
+        " --submission-predictions {input.recorded:q} --ensembles {input.ensembles:q}"
+        " --combinations {input.combinations:q} --compare {params.compare:q}"
         ' --command "${{FOLDWISE_CALL}} {output.results}"'
-        " --out $(dirname {output.results}) 2> {log}"
+        ' --out "$(dirname {output.results:q})" 2> {log:q}'

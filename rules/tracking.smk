@@ -1,6 +1,11 @@
 # The life of a run: what Snakemake tells the registry, and in which order experiments finish.
 from foldwise.study.order import experiment_priorities, first, model_priorities
+from foldwise.tracking.calls.locks import enter
 from foldwise.tracking.calls.session import begin, end
+
+if workflow.is_main_process:
+    for message in enter(Path(".snakemake")):
+        print(message, file=sys.stderr)
 
 FIRST = first(STUDY)
 OF_EXPERIMENT = experiment_priorities(STUDY)

@@ -2,6 +2,10 @@
 
 from transformers import BertConfig
 
+from foldwise.mlm.declaration import BertSize
+from foldwise.mlm.training.masking import MaskingRules
+from foldwise.mlm.training.trainer import TrainingPlan
+
 LENGTH = 96
 
 
@@ -18,3 +22,8 @@ def small_bert(size, **changes):
         "initializer_range": 0.3,
     }
     return BertConfig(**{**options, **changes})
+
+
+SIZE = BertSize(hidden=16, layers=1, heads=2, vocabulary=3000)
+PLAN = TrainingPlan(MaskingRules(), passes=100, steps=8, batch_size=4, warmup=1, save_every=4,
+                    max_length=LENGTH)  # fmt: skip

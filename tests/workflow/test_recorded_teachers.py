@@ -32,7 +32,9 @@ def study_file():
     return content
 
 
-def call(house, *arguments, flags=(), submissions="shared/submissions", targets="shared/targets"):
+def call(
+    house, *arguments, flags=(), submissions="shared/my submissions", targets="shared/targets"
+):
     given = [f"{key}={value}" for key, value in
              (("submissions_dir", submissions), ("targets_dir", targets)) if value]  # fmt: skip
     options = ["--config", *given] if given else []
@@ -53,7 +55,9 @@ def call(house, *arguments, flags=(), submissions="shared/submissions", targets=
 def house(bare_house, tmp_path_factory):
     root = tmp_path_factory.mktemp("recorded") / "house"
     shutil.copytree(bare_house.root, root, symlinks=True)
-    write_submissions(root / "shared" / "submissions", write_targets(root / "shared" / "targets"))
+    write_submissions(
+        root / "shared" / "my submissions", write_targets(root / "shared" / "targets")
+    )
     (root / "recorded.yaml").write_text(json.dumps(study_file()))
     return type(bare_house)(root)
 
@@ -157,7 +161,7 @@ def test_without_network_a_download_fails_in_one_line(house, tmp_path):
 
 def test_a_changed_submission_fails_with_its_name(finished, tmp_path):
     path = tmp_path / "results.json.gz"
-    shutil.copy(finished.root / "shared" / "submissions" / "gamma" / "results.json.gz", path)
+    shutil.copy(finished.root / "shared" / "my submissions" / "gamma" / "results.json.gz", path)
     content = json.loads(gzip.decompress(path.read_bytes()))
     content["tasks"][TASK]["results"]["fold_0"]["scores"]["mae"] += 0.5
     path.write_bytes(gzip.compress(json.dumps(content).encode()))

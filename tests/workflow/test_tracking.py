@@ -176,10 +176,15 @@ def test_a_killed_snakemake_is_reaped_by_the_next_call(endings):
     assert runs(endings, "reap").stdout == "no run has ended without a word\n"
 
 
-def test_a_run_that_its_user_stops_is_no_failure(endings):
-    unlocked = endings.call("snakemake", "--unlock", "--configfile", "endings.json")
-    assert unlocked.returncode == 0, unlocked.stderr
+def test_a_killed_call_does_not_lock_the_next_one_and_a_living_one_does(endings):
+    # The call before it was killed, and left its locks.
+    assert list((endings.root / ".snakemake" / "locks").iterdir())
     call = hanging(endings)
+    second = endings.snakemake("results/endings/e_hang/results.json", config="endings.json")
+    assert second.returncode == 1
+    assert "LockException" in second.stderr
+    assert f"locked, perhaps by process {call.pid} (" in second.stderr
+    assert call.poll() is None
     os.killpg(call.pid, signal.SIGINT)
     call.wait(timeout=60)
     entry = entries(endings)["e_hang"]

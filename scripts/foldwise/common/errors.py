@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 EXIT_USER_ERROR = 2
+# What a shell reports of a program whose reader went away, as of `cat` in `cat FILE | head`.
+EXIT_READER_GONE = 128 + signal.SIGPIPE
 
 
 class FoldwiseError(Exception):
@@ -30,10 +35,27 @@ class FoldwiseError(Exception):
 
 
 def run_program(main: Callable[[], None]) -> NoReturn:
-    """Run a command-line program; turn a `FoldwiseError` into one stderr line and exit code 2."""
+    """Run a command-line program; turn a `FoldwiseError` into one stderr line and exit code 2.
+
+    A reader that closes the pipe early (`… | head`) ends the program without a word.
+    """
     try:
         main()
+        sys.stdout.flush()
     except FoldwiseError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
+    except BrokenPipeError:
+        if not _reader_is_gone():
+            raise
+        # The interpreter flushes once more at its end, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_READER_GONE)
     sys.exit(0)
+
+
+def _reader_is_gone() -> bool:
+    """Whether it is standard output that broke, and no pipe to a worker of the program."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLERR)
+    return bool(poll.poll(0))

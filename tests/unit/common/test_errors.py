@@ -1,6 +1,11 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from foldwise.common.errors import FoldwiseError, run_program
+from paths import REPOSITORY
 
 
 def test_the_line_says_where_what_and_what_to_do():
@@ -29,3 +34,35 @@ def test_success_ends_with_code_0(capsys):
 def test_a_bug_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         run_program(lambda: print(1 / 0))
+
+
+def said_to_a_closed_pipe(body):
+    """Exit code and stderr of a program whose reader has gone before it says anything."""
+    program = (
+        f"from foldwise.common.errors import run_program\nimport os\n{body}\nrun_program(main)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY / "scripts", stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        process.stdout.close()
+        process.stdin.close()
+        said = process.stderr.read().decode()
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_leaves_ends_a_program_quietly(lines):
+    body = f"def main():\n    os.read(0, 1)\n    print('a line\\n' * {lines})"
+    assert said_to_a_closed_pipe(body) == (141, "")
+
+
+def test_another_broken_pipe_is_a_bug(capfd):
+    def main():
+        reading, writing = os.pipe()
+        os.close(reading)
+        os.write(writing, b"x")
+
+    with pytest.raises(BrokenPipeError):
+        run_program(main)

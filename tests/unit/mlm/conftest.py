@@ -10,8 +10,9 @@ from foldwise.mlm.samples.files import read_samples, write_samples
 from foldwise.mlm.texts.corpus import write_corpus
 from foldwise.mlm.texts.tagged_texts import read_tagged_texts
 from foldwise.mlm.texts.text import read_texts
+from foldwise.mlm.training.job import pretrain
 from foldwise.mlm.training.vocabulary import learn_vocabulary, make_tokenizer
-from mlm_models import LENGTH, small_bert
+from mlm_models import LENGTH, PLAN, SIZE, small_bert
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +57,10 @@ def model_folder(tokenizer, tmp_path_factory):
     BertForMaskedLM(small_bert(len(tokenizer))).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(corpus, tmp_path_factory):
+    """Folder and record of a short training with two checkpoints; not to be changed."""
+    out = tmp_path_factory.mktemp("trained") / "mlm"
+    return out, pretrain(corpus / "training.jsonl", SIZE, None, PLAN, out)

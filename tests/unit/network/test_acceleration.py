@@ -34,6 +34,7 @@ def gradients(network):
     return [parameter.grad.clone() for parameter in network.parameters()]
 
 
+@pytest.mark.slow  # buys: seeds trained together are what each is alone
 @pytest.mark.parametrize("compiler", [None, traced])
 def test_several_networks_at_once_are_each_itself(parts, compiler):
     networks = []

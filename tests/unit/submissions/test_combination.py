@@ -156,6 +156,7 @@ def test_a_single_fold_leaves_nothing_to_fit_on():
         combine_fold(members, 0, "stacked", SMALL)
 
 
+@pytest.mark.slow  # buys: the published errors, reached on all rows of a real task
 @pytest.mark.skipif(
     not (SHARED / "submissions").is_dir(), reason=f"{SHARED / 'submissions'} is not there"
 )

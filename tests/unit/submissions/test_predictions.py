@@ -141,6 +141,7 @@ def test_without_network_one_line_says_where_to_put_the_file(tmp_path):
     assert submission_url("coGN").endswith("benchmarks/matbench_v0.1_coGN/results.json.gz")
 
 
+@pytest.mark.slow  # buys: published scores, recomputed from official files
 @needs_data
 @pytest.mark.parametrize(
     ("task", "published"),

@@ -104,6 +104,7 @@ def test_embedded_dataset(demo):
         assert card["n_elements"] == len(set(arrays["numbers"].tolist()))
 
 
+@pytest.mark.slow  # buys: processes change no byte of a dataset
 def test_same_bytes_by_the_program_with_two_processes(demo, tmp_path):
     _, out = demo
     flags = "--task demo_e_form --source embedded --unit eV/atom --workers 2 --target-name"

@@ -50,6 +50,7 @@ def test_training_stops_early(store, tmp_path):
     assert result.progress.epoch == result.progress.best_epoch + 2
 
 
+@pytest.mark.slow  # buys: whole trainings, together and alone, end alike
 @pytest.mark.parametrize("patience", [1, 9])
 def test_seeds_at_once_end_as_they_would_alone(store, tmp_path, patience):
     """Three seeds of unequal length, one of which may stop early, up to rounding."""

@@ -4,27 +4,20 @@ import random
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForMaskedLM,
-    AutoTokenizer,
     DebertaV2Config,
     DistilBertConfig,
     ElectraConfig,
     ModernBertConfig,
-    PreTrainedTokenizerFast,
     RobertaConfig,
 )
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.mlm.evaluation.benchmark import measure
 from foldwise.mlm.evaluation.engine import Engine, answer_of, plan_batches
-from foldwise.mlm.evaluation.model_folder import load_masked_model, max_positions
-from foldwise.mlm.evaluation.questions import Question, QuestionMaker, _window, make_questions
+from foldwise.mlm.evaluation.model_folder import load_masked_model
+from foldwise.mlm.evaluation.questions import Question, QuestionMaker, make_questions
 from foldwise.mlm.evaluation.surfaces import read_surfaces
-from foldwise.mlm.texts.text import read_texts
 from mlm_models import LENGTH, small_bert
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -198,92 +191,3 @@ def test_ties_go_to_the_lower_entry():
     assert answer.top == (5, 1, 2, 3, 0)
     assert answer.rank == 1
     assert answer.answer_probability == pytest.approx(float(logits.softmax(0)[5]), abs=1e-5)
-
-
-def test_the_mask_replaces_exactly_the_noun(maker, tokenizer, samples):
-    for sample in samples:
-        question = maker.of_sample(sample)
-        assert question.ids[question.mask] == tokenizer.mask_token_id
-        assert question.ids.count(tokenizer.mask_token_id) == 1
-        assert len(question.ids) <= LENGTH
-        if question.masking == "tokens" and not question.cut:
-            whole = tokenizer.encode(sample.text)
-            pieces = len(whole) - len(question.ids) + 1
-            restored = tokenizer.decode(whole[question.mask : question.mask + pieces])
-            assert restored.replace(" ", "") == sample.noun
-
-
-def test_only_whole_words_are_right(maker, tokenizer, samples):
-    surfaces = read_surfaces(tokenizer)
-    continued = [entry for entry, starts in enumerate(surfaces.initial) if not starts]
-    assert all(tokenizer.convert_ids_to_tokens(entry).startswith("##") for entry in continued)
-    for sample in samples:
-        question = maker.of_sample(sample)
-        entries = [tokenizer.convert_ids_to_tokens(entry) for entry in question.answer_ids]
-        assert entries == ([sample.noun] if sample.noun in tokenizer.get_vocab() else [])
-
-
-@given(
-    length=st.integers(1, 400), room=st.integers(3, 200), data=st.data()
-)  # fmt: skip
-@settings(max_examples=300, deadline=None)
-def test_windows_hold_the_mask_and_both_mentions_where_they_fit(length, room, data):
-    mask = data.draw(st.integers(0, length - 1))
-    mention = data.draw(st.integers(0, mask))
-    low, high = _window(length, mask, mention, room)
-    assert high - low == min(length, room)
-    assert 0 <= low <= mask < high <= length
-    if mask - mention < room:
-        assert low <= mention
-        margins = (mention - low, high - 1 - mask)
-        if low > 0 and high < length:
-            assert abs(margins[0] - margins[1]) <= 1
-
-
-def test_positions_of_roberta_start_behind_the_padding():
-    assert max_positions(RobertaConfig(max_position_embeddings=514, pad_token_id=1)) == 512
-    assert max_positions(small_bert(10)) == LENGTH
-
-
-def test_the_engine_is_faster_than_asking_naively(model_folder, questions):
-    """The measured claim (8 times on two cores) is scripts/bench_mlm.py's; this only guards it."""
-    loaded = load_masked_model(model_folder)
-    result = measure(loaded.model, questions[:60], width=LENGTH, padding=0, token_budget=4000)
-    assert result["same_top1"] == result["same_top5"] == 60
-    assert result["speedup"] > 2
-
-
-def test_byte_level_and_sentencepiece_words_are_told_from_their_pieces(corpus, tmp_path):
-    texts = [text.text for text in read_texts(corpus / "training.jsonl")]
-    special = ["<pad>", "<mask>"]
-    byte_level = Tokenizer(models.BPE())
-    byte_level.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    byte_level.decoder = decoders.ByteLevel()
-    byte_level.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=1500,
-            special_tokens=special,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        ),
-    )
-    unigram = Tokenizer(models.Unigram())
-    unigram.pre_tokenizer = pre_tokenizers.Metaspace()
-    unigram.decoder = decoders.Metaspace()
-    unigram.train_from_iterator(
-        texts,
-        trainers.UnigramTrainer(vocab_size=1500, special_tokens=special, unk_token="<pad>"),
-    )
-    for name, raw, mark in (("bpe", byte_level, "Ġ"), ("unigram", unigram, "▁")):
-        PreTrainedTokenizerFast(
-            tokenizer_object=raw, mask_token="<mask>", pad_token="<pad>"
-        ).save_pretrained(tmp_path / name)
-        loaded = AutoTokenizer.from_pretrained(tmp_path / name)
-        surfaces = read_surfaces(loaded)
-        words = [at for at, begins in enumerate(surfaces.initial) if begins]
-        marked = [
-            at for at in range(len(loaded)) if loaded.convert_ids_to_tokens(at).startswith(mark)
-        ]
-        assert set(words) == set(marked)
-        (entry,) = surfaces.ids_of("국회", initial=True)
-        assert loaded.convert_ids_to_tokens(entry).startswith(mark)

@@ -6,10 +6,10 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import BertModel, GPT2Config, GPT2LMHeadModel
+from transformers import BertModel, GPT2Config, GPT2LMHeadModel, RobertaConfig
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.mlm.evaluation.model_folder import load_masked_model, sequence_length
+from foldwise.mlm.evaluation.model_folder import load_masked_model, max_positions, sequence_length
 from mlm_models import LENGTH, small_bert
 
 
@@ -118,3 +118,8 @@ def test_the_identity_is_of_the_content(model_folder, folder):
     state["bert.embeddings.LayerNorm.bias"] += 1e-3
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     assert load_masked_model(folder).identity != first
+
+
+def test_positions_of_roberta_start_behind_the_padding():
+    assert max_positions(RobertaConfig(max_position_embeddings=514, pad_token_id=1)) == 512
+    assert max_positions(small_bert(10)) == LENGTH

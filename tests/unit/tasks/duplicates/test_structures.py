@@ -115,6 +115,7 @@ def test_inputs_of_different_datasets(case):
     )
 
 
+@pytest.mark.slow  # buys: pymatgen's StructureMatcher as oracle, on real pairs
 @needs_shared_data
 def test_real_pairs_agree_with_stock_structure_matcher():
     path = SHARED_DATA / "matbench" / "matbench_mp_e_form.json.gz"

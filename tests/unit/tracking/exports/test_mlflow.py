@@ -72,6 +72,7 @@ def test_a_second_export_copies_nothing_but_the_new_decision(exported):
     assert after["e0"].data.tags["is_best"] == "true"
 
 
+@pytest.mark.slow  # buys: a real MLflow server reads what was exported
 def test_the_server_tells_the_same(exported):
     pytest.importorskip("flask", reason="MLflow's server needs flask: install envs/mlflow.yaml")
     _, store = exported

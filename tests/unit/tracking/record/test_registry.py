@@ -54,6 +54,7 @@ def valid(path: Path, schema: str) -> dict:
     return content
 
 
+@pytest.mark.slow  # buys: many calls at once, some killed, lose no run
 def test_sixteen_writers_three_of_them_killed_lose_no_completed_run(tmp_path):
     root, gate = tmp_path / "results", tmp_path / "gate"
     registry = Registry(root)
