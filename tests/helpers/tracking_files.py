@@ -57,7 +57,9 @@ def make_results(
     target = np.linspace(-1, 1, rows)
     prediction = target + generator.normal(0, mae, rows)
     names = [f"crystal-{row:03d}" for row in range(rows)]
-    table = pd.DataFrame({"id": names, "target": target, "prediction": prediction})
+    table = pd.DataFrame(
+        {"id": names, "formula": names, "target": target, "prediction": prediction}
+    )
     write_parquet(folder / "predictions.parquet", table)
     write_json(folder / "config.json", config)
     write_json(folder / "results.json", make_record(mae, **record))

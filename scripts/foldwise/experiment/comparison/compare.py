@@ -79,6 +79,7 @@ def _comparison(inputs: ExperimentInputs, rows: TestRows, compute: Json, parent:
         table["target"].to_numpy(),
         table["prediction"].to_numpy(),
         other,
+        table["formula"].to_numpy(),
         resamples=inputs.resamples,
         seed=inputs.random_state,
     )

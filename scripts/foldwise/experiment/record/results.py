@@ -77,6 +77,7 @@ def metrics_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
     interval = mae_interval(
         rows.table["target"].to_numpy(),
         rows.table["prediction"].to_numpy(),
+        rows.table["formula"].to_numpy(),
         resamples=inputs.resamples,
         seed=inputs.random_state,
     )
