@@ -78,7 +78,7 @@ def dataset_options(task):
     )
 
 
-def members(pattern, exp, fold=None):
+def members(pattern, exp, fold=None, seeds=None):
     """`pattern` for every model of an experiment: folds first, then seeds."""
     experiment = STUDY.experiments[exp]
     return expand(
@@ -86,8 +86,13 @@ def members(pattern, exp, fold=None):
         recipe=experiment.recipe,
         task=STUDY.task,
         fold=STUDY.folds if fold is None else fold,
-        seed=experiment.seeds,
+        seed=experiment.seeds if seeds is None else seeds,
     )
+
+
+def all_members(pattern, exp):
+    """As `members`, for the models of all replicates."""
+    return members(pattern, exp, seeds=STUDY.experiments[exp].all_seeds)
 
 
 def each_seed(pattern, seeds):

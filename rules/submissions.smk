@@ -235,4 +235,4 @@ rule write_combination:
         " --submission-predictions {input.recorded} --ensembles {input.ensembles}"
         " --combinations {input.combinations} --compare {params.compare}"
         ' --command "${{FOLDWISE_CALL}} {output.results}"'
-        " --out $(dirname {output.results}) 2> {log}"
+        " --out $(dirname {output.results}) 2>&1 | tee {log} >&2"
