@@ -42,9 +42,11 @@ rule build_graphs:
     resources:
         mem_mb=8000,
         runtime=60,
+    params:
+        copies="",
     shell:
-        "python scripts/build_graphs.py --structures {input.structures}"
-        " --workers {threads} --out {output.graphs} 2> {log}"
+        "python scripts/build_graphs.py --structures {input.structures} {params.copies}"
+        " --workers {threads} --out {output.graphs} 2>&1 | tee {log} >&2"
 
 
 rule perturb_structures:
@@ -82,6 +84,8 @@ use rule build_graphs as build_copy_graphs with:
         f"{LOGS}/build_copy_graphs/{{task}}.log",
     benchmark:
         f"{BENCHMARKS}/build_copy_graphs/{{task}}.tsv"
+    params:
+        copies="--copies",
 
 
 rule make_splits:

@@ -10,6 +10,7 @@ import numpy as np
 from foldwise.common.files import canonical_sha256, flatten
 from foldwise.experiment.comparison.baselines import baseline_maes
 from foldwise.experiment.comparison.compare import decision_block
+from foldwise.experiment.comparison.fallback import fallback_block, fallback_rows
 from foldwise.experiment.comparison.leakage import leakage_block
 from foldwise.experiment.comparison.paired import interval_entry
 from foldwise.experiment.inputs.combined import combination_block
@@ -71,7 +72,8 @@ def run_id(inputs: ExperimentInputs) -> str:
 def metrics_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
     """The `metrics` block: per fold, over folds, over all rows at once, and two simple models.
 
-    These are the first replicate's; `replicates` and `over_replicates` are about all of them.
+    These are about the rows that were predicted, `fallback` about the others as well. They are the
+    first replicate's; `replicates` and `over_replicates` are about all of them.
     """
     folds = []
     for fold in sorted(inputs.splits):
@@ -90,6 +92,7 @@ def metrics_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
         "aggregate": aggregate_folds(folds),
         "pooled": {"mae": interval.estimate, **interval_entry(interval)},
         "baselines": baseline_maes(inputs, rows),
+        "fallback": fallback_block(inputs, rows, fallback_rows(inputs)),
         "replicates": _replicate_maes(inputs, rows),
         "over_replicates": _over_replicates(inputs, rows),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foldwise.experiment.comparison.fallback import mae_of_all_rows
 from foldwise.experiment.comparison.leaderboard import read_leaderboard
 from foldwise.experiment.inputs.types import Combined, ExperimentInputs, Json
 from foldwise.experiment.review.types import Check
@@ -129,7 +130,7 @@ def _published(inputs: ExperimentInputs, record: Json) -> Check:
     if not peers or not record["matbench"]["written"]:
         return Check(name, True, "no published result of this kind to compare with")
     best = min(peers, key=lambda entry: float(entry["mae"]))
-    ratio = float(record["metrics"]["aggregate"]["mae_mean"]) / float(best["mae"])
+    ratio = mae_of_all_rows(record) / float(best["mae"])
     detail = f"MAE is {ratio:.0%} of that of {best['name']}, the best one"
     if ratio < SUSPICIOUS_GAIN:
         return Check(name, False, f"{detail}: look for leaks before believing it")
