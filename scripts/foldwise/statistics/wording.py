@@ -79,7 +79,7 @@ def verdict_text(name: str, other: str, difference: Interval, unit: str) -> str:
     )
 
 
-def tested_text(difference: Interval, adjusted: float, tests: int) -> str:
+def claim_text(difference: Interval, adjusted: float, tests: int) -> str:
     """What was tested, and with what outcome; or why nothing is claimed of the method.
 
     Args:

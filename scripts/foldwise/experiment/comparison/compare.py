@@ -17,7 +17,7 @@ from foldwise.experiment.comparison.paired import (
 )
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
-from foldwise.statistics.wording import listing, plural, tested_text, verdict_text
+from foldwise.statistics.wording import claim_text, listing, plural, verdict_text
 
 EQUAL_SPEED = 0.15
 """Measured speeds that differ by less are called the same."""
@@ -97,7 +97,7 @@ def _comparison(inputs: ExperimentInputs, compute: Json, paired: Paired, tests: 
         "verdict": " ".join(
             [
                 verdict_text(inputs.name, name, difference, inputs.unit),
-                tested_text(difference, paired.p_holm, tests),
+                claim_text(difference, paired.p_holm, tests),
                 cost_text(inputs.name, name, cost),
             ]
         ),

@@ -86,8 +86,8 @@ def _record_folds(task: Any, inputs: ExperimentInputs, rows: TestRows, record: J
     target = inputs.targets["target"]
     # The package scores against its own table; structures are not needed for that.
     task.df = pd.DataFrame({task.metadata.input_type: None, task.metadata.target: target})
-    answered = pd.concat([rows.table, fallback_rows(inputs)])
-    answers = answered.set_index("id")["prediction"]
+    parts = [table.set_index("id")["prediction"] for table in (rows.table, fallback_rows(inputs))]
+    answers = pd.concat([part for part in parts if len(part)])
     for number, key in task.folds_map.items():
         order = list(task.validation[key].test)
         # Numbers other than Python's own fail its validation.
