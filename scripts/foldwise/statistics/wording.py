@@ -68,7 +68,7 @@ def verdict_text(name: str, other: str, difference: Interval, unit: str) -> str:
     if not difference.excludes_zero:
         return (
             f"{where}{name} and {other} cannot be told apart: the difference of their MAE, "
-            f"{signed_text(difference.estimate)} {unit}, has a {span}, which includes zero."
+            f"{signed_text(difference.estimate)} {unit}, has the {span}, which includes zero."
         )
     comparative = "more" if difference.estimate < 0 else "less"
     return (
