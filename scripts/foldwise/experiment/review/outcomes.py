@@ -81,6 +81,8 @@ def _relation(entry: Json) -> str:
 
 def _series(inputs: ExperimentInputs, record: Json) -> Check:
     """The step of a series: the first experiment of those compared with that starts alike."""
+    if inputs.combined is not None:
+        return Check("step of the series", True, "combinations of recorded models are no series")
     seen = "test_structures_presumably_seen"
     step = next(
         (
