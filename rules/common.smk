@@ -96,7 +96,7 @@ def given(flag, value):
     return f"{flag} {shlex.quote(str(value))}" if value else ""
 
 
-def members(pattern, exp, fold=None):
+def members(pattern, exp, fold=None, seeds=None):
     """`pattern` for every model of an experiment: folds first, then seeds."""
     experiment = STUDY.experiments[exp]
     return expand(
@@ -104,8 +104,13 @@ def members(pattern, exp, fold=None):
         recipe=experiment.recipe,
         task=STUDY.task,
         fold=STUDY.folds if fold is None else fold,
-        seed=experiment.seeds,
+        seed=experiment.seeds if seeds is None else seeds,
     )
+
+
+def all_members(pattern, exp):
+    """As `members`, for the models of all replicates."""
+    return members(pattern, exp, seeds=STUDY.experiments[exp].all_seeds)
 
 
 def each_seed(pattern, seeds):

@@ -42,9 +42,11 @@ rule build_graphs:
     resources:
         mem_mb=8000,
         runtime=60,
+    params:
+        copies="",
     shell:
-        "python scripts/build_graphs.py --structures {input.structures:q}"
-        " --workers {threads} --out {output.graphs:q} 2> {log:q}"
+        "python scripts/build_graphs.py --structures {input.structures:q} {params.copies}"
+        " --workers {threads} --out {output.graphs:q} 2>&1 | tee {log:q} >&2"
 
 
 rule perturb_structures:
@@ -82,6 +84,8 @@ use rule build_graphs as build_copy_graphs with:
         f"{LOGS}/build_copy_graphs/{{task}}.log",
     benchmark:
         f"{BENCHMARKS}/build_copy_graphs/{{task}}.tsv"
+    params:
+        copies="--copies",
 
 
 rule make_splits:

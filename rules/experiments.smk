@@ -30,12 +30,12 @@ rule write_experiment:
         graphs=f"{TASK_DATA}/graphs",
         duplicates=f"{ROOT}/splits/{STUDY.task}/duplicates.json",
         splits=folds(SPLIT),
-        fits=lambda wildcards: members(f"{MODEL}/fit.json", wildcards.exp),
-        histories=lambda wildcards: members(f"{MODEL}/history.csv", wildcards.exp),
-        predictions=lambda wildcards: members(
+        fits=lambda wildcards: all_members(f"{MODEL}/fit.json", wildcards.exp),
+        histories=lambda wildcards: all_members(f"{MODEL}/history.csv", wildcards.exp),
+        predictions=lambda wildcards: all_members(
             f"{answers(wildcards.exp)}/test.parquet", wildcards.exp
         ),
-        timings=lambda wildcards: members(
+        timings=lambda wildcards: all_members(
             f"{answers(wildcards.exp)}/test_timing.json", wildcards.exp
         ),
         ensembles=lambda wildcards: (
@@ -121,7 +121,7 @@ rule write_experiment:
         " --predictions {input.predictions:q} --timings {input.timings:q}"
         " --ensembles {input.ensembles:q} --compare {params.compare:q}"
         ' --command "${{FOLDWISE_CALL}} {output.results}"'
-        ' --out "$(dirname {output.results:q})" 2> {log:q}'
+        ' --out "$(dirname {output.results:q})" 2>&1 | tee {log:q} >&2'
 
 
 rule summarise:

@@ -235,4 +235,4 @@ rule write_combination:
         " --submission-predictions {input.recorded:q} --ensembles {input.ensembles:q}"
         " --combinations {input.combinations:q} --compare {params.compare:q}"
         ' --command "${{FOLDWISE_CALL}} {output.results}"'
-        ' --out "$(dirname {output.results:q})" 2> {log:q}'
+        ' --out "$(dirname {output.results:q})" 2>&1 | tee {log:q} >&2'

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from foldwise.common.errors import run_program
-from foldwise.graphs.conversion import build_store
+from foldwise.graphs.conversion import build_store, failure_warning
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--structures", type=Path, required=True, help="structures.npz of the task")
+    parser.add_argument("--copies", action="store_true", help="no test rows are among them")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, required=True, help="folder of the store")
     options = parser.parse_args()
-    build_store(options.structures, options.out, options.workers)
+    warning = failure_warning(build_store(options.structures, options.out, options.workers))
+    if warning is not None and not options.copies:
+        print(warning, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Write the folder of an experiment: record, README, groups, figures, diagnostics."""
 
 import argparse
+import sys
 
 from foldwise.common.errors import run_program
 from foldwise.experiment.inputs.loading import load_inputs
 from foldwise.experiment.inputs.types import InputPaths
 from foldwise.experiment.job import write_experiment
 from foldwise.experiment.review.checks import review_lines
+from foldwise.experiment.review.verdict import review_message
 from foldwise.tracking.record.lifecycle import complete_experiment
 
 
@@ -42,6 +44,9 @@ def main() -> None:
     print(f"{out}: {review['passed']} checks passed, {review['failed']} failed, "
           f"{review['look']} to look at")  # fmt: skip
     print("\n".join(review_lines(review)))
+    message = review_message(experiment.upper(), review)
+    if message is not None:
+        print(message, file=sys.stderr)
 
 
 run_program(main)

@@ -28,7 +28,10 @@ def make_config(experiment: str = "e0", **recipe: Any) -> dict[str, Any]:
 
 
 def make_record(
-    mae: float = 0.05, comparisons: tuple[dict[str, Any], ...] = (), n: int = 40
+    mae: float = 0.05,
+    comparisons: tuple[dict[str, Any], ...] = (),
+    n: int = 40,
+    review: str | None = None,
 ) -> dict[str, Any]:
     """The parts of a `results.json` that the registry reads."""
     return {
@@ -45,7 +48,7 @@ def make_record(
             "peak_memory_bytes": None,
             "inference": {"passes_per_prediction": 1, "structures_per_s": 90.0},
         },
-        "decision": {"comparisons": list(comparisons)},
+        "decision": {"comparisons": list(comparisons), "review": review},
     }  # fmt: skip
 
 
@@ -57,7 +60,9 @@ def make_results(
     target = np.linspace(-1, 1, rows)
     prediction = target + generator.normal(0, mae, rows)
     names = [f"crystal-{row:03d}" for row in range(rows)]
-    table = pd.DataFrame({"id": names, "target": target, "prediction": prediction})
+    table = pd.DataFrame(
+        {"id": names, "formula": names, "target": target, "prediction": prediction}
+    )
     write_parquet(folder / "predictions.parquet", table)
     write_json(folder / "config.json", config)
     write_json(folder / "results.json", make_record(mae, **record))

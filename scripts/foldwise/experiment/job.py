@@ -14,6 +14,7 @@ from foldwise.experiment.pages.readme import readme_text
 from foldwise.experiment.record.matbench_files import write_matbench
 from foldwise.experiment.record.results import build_record
 from foldwise.experiment.review.checks import Reviewed, review
+from foldwise.experiment.review.verdict import reviewed_decision
 from foldwise.experiment.tables.diagnostics import outlier_table, write_diagnostics
 from foldwise.experiment.tables.groups import build_groups, index_table, write_groups
 
@@ -49,6 +50,8 @@ def write_experiment(inputs: ExperimentInputs, out: str | Path, command: str | N
         outliers = outlier_table(inputs, rows)
         result = review(inputs, Reviewed(folder, rows, record, groups, index, outliers))
         write_json(folder / "diagnostics" / "review.json", result)
+        record["decision"] = reviewed_decision(inputs.name, record["decision"], result)
+        check_record(record, f"results.json of {inputs.name}")
         write_text(folder / "README.txt", readme_text(inputs, rows, record, index, result))
         write_json(folder / "results.json", record)
     return result

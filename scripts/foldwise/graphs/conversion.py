@@ -37,10 +37,13 @@ class _Chunk:
 
 def build_store(
     structures: str | os.PathLike[str], folder: str | os.PathLike[str], workers: int = 1
-) -> None:
+) -> list[StoreFailure]:
     """Convert every structure and write the store; a crystal without a graph becomes a failure row.
 
     The result does not depend on `workers`.
+
+    Returns:
+        The crystals without a graph, as they stand in `failures.csv`.
 
     Raises:
         FoldwiseError: No structure at all has a graph.
@@ -65,6 +68,24 @@ def build_store(
             if reason is not None
         ]
         writer.finish(list(compress(ids, good)), list(compress(crystals, good)), failures)
+    return failures
+
+
+def failure_warning(failures: Sequence[StoreFailure]) -> str | None:
+    """What to say before anything is trained; `None` where every crystal has a graph.
+
+    Args:
+        failures: Crystals of the task that have no graph.
+    """
+    if not failures:
+        return None
+    first = failures[0]
+    what = "crystal has" if len(failures) == 1 else "crystals have"
+    return (
+        f"warning: {len(failures):,} {what} no graph, the first is {first.id} ({first.detail}). "
+        "They are not trained on; as test rows they get a fallback answer, the linear element "
+        "reference, and are counted apart."
+    )
 
 
 def _convert_chunk(crystals: Sequence[CrystalArrays]) -> _Chunk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from foldwise.statistics.bootstrap import Interval
+from foldwise.statistics.multiplicity import LEVEL
 
 
 def value_text(value: float) -> str:
@@ -54,7 +55,7 @@ def interval_text(interval: Interval, unit: str) -> str:
 
 
 def verdict_text(name: str, other: str, difference: Interval, unit: str) -> str:
-    """Whether `name` differs from `other` by more than the paired interval allows for chance.
+    """Which of two experiments has the lower error, and whether the interval leaves that open.
 
     Args:
         name: The experiment judged.
@@ -63,16 +64,56 @@ def verdict_text(name: str, other: str, difference: Interval, unit: str) -> str:
         unit: Unit of the target.
     """
     span = interval_text(difference, unit)
+    where = "" if difference.covers_seeds else "As trained here, "
     if not difference.excludes_zero:
         return (
-            f"{name} and {other} cannot be told apart: the difference of their MAE, "
-            f"{signed_text(difference.estimate)} {unit}, is not larger than its paired-bootstrap "
-            f"uncertainty ({span}, which includes zero)."
+            f"{where}{name} and {other} cannot be told apart: the difference of their MAE, "
+            f"{signed_text(difference.estimate)} {unit}, has the {span}, which includes zero."
         )
     comparative = "more" if difference.estimate < 0 else "less"
     return (
-        f"{name} is {comparative} accurate than {other}: its MAE is "
+        f"{where}{name} is {comparative} accurate than {other}: its MAE is "
         f"{value_text(abs(difference.estimate))} {unit} "
-        f"{'lower' if difference.estimate < 0 else 'higher'}, and that difference is larger than "
-        f"its paired-bootstrap uncertainty ({span}, which excludes zero)."
+        f"{'lower' if difference.estimate < 0 else 'higher'} ({span} of the difference, which "
+        "excludes zero)."
     )
+
+
+def claim_text(difference: Interval, adjusted: float, tests: int) -> str:
+    """What was tested, and with what outcome; or why nothing is claimed of the method.
+
+    Args:
+        difference: A paired difference with its interval.
+        adjusted: Its p-value after Holm's correction.
+        tests: Comparisons of the table that the correction is for.
+    """
+    drawn = (
+        f"{difference.rows:,} test crystals, drawn one by one, as all are of one formula"
+        if difference.clusters == 1
+        else f"{plural(difference.clusters or 0, 'formula')}, each drawn with all its test crystals"
+    )
+    if not difference.covers_seeds:
+        own, other = difference.replicates
+        times = f"{own} and {other}" if max(own, other) > 1 else "once each"
+        return (
+            f"The interval covers the choice of test crystals ({drawn}) but no other training "
+            f"seed, as the two sides were trained {times}: no star."
+        )
+    outcome = "below" if adjusted < LEVEL else "not below"
+    own, other = difference.replicates
+    return (
+        "Tested: that both sides have the same mean error over other test crystals and other "
+        f"training seeds ({drawn}; {own} and {other} replicates, drawn as well). p = "
+        f"{p_text(difference.p_value or 0.0)}, after Holm's correction for "
+        f"{plural(tests, 'comparison')} {p_text(adjusted)}, {outcome} {LEVEL:g}: "
+        f"{'a star' if adjusted < LEVEL else 'no star'}."
+    )
+
+
+def p_text(value: float) -> str:
+    """A p-value with two digits.
+
+    >>> p_text(0.04321), p_text(0.0002), p_text(1.0)
+    ('0.043', '0.00020', '1.0')
+    """
+    return f"{value:.1f}" if value >= 0.995 else _two_digits(value)

@@ -47,7 +47,9 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         {name: value for name, value in written["recipes"].items() if value is not None}
     )
     experiments = {
-        name: Experiment(name=name, **vars(entry))
+        name: Experiment(
+            name=name, **{"replicates": declared.replicates, **_without_none(vars(entry))}
+        )
         for name, entry in declared.experiments.items()
         if isinstance(entry, WrittenExperiment)
     }
@@ -75,6 +77,10 @@ def parse_study(config: Mapping[str, Any]) -> Study:
     )
     check_names(study)
     return study
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _check_path(dataset: Dataset, where: str) -> None:

@@ -178,4 +178,10 @@ class StudyFile:
     preflight: Preflight = Field(
         default_factory=Preflight, description="what the pre-flight accepts"
     )
+    replicates: Whole = Field(
+        default=1,
+        ge=1,
+        le=20,
+        description="how often each experiment is made, each time with other training seeds",
+    )
     report: Report = Field(description="depth of the result folders")

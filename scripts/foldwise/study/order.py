@@ -16,7 +16,7 @@ def models_of(study: Study, experiment: str) -> set[tuple[str, int]]:
     entry = study.experiments.get(experiment)
     if entry is None:  # a combination of recorded predictions trains nothing
         return models
-    models |= {(entry.recipe, seed) for seed in entry.seeds}
+    models |= {(entry.recipe, seed) for seed in entry.all_seeds}
     teachers = study.teacher_experiment(entry.recipe)
     return models | (models_of(study, teachers.name) if teachers else set())
 

@@ -31,6 +31,11 @@ class WrittenExperiment:
         description="views of each test crystal over which a model's answers are averaged; 1 asks "
         "about the crystal itself",
     )
+    replicates: Annotated[Whole, Field(ge=1, le=20)] | None = Field(
+        default=None,
+        description="how often the experiment is made, each time with other training seeds; by "
+        "default as the study's own `replicates`",
+    )
     title: str = Field(description="a few words for tables and figures")
     purpose: str = Field(description="the question that it answers")
     compare_with: tuple[str, ...] = Field(default=(), description="experiments of the same study")
@@ -41,6 +46,19 @@ class Experiment(WrittenExperiment):
     """An experiment and its name, the folder below `results/`."""
 
     name: str
+
+    @property
+    def replicate_seeds(self) -> list[list[int]]:
+        """Seeds of each replicate: the first one's, moved on so that no two share a seed."""
+        step = max(self.seeds) - min(self.seeds) + 1
+        return [
+            [seed + step * number for seed in self.seeds] for number in range(self.replicates or 1)
+        ]
+
+    @property
+    def all_seeds(self) -> list[int]:
+        """Seeds of all replicates."""
+        return [seed for seeds in self.replicate_seeds for seed in seeds]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +139,7 @@ class Study:
         seeds: dict[str, set[int]] = {}
         for experiment in self.experiments.values():
             if self.seeds_together and self.recipes[experiment.recipe].trains_together:
-                seeds.setdefault(experiment.recipe, set()).update(experiment.seeds)
+                seeds.setdefault(experiment.recipe, set()).update(experiment.all_seeds)
         return {recipe: sorted(used) for recipe, used in seeds.items() if len(used) > 1}
 
     def view_strength(self, recipe: str) -> dict[str, float]:
@@ -134,7 +152,7 @@ class Study:
         experiment = self.experiments[name]
         teachers = self.teacher_experiment(experiment.recipe)
         taught_by = self.models_of(teachers.name) if teachers else set()
-        return {(experiment.recipe, seed) for seed in experiment.seeds} | taught_by
+        return {(experiment.recipe, seed) for seed in experiment.all_seeds} | taught_by
 
     def members_of(self, series: str) -> list[str]:
         """Experiments of a series: those that start alike and compare themselves with its first.
@@ -185,6 +203,7 @@ class Study:
         teachers = self.teacher_experiment(experiment.recipe)
         if teachers is not None:
             recipe["teacher"] |= {"recipe": teachers.recipe, "seeds": list(teachers.seeds)}
+        replicates = {"replicates": experiment.replicate_seeds}
         return self._shared() | {
             "experiment": name,
             "title": experiment.title,
@@ -196,6 +215,7 @@ class Study:
             "views": self.view_strength(experiment.recipe) if experiment.tta > 1 else None,
             "parents": list(experiment.compare_with),
             "decision": self.decisions[name].as_dict() if name in self.decisions else None,
+            **(replicates if len(experiment.replicate_seeds) > 1 else {}),
         }
 
     def _shared(self) -> dict[str, Any]:

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from foldwise.crystals.neighbors import build_graph
 from foldwise.graphs.conversion import build_store
 from foldwise.graphs.store import GraphStore
 from graph_files import graph_at, lonely_atom, salt, salt_store, structure_file
+from paths import REPOSITORY
 
 NAMES = [f"c{row}" for row in range(5)]
 
@@ -68,3 +71,20 @@ def test_no_graph_at_all(tmp_path):
         "Look at the reasons in the dataset's failures.csv."
     )
     assert not (tmp_path / "graphs").exists()
+
+
+def test_crystals_without_graph_are_told_before_any_training(tmp_path):
+    crystals = {"a": salt(), "alone": lonely_atom(), "lonely": lonely_atom()}
+    structure_file(tmp_path / "s.npz", crystals)
+    command = [sys.executable, "scripts/build_graphs.py", "--structures", tmp_path / "s.npz"]
+    told = subprocess.run(
+        [*command, "--out", tmp_path / "g"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stderr.startswith("warning: 2 crystals have no graph, the first is alone (1 isol")
+    assert "fallback answer" in told.stderr
+    quiet = subprocess.run(
+        [*command, "--out", tmp_path / "h", "--copies"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert quiet.stderr == ""

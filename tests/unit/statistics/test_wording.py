@@ -3,6 +3,7 @@ import pytest
 from foldwise.common.names import safe_name
 from foldwise.statistics.bootstrap import Interval
 from foldwise.statistics.wording import (
+    claim_text,
     duration_text,
     listing,
     plural,
@@ -32,15 +33,36 @@ def test_small_words():
 @pytest.mark.parametrize(
     ("low", "high", "words"),
     [
-        (-0.003, -0.001, ["more accurate", "0.0020 eV/atom lower", "excludes zero"]),
+        (
+            -0.003,
+            -0.001,
+            ["As trained here", "more accurate", "0.0020 eV/atom lower", "excludes zero"],
+        ),
         (0.001, 0.003, ["less accurate", "0.0020 eV/atom higher", "excludes zero"]),
-        (-0.001, 0.003, ["cannot be told apart", "not larger", "includes zero"]),
+        (-0.001, 0.003, ["cannot be told apart", "includes zero"]),
     ],
 )
 def test_verdicts(low, high, words):
-    interval = Interval((low + high) / 2, low, high, 0.95, 100, 50, "resampling")
+    interval = Interval((low + high) / 2, low, high, 0.95, 100, 50, "formulas")
     text = verdict_text("E4", "E3", interval, "eV/atom")
     assert all(word in text for word in words)
+
+
+@pytest.mark.parametrize(
+    ("replicates", "adjusted", "words"),
+    [
+        ((3, 3), 0.02, ["Tested: that both sides have the same mean error", "0.0067", "0.020",
+                        "3 comparisons", "below 0.05: a star"]),
+        ((3, 3), 0.06, ["not below 0.05: no star"]),
+        ((3, 1), 0.02, ["no other training seed", "3 and 1", "no star"]),
+        ((1, 1), 0.02, ["no other training seed", "once each", "no star"]),
+    ],
+)  # fmt: skip
+def test_what_was_tested(replicates, adjusted, words):
+    interval = Interval(-2, -3, -1, 0.95, 100, 50, "formulas", 12, replicates, 0.0067)
+    text = claim_text(interval, adjusted, 3)
+    assert all(word in text for word in [*words, "12 formulas"])
+    assert ("Tested" in text) == (min(replicates) > 1)
 
 
 def test_names_of_folders_are_safe_and_never_shared():

@@ -307,3 +307,23 @@ def test_a_student_that_learns_nothing_between_its_targets_is_warned_of(teacher,
     label, soft = torch.tensor([0.0]), torch.tensor([0.09])
     mixed_loss(answer, label, soft, torch.ones(1), study.recipes["student"]).backward()
     assert (answer.grad.item() == 0) == (loss == "l1" and teacher.get("soft_weight", 0.5) == 0.5)
+
+
+def test_replicates_move_every_seed_on_and_leave_the_first_as_it_was():
+    once, study = parse_study(DEFAULT), parse_study({**DEFAULT, "replicates": 3})
+    assert study.experiments["e0"].replicate_seeds == [[0], [1], [2]]
+    assert study.experiments["e3"].replicate_seeds == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    assert study.experiments["labels_only"].replicate_seeds == [[3], [4], [5]]
+    for name in ("e0", "e3", "e4"):
+        resolved = study.resolved(name)
+        assert resolved.pop("replicates") == study.experiments[name].replicate_seeds
+        # Without the key, so that a study without replicates keeps its identities.
+        assert resolved == once.resolved(name)
+    assert ("baseline", 8) in study.models_of("e4")
+    config = copy.deepcopy(DEFAULT)
+    config["replicates"] = 2
+    config["experiments"]["e0"]["replicates"] = 4
+    own = parse_study(config)
+    counts = {name: len(entry.replicate_seeds) for name, entry in own.experiments.items()}
+    assert (counts["e0"], counts["e3"]) == (4, 2)
+    assert "replicates" in line_of({**DEFAULT, "replicates": 0})

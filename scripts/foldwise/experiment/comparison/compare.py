@@ -8,10 +8,16 @@ from typing import Any
 from foldwise.experiment.comparison.decisions import Compared, adopt, drop, headline
 from foldwise.experiment.comparison.leaderboard import read_leaderboard
 from foldwise.experiment.comparison.leakage import starts_pretrained
+from foldwise.experiment.comparison.paired import (
+    Paired,
+    has_star,
+    interval_entry,
+    paired_differences,
+    read_interval,
+)
 from foldwise.experiment.inputs.rows import TestRows
-from foldwise.experiment.inputs.types import ExperimentInputs, Json, Parent
-from foldwise.statistics.bootstrap import Interval, mae_difference_interval
-from foldwise.statistics.wording import listing, plural, verdict_text
+from foldwise.experiment.inputs.types import ExperimentInputs, Json
+from foldwise.statistics.wording import claim_text, listing, plural, verdict_text
 
 EQUAL_SPEED = 0.15
 """Measured speeds that differ by less are called the same."""
@@ -28,11 +34,13 @@ def decision_block(
         compute: Its `compute` block.
         complete: Whether every row of an official task was predicted.
     """
-    comparisons = [_comparison(inputs, rows, compute, parent) for parent in inputs.parents]
+    pairs = paired_differences(inputs, rows)
+    comparisons = [_comparison(inputs, compute, paired, len(pairs)) for paired in pairs]
     sentences = [str(entry["verdict"]) for entry in comparisons]
     return {
         "comparisons": comparisons,
         "rule": _rule(inputs, rows, comparisons, complete=complete),
+        "review": None,
         "verdict": " ".join(sentences)
         if sentences
         else f"{inputs.name} is not compared with another experiment.",
@@ -62,27 +70,14 @@ def _rule(
     compared = Compared(
         maes=maes,
         maes_against=[float(fold["mae"]) for fold in parent.record["metrics"]["folds"]],
-        difference=Interval(
-            entry["delta_mae"],
-            *entry["interval"],
-            *(entry[key] for key in ("confidence", "resamples", "rows", "method")),
-        ),
+        difference=read_interval(entry),
         unit=inputs.unit,
     )
     return (adopt if rule["rule"] == "adopt" else drop)(against, compared)
 
 
-def _comparison(inputs: ExperimentInputs, rows: TestRows, compute: Json, parent: Parent) -> Json:
-    table = rows.table.sort_values("id")
-    other = parent.rows.loc[table["id"], "prediction"].to_numpy()
-    difference = mae_difference_interval(
-        table["target"].to_numpy(),
-        table["prediction"].to_numpy(),
-        other,
-        resamples=inputs.resamples,
-        seed=inputs.random_state,
-    )
-    mae = float(table["abs_error"].mean())
+def _comparison(inputs: ExperimentInputs, compute: Json, paired: Paired, tests: int) -> Json:
+    parent, difference = paired.parent, paired.difference
     cost = _cost(compute["inference"], parent.record["compute"]["inference"])
     name = parent.experiment.upper()
     return {
@@ -90,29 +85,22 @@ def _comparison(inputs: ExperimentInputs, rows: TestRows, compute: Json, parent:
         "against_run_id": parent.record["run_id"],
         "against_title": parent.record["title"],
         "against_pretrained": parent.record["leakage"]["pretrained"],
-        "mae": mae,
-        "mae_against": mae - difference.estimate,
+        "mae": paired.mae,
+        "mae_against": paired.mae - difference.estimate,
         "delta_mae": difference.estimate,
         **interval_entry(difference),
-        "larger_than_noise": difference.excludes_zero,
+        "replicates": list(difference.replicates),
+        "p_value": difference.p_value,
+        "p_holm": paired.p_holm,
+        "star": has_star(difference, paired.p_holm),
         "cost": cost,
         "verdict": " ".join(
             [
                 verdict_text(inputs.name, name, difference, inputs.unit),
+                claim_text(difference, paired.p_holm, tests),
                 cost_text(inputs.name, name, cost),
             ]
         ),
-    }
-
-
-def interval_entry(interval: Interval) -> Json:
-    """An interval as it stands in JSON."""
-    return {
-        "interval": [interval.low, interval.high],
-        "confidence": interval.confidence,
-        "resamples": interval.resamples,
-        "rows": interval.rows,
-        "method": interval.method,
     }
 
 

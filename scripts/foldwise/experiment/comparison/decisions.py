@@ -100,6 +100,7 @@ def _judged(rule: str, outcome: str, against: str, compared: Compared) -> Json:
             f"{outcome.capitalize()}: beside {against.upper()} its MAE is lower on "
             f"{compared.folds_better} of {folds} folds; over all rows it differs by "
             f"{signed_text(difference.estimate)} {compared.unit} "
-            f"({interval_text(difference, compared.unit)})."
+            f"({interval_text(difference, compared.unit)}, over test crystals "
+            f"{'and training seeds' if difference.covers_seeds else 'but no other training seed'})."
         ),
     }

@@ -72,6 +72,7 @@ def load_inputs(paths: InputPaths, experiment: str) -> ExperimentInputs:
     combined = read_combined(
         paths.submissions, paths.submission_predictions, paths.combinations, config, expected
     )
+    models, repeated = _read_models(paths, config, expected)
     return ExperimentInputs(
         experiment=experiment,
         config=config,
@@ -80,7 +81,8 @@ def load_inputs(paths: InputPaths, experiment: str) -> ExperimentInputs:
         failures=failures,
         duplicates=read_object(paths.duplicates, ("all_folds",)),
         splits=splits,
-        models=_read_models(paths, config, expected),
+        models=models,
+        repeated=repeated,
         ensembles=_read_ensembles(paths.ensembles, list(expected.values()), list(splits)),
         parents=[
             _read_parent(folder, config["task"], expected, targets["target"])
@@ -145,7 +147,10 @@ def _read_splits(paths: Paths, config: Json, targets: pd.DataFrame) -> dict[int,
     return splits
 
 
-def _read_models(paths: InputPaths, config: Json, expected: Mapping[int, set[str]]) -> list[Model]:
+def _read_models(
+    paths: InputPaths, config: Json, expected: Mapping[int, set[str]]
+) -> tuple[list[Model], list[list[Model]]]:
+    """Models of the first replicate, and those of each further one."""
     lists = (paths.fits, paths.histories, paths.predictions, paths.timings)
     if len({len(entry) for entry in lists}) != 1:
         raise FoldwiseError(
@@ -157,10 +162,15 @@ def _read_models(paths: InputPaths, config: Json, expected: Mapping[int, set[str
         _read_model(*files, config=config, expected=expected) for files in zip(*lists, strict=True)
     ]
     models.sort(key=lambda model: (model.fold, model.seed))
-    wanted = sorted((fold, seed) for fold in config["folds"] for seed in config["seeds"])
+    replicates = config.get("replicates", [config["seeds"]])
+    seeds = [seed for replicate in replicates for seed in replicate]
+    wanted = sorted((fold, seed) for fold in config["folds"] for seed in seeds)
     found = [(model.fold, model.seed) for model in models]
     check_complete(found, wanted, "--fits", "(fold, seed)")
-    return models
+    first, *further = (
+        [model for model in models if model.seed in replicate] for replicate in replicates
+    )
+    return first, further
 
 
 def _read_model(

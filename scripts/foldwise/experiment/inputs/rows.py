@@ -19,7 +19,8 @@ class TestRows:
 
     Attributes:
         table: id, fold, target, prediction, std (NaN for a single model), abs_error, formula, and
-            the columns of `GROUP_COLUMNS`.
+            the columns of `GROUP_COLUMNS`; where the experiment was made several times over, also
+            what each further replicate predicts, `replicate_1` and so on.
         members: Prediction of each seed or recorded teacher, indexed by id in the order of `table`,
             one column per member.
         edges: The six edges of the target quintiles, in the unit of the target.
@@ -61,8 +62,17 @@ def build_rows(inputs: ExperimentInputs) -> TestRows:
         table[column] = facts[column].to_numpy()
     quintile, edges = target_bins(table["target"].to_numpy())
     table["target_quintile"] = quintile.astype(np.int32)
+    for number, models in enumerate(inputs.repeated, start=1):
+        answer = pd.concat([model.predictions for model in models]).groupby(level=0).mean()
+        table[f"replicate_{number}"] = answer.loc[table["id"]].to_numpy()
     table = worst_first(table)
     return TestRows(table, members.drop(columns="fold").loc[table["id"]], edges)
+
+
+def replicate_predictions(table: pd.DataFrame) -> Floats:
+    """Predictions of all replicates `[replicates, n]` in a table of test rows."""
+    further = [name for name in table.columns if str(name).startswith("replicate_")]
+    return np.asarray(table[["prediction", *further]].to_numpy(dtype=np.float64).T)
 
 
 def worst_first(table: pd.DataFrame) -> pd.DataFrame:

@@ -159,11 +159,13 @@ class ExperimentInputs:
         failures: Rows left out: id, stage, reason, detail.
         duplicates: Report on near-copies across train and test.
         splits: By fold.
-        models: Sorted by fold, then seed; empty for a combination.
+        models: Sorted by fold, then seed; empty for a combination. Of the first replicate, which
+            all figures are about that do not say otherwise.
         ensembles: Mean and standard deviation over the members by fold, indexed by id; may be
             empty.
         parents: Experiments to compare with, in the order given.
         combined: Recorded teachers and what was done with them; `None` with trained models.
+        repeated: Models of each further replicate, sorted alike.
     """
 
     experiment: str
@@ -177,6 +179,7 @@ class ExperimentInputs:
     ensembles: Mapping[int, pd.DataFrame]
     parents: Sequence[Parent]
     combined: Combined | None = None
+    repeated: Sequence[Sequence[Model]] = ()
 
     @property
     def name(self) -> str:
@@ -197,6 +200,11 @@ class ExperimentInputs:
     def seeds(self) -> list[int]:
         """Seeds of the members."""
         return [int(seed) for seed in self.config["seeds"]]
+
+    @property
+    def replicate_seeds(self) -> list[list[int]]:
+        """Seeds of the members of each replicate."""
+        return [list(seeds) for seeds in self.config.get("replicates", [self.seeds])]
 
     @cached_property
     def training_ranges(self) -> dict[int, tuple[float, float]]:

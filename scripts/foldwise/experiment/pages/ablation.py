@@ -15,7 +15,8 @@ from foldwise.experiment.figures.ablation import ablation_figure
 from foldwise.experiment.inputs.types import Json
 from foldwise.experiment.pages.readme import render
 from foldwise.experiment.pages.summary import read_records
-from foldwise.statistics.wording import signed_text, value_text
+from foldwise.statistics.multiplicity import LEVEL, holm
+from foldwise.statistics.wording import p_text, signed_text, value_text
 
 TAILS = {
     "p95": "abs_err_p95_mean",
@@ -23,6 +24,8 @@ TAILS = {
     "max": "max_abs_error_max",
 }
 BETTER, WORSE, EVEN = "better", "worse", "even"
+SEVERAL = 2
+"""Replicates of each side below which a comparison says nothing about training seeds."""
 
 
 def write_ablation(
@@ -48,7 +51,10 @@ def write_ablation(
 
 
 def ablation_table(records: Sequence[Json]) -> pd.DataFrame:
-    """One row per experiment and experiment that it is compared with, the largest loss first."""
+    """One row per experiment and experiment that it is compared with, the largest loss first.
+
+    Holm's correction is over all of them, as they stand in one table.
+    """
     by_name = {str(record["experiment"]): record for record in records}
     rows = [
         _row(record, by_name[str(entry["against"])], entry, by_name)
@@ -57,6 +63,13 @@ def ablation_table(records: Sequence[Json]) -> pd.DataFrame:
         if entry["against"] in by_name
     ]
     table = pd.DataFrame(rows, columns=_COLUMNS)
+    table["p_holm"] = holm(table["p_value"].astype(float).tolist())
+    table["star"] = [
+        min(own, other) > 1 and adjusted < LEVEL
+        for own, other, adjusted in zip(
+            table["replicates"], table["replicates_against"], table["p_holm"], strict=True
+        )
+    ]
     return table.sort_values(
         ["delta_mae", "experiment"], ascending=[False, True], ignore_index=True
     )
@@ -64,6 +77,7 @@ def ablation_table(records: Sequence[Json]) -> pd.DataFrame:
 
 _COLUMNS = [
     "experiment", "title", "against", "mae", "mae_against", "delta_mae", "low", "high", "verdict",
+    "replicates", "replicates_against", "p_value",
     "folds_better", "folds", "p95", "delta_p95", "p99", "delta_p99", "max", "delta_max",
     "device", "training_seconds", "training_seconds_against", "passes", "passes_against",
     "structures_per_s", "structures_per_s_against", "same_start", "decision",
@@ -93,6 +107,9 @@ def _row(record: Json, parent: Json, entry: Json, by_name: Mapping[str, Json]) -
         "low": low,
         "high": high,
         "verdict": BETTER if high < 0 else WORSE if low > 0 else EVEN,
+        "replicates": entry["replicates"][0],
+        "replicates_against": entry["replicates"][1],
+        "p_value": entry["p_value"],
         "folds_better": sum(own[fold] < other[fold] for fold in own),
         "folds": len(own),
         **tails,
@@ -138,6 +155,12 @@ def ablation_markdown(records: Sequence[Json], table: pd.DataFrame, figure: str)
             "seconds": "GPU-s" if records[0]["compute"]["device"] == "cuda" else "CPU-s",
             "experiments": [_experiment_line(record, by_name) for record in ranked],
             "comparisons": [_comparison_line(row) for row in table.to_dict("records")],
+            "tests": len(table),
+            "starred": bool(table["star"].any()),
+            "once": bool((table[["replicates", "replicates_against"]].min(axis=1) < SEVERAL).any()),
+            "reviews": [
+                record["decision"]["review"] for record in records if record["decision"]["review"]
+            ],
             "unequal": not bool(table["same_start"].all()),
             "decisions": [
                 f"{str(record['experiment']).upper()}: {record['decision']['rule']['reason']}"
@@ -161,6 +184,7 @@ def _experiment_line(record: Json, by_name: Mapping[str, Json]) -> list[str]:
         f"{str(record['experiment']).upper()}{star}",
         str(record["title"]),
         f"{value_text(scores['mae_mean'])} ± {value_text(scores['mae_std'])}",
+        _over_replicates(record),
         *(value_text(_tail(record, tail)) for tail in TAILS),
         f"{device_seconds(record, by_name):,.0f}",
         str(inference["passes_per_prediction"]),
@@ -172,18 +196,32 @@ def _comparison_line(row: Mapping[Hashable, Any]) -> list[str]:
     ratio = row["training_seconds"] / row["training_seconds_against"]
     interval = f"{signed_text(row['low'])} to {signed_text(row['high'])}"
     mark = {BETTER: "better", WORSE: "**worse**", EVEN: "no difference shown"}[row["verdict"]]
+    star = " ★" if row["star"] else ""
+    several = min(row["replicates"], row["replicates_against"]) >= SEVERAL
     return [
         str(row["experiment"]).upper(),
         str(row["against"]).upper() + ("" if row["same_start"] else " †"),
         signed_text(row["delta_mae"]),
         interval,
-        mark,
+        f"{mark}{star}",
+        p_text(row["p_holm"]) if several else "–",
+        f"{row['replicates']} / {row['replicates_against']}",
         f"{row['folds_better']} of {row['folds']}",
         *(signed_text(row[f"delta_{tail}"]) for tail in TAILS),
         f"× {ratio:.1f}",
         _instead_of(row["passes"], row["passes_against"]),
         row["decision"],
     ]
+
+
+def _over_replicates(record: Json) -> str:
+    block = record["metrics"]["over_replicates"]
+    if block is None:
+        return "–"
+    return (
+        f"{value_text(block['mae_mean'])} ± {value_text(block['mae_sd'])} "
+        f"({len(record['metrics']['replicates'])})"
+    )
 
 
 def _instead_of(passes: int, passes_against: int) -> str:

@@ -174,8 +174,7 @@ def _spread_notes(records: Sequence[Json]) -> list[str]:
             maes = [float(member["mae"]) for member in entry["ensemble"]["members"]]
             notes.append(
                 f"The single members of {str(entry['experiment']).upper()} have MAEs of "
-                f"{value_text(min(maes))} to {value_text(max(maes))} {entry['unit']}. The "
-                "intervals above tell what another choice of test crystals could change; a single "
+                f"{value_text(min(maes))} to {value_text(max(maes))} {entry['unit']}: a single "
                 "model of another seed could move by about as much as these members differ."
             )
     return notes

@@ -41,29 +41,46 @@ def result_line(record: Json) -> str:
     """One run in one line, e.g. `e4_ab12cd34 | demo_e_form | MAE 0.0182±0.0004 | …`."""
     scores = record["metrics"]["aggregate"]
     start = " *" if record["leakage"]["test_structures_presumably_seen"] else ""
+    flag = "NEEDS REVIEW: " if record["decision"]["review"] else ""
     parts = (
         record["run_id"],
         record["task"],
-        f"MAE {value_text(scores['mae_mean'])}±{value_text(scores['mae_std'])}",
+        f"MAE {value_text(scores['mae_mean'])}±{value_text(scores['mae_std'])}"
+        + _replicates_text(record),
         f"RMSE {value_text(scores['rmse_mean'])}",
         f"p95 {value_text(scores['abs_err_p95_mean'])}",
         f"max {value_text(scores['max_abs_error_max'])}",
         duration_text(record["compute"]["wall_time_sec"]),
-        f"{record['title']}{start}",
+        f"{flag}{record['title']}{start}",
     )
     return " | ".join(parts)
 
 
+def _replicates_text(record: Json) -> str:
+    block = record["metrics"]["over_replicates"]
+    if block is None:
+        return ""
+    mean, spread = value_text(block["mae_mean"]), value_text(block["mae_sd"])
+    return f" (of {len(record['metrics']['replicates'])} replicates {mean}, sd {spread})"
+
+
 def results_markdown(records: Sequence[Json]) -> str:
-    """The text of `RESULTS.md`: one line per run in the order given, and the three best."""
+    """The text of `RESULTS.md`: one line per run in the order given, and the three best.
+
+    A run that needs a review is not among the best.
+    """
     tasks = list(dict.fromkeys(str(record["task"]) for record in records))
-    best = {task: _sorted(records, task)[:BEST] for task in tasks}
+    sound = [record for record in records if not record["decision"]["review"]]
+    best = {task: _sorted(sound, task)[:BEST] for task in tasks}
     seen = any(record["leakage"]["test_structures_presumably_seen"] for record in records)
     units = sorted({f"{record['unit']} ({record['task']})" for record in records})
     return render(
         "RESULTS.md.j2",
         {
             "lines": [result_line(record) for record in records],
+            "reviews": [
+                record["decision"]["review"] for record in records if record["decision"]["review"]
+            ],
             "best": {task: [_best_line(entry) for entry in best[task]] for task in tasks},
             "units": ", ".join(units),
             "pretrained": seen,

@@ -16,6 +16,7 @@ import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import atomic_path, write_json
+from foldwise.experiment.comparison.fallback import fallback_rows, mae_of_all_rows
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
 from foldwise.experiment.record.provenance import commit_time
@@ -72,10 +73,11 @@ def _incomplete(inputs: ExperimentInputs, rows: TestRows) -> str | None:
     official = official_task(inputs.task) if inputs.task.startswith("matbench_") else None
     if official is None:
         return f"{inputs.task} is no official Matbench task."
-    if len(rows.table) == official.n_samples:
+    answered = len(rows.table) + len(fallback_rows(inputs))
+    if answered == official.n_samples:
         return None
     return (
-        f"{len(rows.table):,} of the {official.n_samples:,} rows of {official.name} have a "
+        f"{answered:,} of the {official.n_samples:,} rows of {official.name} have a "
         "prediction; the leaderboard takes complete tasks only."
     )
 
@@ -84,7 +86,8 @@ def _record_folds(task: Any, inputs: ExperimentInputs, rows: TestRows, record: J
     target = inputs.targets["target"]
     # The package scores against its own table; structures are not needed for that.
     task.df = pd.DataFrame({task.metadata.input_type: None, task.metadata.target: target})
-    answers = rows.table.set_index("id")["prediction"]
+    parts = [table.set_index("id")["prediction"] for table in (rows.table, fallback_rows(inputs))]
+    answers = pd.concat([part for part in parts if len(part)])
     for number, key in task.folds_map.items():
         order = list(task.validation[key].test)
         # Numbers other than Python's own fail its validation.
@@ -103,7 +106,7 @@ def _stable_text(content: dict[str, Any]) -> str:
 
 
 def _check_scores(inputs: ExperimentInputs, record: Json, mae: float) -> None:
-    wanted = float(record["metrics"]["aggregate"]["mae_mean"])
+    wanted = mae_of_all_rows(record)
     if abs(mae - wanted) > _SCORE_TOLERANCE * max(1.0, wanted):
         raise FoldwiseError(
             f"the file reads back with a mean MAE of {mae}, not {wanted}",
@@ -123,7 +126,16 @@ def _info(inputs: ExperimentInputs, record: Json) -> Json:
         "algorithm": f"Foldwise {inputs.name}",
         "algorithm_long": f"{record['title']}. {inputs.config['purpose']}",
         "bibtex_refs": FILL_IN,
-        "notes": record["leakage"]["statement"],
+        "notes": " ".join(
+            [
+                record["leakage"]["statement"],
+                *(
+                    [record["metrics"]["fallback"]["statement"]]
+                    if record["metrics"]["fallback"]
+                    else []
+                ),
+            ]
+        ),
         "requirements": {
             "python": [f"{name}=={version}" for name, version in packages.items() if version]
         },

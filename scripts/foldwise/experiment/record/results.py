@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from statistics import mean
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
 
 from foldwise.common.files import canonical_sha256, flatten
 from foldwise.experiment.comparison.baselines import baseline_maes
-from foldwise.experiment.comparison.compare import decision_block, interval_entry
+from foldwise.experiment.comparison.compare import decision_block
+from foldwise.experiment.comparison.fallback import fallback_block, fallback_rows
 from foldwise.experiment.comparison.leakage import leakage_block
+from foldwise.experiment.comparison.paired import interval_entry
 from foldwise.experiment.inputs.combined import combination_block
-from foldwise.experiment.inputs.rows import TestRows
+from foldwise.experiment.inputs.rows import TestRows, replicate_predictions
 from foldwise.experiment.inputs.schema import SCHEMA_VERSION
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
 from foldwise.experiment.record.fits import compute_block, fit_block, transform_block
 from foldwise.experiment.record.matbench_files import matbench_block
 from foldwise.experiment.record.provenance import provenance_block
-from foldwise.statistics.bootstrap import mae_interval
+from foldwise.statistics.bootstrap import absolute_errors, mae_interval
 from foldwise.statistics.metrics import (
     aggregate_folds,
     disagreement_stats,
@@ -68,7 +70,11 @@ def run_id(inputs: ExperimentInputs) -> str:
 
 
 def metrics_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
-    """The `metrics` block: per fold, over folds, over all rows at once, and two simple models."""
+    """The `metrics` block: per fold, over folds, over all rows at once, and two simple models.
+
+    These are about the rows that were predicted, `fallback` about the others as well. They are the
+    first replicate's; `replicates` and `over_replicates` are about all of them.
+    """
     folds = []
     for fold in sorted(inputs.splits):
         table = rows.fold(fold)
@@ -77,6 +83,7 @@ def metrics_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
     interval = mae_interval(
         rows.table["target"].to_numpy(),
         rows.table["prediction"].to_numpy(),
+        rows.table["formula"].to_numpy(),
         resamples=inputs.resamples,
         seed=inputs.random_state,
     )
@@ -85,6 +92,40 @@ def metrics_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
         "aggregate": aggregate_folds(folds),
         "pooled": {"mae": interval.estimate, **interval_entry(interval)},
         "baselines": baseline_maes(inputs, rows),
+        "fallback": fallback_block(inputs, rows, fallback_rows(inputs)),
+        "replicates": _replicate_maes(inputs, rows),
+        "over_replicates": _over_replicates(inputs, rows),
+    }
+
+
+def _replicate_maes(inputs: ExperimentInputs, rows: TestRows) -> list[float]:
+    """Mean over folds of the MAE of each replicate, as `aggregate.mae_mean` is of the first."""
+    folds = [rows.fold(fold) for fold in sorted(inputs.splits)]
+    errors = [
+        absolute_errors(table["target"].to_numpy(), replicate_predictions(table)).mean(axis=0)
+        for table in folds
+    ]
+    return [float(mae) for mae in np.mean(errors, axis=0)]
+
+
+def _over_replicates(inputs: ExperimentInputs, rows: TestRows) -> Json | None:
+    """Mean and spread of the replicates; `None` where the experiment was made once."""
+    if len(inputs.replicate_seeds) == 1:
+        return None
+    maes = _replicate_maes(inputs, rows)
+    interval = mae_interval(
+        rows.table["target"].to_numpy(),
+        replicate_predictions(rows.table),
+        rows.table["formula"].to_numpy(),
+        resamples=inputs.resamples,
+        seed=inputs.random_state,
+    )
+    return {
+        "seeds": inputs.replicate_seeds,
+        "mae_mean": mean(maes),
+        "mae_sd": stdev(maes),
+        "mae": interval.estimate,
+        **interval_entry(interval),
     }
 
 

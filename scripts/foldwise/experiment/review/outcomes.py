@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from foldwise.experiment.comparison.fallback import mae_of_all_rows
+from foldwise.experiment.comparison.leaderboard import read_leaderboard
 from foldwise.experiment.inputs.types import Combined, ExperimentInputs, Json
 from foldwise.experiment.review.types import Check
 from foldwise.statistics.wording import value_text
@@ -9,6 +11,7 @@ from foldwise.statistics.wording import value_text
 LAST_EPOCH_SHARE = 0.5
 SUSPICIOUS_GAIN = 0.5
 OVERFIT_RATIO = 5.0
+BETTER, WORSE, EVEN = "better than", "worse than", "cannot be told apart from"
 
 
 def result_checks(inputs: ExperimentInputs, record: Json) -> list[Check]:
@@ -17,7 +20,9 @@ def result_checks(inputs: ExperimentInputs, record: Json) -> list[Check]:
         _training(inputs, record) if inputs.combined is None else _recorded(inputs.combined),
         _baselines(inputs, record),
         _comparisons(record),
+        _series(inputs, record),
         _too_good(record),
+        _published(inputs, record),
         _contamination(record),
     ]
 
@@ -63,28 +68,75 @@ def _comparisons(record: Json) -> Check:
     comparisons = record["decision"]["comparisons"]
     if not comparisons:
         return Check("ranking", True, "nothing to compare with")
-    parts = []
-    for entry in comparisons:
-        clear = "worse than" if entry["delta_mae"] > 0 else "better than"
-        word = clear if entry["larger_than_noise"] else "cannot be told apart from"
-        parts.append(f"{word} {entry['against'].upper()}")
-    worse = any(entry["larger_than_noise"] and entry["delta_mae"] > 0 for entry in comparisons)
+    parts = [f"{_relation(entry)} {entry['against'].upper()}" for entry in comparisons]
+    worse = any(_relation(entry) == WORSE for entry in comparisons)
     return Check("ranking", "look" if worse else True, "; ".join(parts))
 
 
-def _too_good(record: Json) -> Check:
-    ratios = [
-        entry["mae"] / entry["mae_against"]
-        for entry in record["decision"]["comparisons"]
-        if entry["mae_against"] > 0
-    ]
-    best = min(ratios, default=1.0)
-    detail = (
-        f"MAE at least {SUSPICIOUS_GAIN:.0%} of that of every run compared with"
-        if best >= SUSPICIOUS_GAIN
-        else f"MAE is only {best:.0%} of that of another run: look for leaks before believing it"
+def _relation(entry: Json) -> str:
+    """How an experiment stands to another one, by the interval of their difference."""
+    low, high = entry["interval"]
+    return WORSE if low > 0 else BETTER if high < 0 else EVEN
+
+
+def _series(inputs: ExperimentInputs, record: Json) -> Check:
+    """The step of a series: the first experiment of those compared with that starts alike."""
+    if inputs.combined is not None:
+        return Check("step of the series", True, "combinations of recorded models are no series")
+    seen = "test_structures_presumably_seen"
+    step = next(
+        (
+            entry
+            for entry, parent in zip(record["decision"]["comparisons"], inputs.parents, strict=True)
+            if parent.record["leakage"][seen] == record["leakage"][seen]
+        ),
+        None,
     )
-    return Check("not too good", True if best >= SUSPICIOUS_GAIN else "look", detail)
+    if step is None:
+        return Check("step of the series", True, "no step before it")
+    relation, before = _relation(step), step["against"].upper()
+    if relation == BETTER:
+        return Check("step of the series", True, f"better than {before}, the step before")
+    if relation == EVEN:
+        detail = (
+            f"no better than {before}, the step before, as far as the interval tells: diminishing "
+            "returns, think before going on"
+        )
+        return Check("step of the series", "look", detail)
+    detail = f"worse than {before}, the step before: find out why before going on"
+    return Check("step of the series", False, detail)
+
+
+def _too_good(record: Json) -> Check:
+    known = [entry for entry in record["decision"]["comparisons"] if entry["mae_against"] > 0]
+    if not known:
+        return Check("not too good", True, "nothing to compare with")
+    best = min(known, key=lambda entry: float(entry["mae"]) / float(entry["mae_against"]))
+    ratio = best["mae"] / best["mae_against"]
+    if ratio >= SUSPICIOUS_GAIN:
+        detail = f"MAE at least {SUSPICIOUS_GAIN:.0%} of that of every run compared with"
+        return Check("not too good", True, detail)
+    detail = (
+        f"MAE is only {ratio:.0%} of that of {best['against'].upper()}: look for leaks before "
+        "believing it"
+    )
+    return Check("not too good", False if _relation(best) == BETTER else "look", detail)
+
+
+def _published(inputs: ExperimentInputs, record: Json) -> Check:
+    """Beside the best published result of models that start alike, of a complete task."""
+    name = "not too good beside published results"
+    board = read_leaderboard(inputs.task)
+    start = "pretrained" if record["leakage"]["test_structures_presumably_seen"] else "scratch"
+    peers = [entry for entry in (board or {"entries": []})["entries"] if entry["start"] == start]
+    if not peers or not record["matbench"]["written"]:
+        return Check(name, True, "no published result of this kind to compare with")
+    best = min(peers, key=lambda entry: float(entry["mae"]))
+    ratio = mae_of_all_rows(record) / float(best["mae"])
+    detail = f"MAE is {ratio:.0%} of that of {best['name']}, the best one"
+    if ratio < SUSPICIOUS_GAIN:
+        return Check(name, False, f"{detail}: look for leaks before believing it")
+    return Check(name, True, detail)
 
 
 def _contamination(record: Json) -> Check:

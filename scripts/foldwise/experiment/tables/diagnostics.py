@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from foldwise.common.files import write_csv, write_json
+from foldwise.experiment.comparison.fallback import fallback_rows
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
 from foldwise.experiment.tables.groups import Group
@@ -78,6 +79,9 @@ def write_diagnostics(
     folder: Path, inputs: ExperimentInputs, rows: TestRows, groups: list[Group]
 ) -> None:
     """Write all files of `diagnostics/` but the review, which judges them."""
+    fallback = fallback_rows(inputs)
+    if len(fallback):
+        write_csv(folder / "fallback.csv", fallback)
     write_csv(folder / "failures.csv", inputs.failures)
     write_csv(folder / "outliers.csv", outlier_table(inputs, rows))
     write_csv(folder / "actual_vs_predicted.csv", actual_vs_predicted(rows))

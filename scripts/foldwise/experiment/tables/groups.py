@@ -67,9 +67,9 @@ def _description(kind: str, value: str, rows: TestRows, unit: str) -> str:
 def index_table(inputs: ExperimentInputs, groups: list[Group]) -> pd.DataFrame:
     """One row per group, worst MAE first.
 
-    `mae_low` and `mae_high` are the bootstrap interval (empty for a group of one row), and
-    `error_share` is the group's part of the sum of all absolute errors: groups of one kind add up
-    to 1.
+    `mae_low` and `mae_high` are the bootstrap interval over formulas (empty for a group of one
+    row), and `error_share` is the group's part of the sum of all absolute errors: groups of one
+    kind add up to 1.
     """
     total = sum(group.rows["abs_error"].sum() for group in groups if group.kind == groups[0].kind)
     lines = [_index_line(inputs, group, float(total)) for group in groups]
@@ -82,7 +82,12 @@ def _index_line(inputs: ExperimentInputs, group: Group, total: float) -> dict[st
     numbers = fold_metrics(group.rows["target"].to_numpy(), group.rows["prediction"].to_numpy())
     low = high = float("nan")
     if len(error) > 1:
-        interval = mean_interval(error, resamples=inputs.resamples, seed=inputs.random_state)
+        interval = mean_interval(
+            error,
+            group.rows["formula"].to_numpy(),
+            resamples=inputs.resamples,
+            seed=inputs.random_state,
+        )
         low, high = interval.low, interval.high
     return {
         "group": group.folder,

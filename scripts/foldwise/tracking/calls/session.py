@@ -17,6 +17,7 @@ from foldwise.tracking.calls.process import has_ended, this_process
 from foldwise.tracking.calls.reasons import Failure, call_failure, job_failure, oom_kills
 from foldwise.tracking.calls.snakemake_log import CallLog, Job, failed_job, parse_log
 from foldwise.tracking.record.code_state import code_state
+from foldwise.tracking.record.decision import NEEDS_REVIEW
 from foldwise.tracking.record.events import now
 from foldwise.tracking.record.identity import config_hash
 from foldwise.tracking.record.lifecycle import Prepared, complete, fail, prepare, start, stop
@@ -117,6 +118,12 @@ def _end_session(registry: Registry, path: Path, *, vanished: bool) -> list[str]
                 continue
             ending = _ending(call, session, run, workdir, vanished=vanished)
             messages.append(_record(change, registry, name, run["identity"], ending))
+        made = (change.entries.get(run["identity"]) for run in session["runs"].values())
+        messages += [
+            f"run {entry['identity']}: {entry['decision']['reason']}"
+            for entry in made
+            if entry is not None and entry["decision"]["verdict"] == NEEDS_REVIEW
+        ]
     path.unlink(missing_ok=True)
     return messages
 

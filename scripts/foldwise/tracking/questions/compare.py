@@ -19,7 +19,7 @@ from foldwise.tracking.record.registry import Registry
 
 Json = dict[str, Any]
 
-COLUMNS = ("id", "target", "prediction")
+COLUMNS = ("id", "formula", "target", "prediction")
 ABSENT = "(absent)"
 INTERVAL_ENDS = ("mae_low", "mae_high")
 """Their difference says nothing: the paired interval does."""
@@ -74,8 +74,10 @@ def differences(
 def paired_intervals(rows: pd.DataFrame, *, resamples: int, seed: int) -> dict[str, Interval]:
     """Bootstrap intervals of the difference of MAE and of mean squared error on the same rows.
 
+    Whole formulas are drawn: the intervals cover other crystals, but no other training seed.
+
     Args:
-        rows: One row per test crystal: target, prediction of the first, prediction of the second.
+        rows: One row per test crystal: formula, target, prediction of the first, and of the second.
         resamples: Number of resamples.
         seed: Seed of the resamples.
     """
@@ -86,7 +88,7 @@ def paired_intervals(rows: pd.DataFrame, *, resamples: int, seed: int) -> dict[s
         "mse": np.square(errors[1]) - np.square(errors[0]),
     }
     return {
-        name: mean_interval(values, resamples=resamples, seed=seed)
+        name: mean_interval(values, rows["formula"].to_numpy(), resamples=resamples, seed=seed)
         for name, values in per_row.items()
     }
 
@@ -133,7 +135,8 @@ def _paired(registry: Registry, pair: list[Entry], config: Json) -> Json:
         )
     rows = both.rename(
         columns={
-            "target_first": "target", "prediction_first": "first", "prediction_second": "second"
+            "formula_first": "formula", "target_first": "target", "prediction_first": "first",
+            "prediction_second": "second",
         }
     )  # fmt: skip
     intervals = paired_intervals(
@@ -150,7 +153,7 @@ def _paired(registry: Registry, pair: list[Entry], config: Json) -> Json:
                 "high": interval.high,
                 "confidence": interval.confidence,
                 "resamples": interval.resamples,
-                "larger_than_noise": interval.excludes_zero,
+                "excludes_zero": interval.excludes_zero,
             }
             for name, interval in intervals.items()
         ],

@@ -84,13 +84,14 @@ def comparison_markdown(comparison: Mapping[str, Any]) -> str:
         if any(left_out)
         else "All test rows of both runs.",
         markdown_table(
-            ("metric", "difference", "low", "high", "larger than noise"),
+            ("metric", "difference", "low", "high", "interval excludes zero"),
             [
-                [row[key] for key in ("name", "delta", "low", "high", "larger_than_noise")]
+                [row[key] for key in ("name", "delta", "low", "high", "excludes_zero")]
                 for row in paired["differences"]
             ],
         ),
-        f"Paired bootstrap over test rows, {paired['differences'][0]['confidence']:.0%}.",
+        f"{paired['differences'][0]['confidence']:.0%} intervals of a paired bootstrap that draws "
+        "whole formulas: they cover other test crystals, but no other training seed.",
         "## All recorded numbers",
         markdown_table(
             ("metric", "first", "second", "difference"),

@@ -1,10 +1,10 @@
-"""Keep or discard: the rule that judges a finished run by its comparisons."""
+"""Keep, discard or needs review: the rule that judges a finished run."""
 
 from __future__ import annotations
 
 from typing import Any
 
-KEEP, DISCARD = "keep", "discard"
+KEEP, DISCARD, NEEDS_REVIEW = "keep", "discard", "needs review"
 OUTCOMES = {"adopted": KEEP, "not adopted": DISCARD, "kept": KEEP, "dropped": DISCARD}
 """Of the rules in a study's config (`foldwise.experiment.comparison.decisions`)."""
 
@@ -12,14 +12,18 @@ OUTCOMES = {"adopted": KEEP, "not adopted": DISCARD, "kept": KEEP, "dropped": DI
 def rule_decision(record: dict[str, Any]) -> dict[str, str]:
     """Verdict and reason of the rule; a person may decide otherwise (`scripts/runs.py decide`).
 
-    Where the study's config has a rule that adopts or drops the experiment, that rule decides.
+    A run with a failed check of its review needs one by a person, whatever its numbers say. Where
+    the study's config has a rule that adopts or drops the experiment, that rule decides.
     Otherwise a run is discarded where, beside one of the experiments that it is compared with, it
-    costs more passes per prediction without a gain larger than the noise, or is worse by more than
-    the noise without costing fewer; it is kept in all other cases.
+    costs more passes per prediction without a gain whose interval excludes zero, or is worse, by an
+    interval that excludes zero, without costing fewer; it is kept in all other cases.
 
     Args:
         record: A whole `results.json`.
     """
+    objection = record["decision"].get("review")
+    if objection is not None:
+        return {"verdict": NEEDS_REVIEW, "reason": objection, "by": "rule"}
     configured = record["decision"].get("rule") or {}
     if configured.get("outcome") in OUTCOMES:
         verdict = OUTCOMES[configured["outcome"]]
@@ -43,9 +47,10 @@ def _objection(comparison: dict[str, Any]) -> str | None:
     passes, passes_against = (
         cost.get(key) or 0 for key in ("passes_per_prediction", "passes_against")
     )
-    clear = bool(comparison["larger_than_noise"])
+    low, high = comparison["interval"]
+    clear = low > 0 or high < 0
     if clear and delta > 0 and passes >= passes_against:
-        return f"worse than {other} by {delta:.4g} (larger than the noise), and no cheaper"
+        return f"worse than {other} by {delta:.4g} (its interval excludes zero), and no cheaper"
     if passes > passes_against and not (clear and delta < 0):
         return (
             f"{passes} passes per prediction against {passes_against} of {other}, for no clear gain"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from foldwise.tracking.record.decision import DISCARD, NEEDS_REVIEW
 from foldwise.tracking.record.events import Event
 
 Entry = dict[str, Any]
@@ -53,14 +54,18 @@ def _apply(entry: Entry, event: Event) -> None:
     elif kind == "metric":
         entry["metrics"].setdefault(event["name"], event["value"])
     elif kind == "decide" and not (
-        # A rule does not overrule a person.
-        entry["decision"]["by"] == "person" and event["by"] == "rule"
+        # A rule does not overrule a person, but for a new attempt whose review failed.
+        entry["decision"]["by"] == "person"
+        and event["by"] == "rule"
+        and event["verdict"] != NEEDS_REVIEW
     ):
         entry["decision"] = {key: event[key] for key in ("verdict", "reason", "by", "time")}
 
 
 def mark_best(entries: Entries) -> None:
-    """Set `is_best`: the smallest MAE of its task among complete runs that are not discarded.
+    """Set `is_best`: the smallest MAE of its task among complete runs that nothing speaks against.
+
+    Discarded runs and those that need a review do not compete.
 
     A run of some folds does not compete with one of all: only those with the most test rows do.
     Runs whose test structures the starting weights have presumably seen compete among themselves.
@@ -68,7 +73,10 @@ def mark_best(entries: Entries) -> None:
     best: dict[tuple[Any, Any], Entry] = {}
     for entry in entries.values():
         entry["is_best"] = False
-        if entry["status"] != "complete" or entry["decision"]["verdict"] == "discard":
+        if entry["status"] != "complete" or entry["decision"]["verdict"] in (
+            DISCARD,
+            NEEDS_REVIEW,
+        ):
             continue
         if RANKED_BY not in entry["metrics"]:
             continue

@@ -13,7 +13,7 @@ FELL, MIXED, ROSE = [0.9, 0.8], [0.9, 1.1], [1.1, 1.2]
 
 
 def compared(maes, low, high):
-    difference = Interval((low + high) / 2, low, high, 0.95, 100, 50, "resampling")
+    difference = Interval((low + high) / 2, low, high, 0.95, 100, 50, "formulas")
     return Compared(maes, [1.0, 1.0], difference, "eV")
 
 

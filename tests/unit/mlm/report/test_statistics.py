@@ -10,7 +10,7 @@ from foldwise.statistics.bootstrap import mean_interval
 def test_single_samples_give_the_plain_bootstrap():
     hits = np.random.default_rng(0).random(400) < 0.3
     own = rate_interval(hits, [str(at) for at in range(400)], resamples=4000)
-    plain = mean_interval(hits.astype(float), resamples=4000)
+    plain = mean_interval(hits.astype(float), np.arange(400), resamples=4000)
     assert own.estimate == plain.estimate
     assert (own.low, own.high) == pytest.approx((plain.low, plain.high), abs=0.006)
 

@@ -94,7 +94,9 @@ def test_a_queue_tells_its_own_reason_and_node(tmp_path):
 
 def comparison(delta, *, clear, passes=(1, 1)):
     cost = {"passes_per_prediction": passes[0], "passes_against": passes[1]}
-    return {"against": "e0", "delta_mae": delta, "larger_than_noise": clear, "cost": cost}
+    reach = 0.001 if clear else 0.1
+    interval = [delta - reach, delta + reach]
+    return {"against": "e0", "delta_mae": delta, "interval": interval, "cost": cost}
 
 
 @pytest.mark.parametrize(

@@ -50,11 +50,13 @@ def test_intervals_agree_with_scipy_on_the_same_rows(pair):
         assert row["delta"] == pytest.approx(per_row.mean(), rel=1e-12)
         assert row["low"] == pytest.approx(oracle.confidence_interval.low, abs=noise)
         assert row["high"] == pytest.approx(oracle.confidence_interval.high, abs=noise)
-        assert row["larger_than_noise"] == (row["low"] > 0 or row["high"] < 0)
+        assert row["excludes_zero"] == (row["low"] > 0 or row["high"] < 0)
 
 
 def test_equal_predictions_differ_by_nothing():
-    rows = pd.DataFrame({"target": [0.0, 1.0, 2.0], "first": [0.1, 0.9, 2.3]})
+    rows = pd.DataFrame(
+        {"formula": list("abc"), "target": [0.0, 1.0, 2.0], "first": [0.1, 0.9, 2.3]}
+    )
     intervals = paired_intervals(rows.assign(second=rows["first"]), resamples=100, seed=0)
     assert {name: (one.low, one.high) for name, one in intervals.items()} == {
         "mae": (0.0, 0.0),
