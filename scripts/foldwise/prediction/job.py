@@ -20,7 +20,7 @@ from foldwise.graphs.batch import open_batches
 from foldwise.graphs.store import GraphStore
 from foldwise.network.acceleration import accelerate
 from foldwise.network.checkpoint import load_model
-from foldwise.network.devices import set_up_device
+from foldwise.network.engine import set_up_engine
 from foldwise.network.machine import Machine
 from foldwise.network.output import predict
 from foldwise.network.transform import compositions
@@ -80,7 +80,7 @@ def predict_subsets(
     Raises:
         FoldwiseError: An input is missing or broken, or a prediction is not finite.
     """
-    device = set_up_device(machine)
+    device = set_up_engine(machine)
     model = load_model(model_path)
     network = model.network.to(device)
     split = FoldSplit.read(split_path)

@@ -23,7 +23,7 @@ from foldwise.graphs.store import GraphStore, join_stores
 from foldwise.network.acceleration import accelerate, engine_of, stacked_energies
 from foldwise.network.checkpoint import TrainedModel, load_model, new_network, save_model
 from foldwise.network.chgnet import FlatCHGNet
-from foldwise.network.devices import set_up_device
+from foldwise.network.engine import set_up_engine
 from foldwise.network.machine import Machine
 from foldwise.network.output import network_output
 from foldwise.network.transform import compositions, fit_transform
@@ -103,7 +103,7 @@ def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> N
             where="--seed",
             hint="Give one seed per call.",
         )
-    device = set_up_device(job.machine)
+    device = set_up_engine(job.machine)
     fold = _open(files, job.recipe, device)
     trainings = [_prepare(fold, job, seed, device) for seed in seeds]
     passes = sum(len(each.problem.samples.rows) * job.recipe.epochs for each in trainings)
