@@ -49,6 +49,12 @@ def test_ids_from_row_numbers():
             "Ids become file names: 1 to 100 characters, no slashes, no #, no dot in front.",
         ),
         (
+            ["a", "a#1"],
+            "own",
+            "f: 'a#1' cannot be an id. "
+            "Ids become file names: 1 to 100 characters, no slashes, no #, no dot in front.",
+        ),
+        (
             ["mp-1"],
             "matbench_jdft2d",
             "f: 1 id(s) are not of matbench_jdft2d, the first is 'mp-1'. "
