@@ -27,7 +27,7 @@ WIDE = {
             "teacher": {"ensemble": "e3", "targets": "in_sample", "soft_weight": 0.5},
         },
         "views": {
-            **SHORT, "consistency": 0.1, "labels": "shifted",
+            **SHORT, "consistency": 0.1,
             "augment": {"displacement": 0.03, "strain": 0.01},
         },
         "joint": {**SHORT, "pretrain": {"tasks": [TASK, HULL], "epochs": 1}},
