@@ -279,7 +279,7 @@ def test_the_parts_decide_the_order_of_the_weights_sums_alone(
     for energies, *gradients in runs[1:]:
         assert torch.equal(energies, runs[0][0])
         for ours, whole in zip(gradients, runs[0][1:], strict=True):
-            assert (ours - whole).norm() <= 1e-5 * whole.norm()
+            assert (ours - whole).norm() <= 1e-4 * whole.norm()
 
 
 def test_an_energy_does_not_depend_on_its_batch(network, resident, path):
