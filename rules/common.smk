@@ -63,6 +63,7 @@ SPLIT = f"{ROOT}/splits/{{task}}/fold_{{fold}}.json"
 MODEL = f"{ROOT}/models/{{recipe}}/{{task}}/fold_{{fold}}/seed_{{seed}}"
 PREDICTIONS = f"{ROOT}/predictions/{{recipe}}/{{task}}/fold_{{fold}}/seed_{{seed}}"
 ENSEMBLE = f"{ROOT}/ensembles/{{exp}}/{{task}}/fold_{{fold}}"
+COPIES = f"{DATA}/copies/fold_{{fold}}"
 TASK_DATA = DATA.format(task=STUDY.task)
 LOGS = f"{ROOT}/logs"
 BENCHMARKS = f"{ROOT}/benchmarks"
@@ -229,7 +230,7 @@ def copy_graphs(wildcards):
     """Graphs of the copies, where a student's soft targets are about them."""
     if soft_kind(wildcards.recipe) != "augmented":
         return []
-    return expand(f"{DATA}/copies/graphs", task=wildcards.task)
+    return f"{COPIES}/graphs".format(**_fold_of(wildcards))
 
 
 def _fold_of(wildcards):

@@ -52,13 +52,14 @@ rule build_graphs:
 rule perturb_structures:
     input:
         structures=f"{DATA}/structures.npz",
+        split=SPLIT,
         code=sources_of("perturb_structures.py"),
     output:
-        structures=f"{DATA}/copies/structures.npz",
+        structures=f"{COPIES}/structures.npz",
     log:
-        f"{LOGS}/perturb_structures/{{task}}.log",
+        f"{LOGS}/perturb_structures/{{task}}/fold_{{fold}}.log",
     benchmark:
-        f"{BENCHMARKS}/perturb_structures/{{task}}.tsv"
+        f"{BENCHMARKS}/perturb_structures/{{task}}/fold_{{fold}}.tsv"
     conda:
         "../envs/crystals.yaml"
     threads: 1
@@ -69,21 +70,21 @@ rule perturb_structures:
         how=STUDY.copies,
     shell:
         "python scripts/perturb_structures.py --structures {input.structures:q}"
-        " --copies {params.how[copies]} --displacement {params.how[displacement]}"
+        " --split {input.split:q} --copies {params.how[copies]} --displacement {params.how[displacement]}"
         " --strain {params.how[strain]} --substitution {params.how[substitution]}"
         " --out {output.structures:q} 2> {log:q}"
 
 
 use rule build_graphs as build_copy_graphs with:
     input:
-        structures=f"{DATA}/copies/structures.npz",
+        structures=f"{COPIES}/structures.npz",
         code=sources_of("build_graphs.py"),
     output:
-        graphs=directory(f"{DATA}/copies/graphs"),
+        graphs=directory(f"{COPIES}/graphs"),
     log:
-        f"{LOGS}/build_copy_graphs/{{task}}.log",
+        f"{LOGS}/build_copy_graphs/{{task}}/fold_{{fold}}.log",
     benchmark:
-        f"{BENCHMARKS}/build_copy_graphs/{{task}}.tsv"
+        f"{BENCHMARKS}/build_copy_graphs/{{task}}/fold_{{fold}}.tsv"
     params:
         copies="--copies",
 

@@ -229,7 +229,7 @@ rule predict:
 use rule predict as predict_copies with:
     input:
         model=f"{MODEL}/model.safetensors",
-        graphs=f"{DATA}/copies/graphs",
+        graphs=f"{COPIES}/graphs",
         split=SPLIT,
         code=sources_of("predict.py"),
     output:

@@ -1,4 +1,4 @@
-"""Write copies of a task's structures, for an ensemble to label."""
+"""Write copies of a fold's training structures, for an ensemble to label."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 
 from foldwise.common.errors import run_program
 from foldwise.crystals.copies import Perturbation, write_copies
+from foldwise.tasks.splits import FoldSplit
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--structures", type=Path, required=True, help="structures.npz of the task")
+    parser.add_argument("--split", type=Path, required=True, help="split file of the fold")
     parser.add_argument("--copies", type=int, required=True, help="copies per crystal")
     parser.add_argument("--displacement", type=float, required=True, help="Å, per coordinate")
     parser.add_argument("--strain", type=float, required=True, help="per strain component")
@@ -21,7 +23,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="structures.npz of the copies")
     options = parser.parse_args()
     how = Perturbation(options.copies, options.displacement, options.strain, options.substitution)
-    write_copies(options.structures, how, options.out)
+    write_copies(options.structures, FoldSplit.read(options.split).train, how, options.out)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-import gzip
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 
-from small_study import BASELINE, TASK, build_house
+from foldwise.crystals.files import read_structures, write_structures
+from small_study import BASELINE, TASK
 
 TRAINED = ("model.safetensors", "history.csv")
 LONGER = {**BASELINE, "epochs": 6, "batch_size": 1}
@@ -16,70 +19,6 @@ LONGER = {**BASELINE, "epochs": 6, "batch_size": 1}
 
 def same_bytes(first, second, names):
     return {name: (first / name).read_bytes() == (second / name).read_bytes() for name in names}
-
-
-@pytest.fixture(scope="module")
-def poisoned(study, tmp_path_factory):
-    """The same study with other targets for the test rows of fold 0, run as far as its student."""
-    house = build_house(tmp_path_factory.mktemp("poisoned") / "house")
-    split = json.loads((study.results / f"splits/{TASK}/fold_0.json").read_text())
-    path = house.root / "tiny.json.gz"
-    table = json.loads(gzip.decompress(path.read_bytes()))
-    at = table["columns"].index("e_form")
-    for crystal, row in zip(table["index"], table["data"], strict=True):
-        if crystal in split["test"]:
-            row[at] = -10.0 * row[at] + 5.0
-    path.write_bytes(gzip.compress(json.dumps(table).encode(), mtime=0))
-    answers = f"results/tiny/predictions/{{}}/{TASK}/fold_0/seed_{{}}/test.parquet"
-    done = house.snakemake(
-        answers.format("student", 0),
-        answers.format("baseline", 1),
-        f"results/tiny/ensembles/e3/{TASK}/fold_0/test.parquet",
-        f"results/tiny/data/{TASK}/card.json",
-        "results/tiny/configs/e0.json",
-    )
-    assert done.returncode == 0, done.stderr
-    return house
-
-
-def test_poisoned_test_targets_change_no_model_and_no_prediction(study, poisoned):
-    targets = f"data/{TASK}/targets.parquet"
-    assert same_bytes(study.results, poisoned.results, [targets]) == {targets: False}
-    names = [f"splits/{TASK}/fold_0.json"]
-    for recipe, seed in (("baseline", 0), ("baseline", 1), ("student", 0)):
-        where = f"{recipe}/{TASK}/fold_0/seed_{seed}"
-        names += [f"models/{where}/{name}" for name in TRAINED]
-        names += [f"predictions/{where}/{subset}.parquet" for subset in ("test", "train")]
-    names += [f"ensembles/e3/{TASK}/fold_0/{subset}.parquet" for subset in ("test", "crossfit")]
-    same = same_bytes(study.results, poisoned.results, names)
-    assert [name for name, equal in same.items() if not equal] == []
-
-
-def test_poisoned_test_targets_change_the_metrics(study, poisoned, tmp_path):
-    """The record of fold 0 alone, from the programs' files with and without the poison."""
-    maes = []
-    for house in (study, poisoned):
-        results, data = house.results, house.results / "data" / TASK
-        config = json.loads((results / "configs/e0.json").read_text()) | {"folds": [0]}
-        (tmp_path / "config.json").write_text(json.dumps(config))
-        model = results / f"models/baseline/{TASK}/fold_0/seed_0"
-        answers = results / f"predictions/baseline/{TASK}/fold_0/seed_0"
-        duplicates = study.results / "splits" / TASK / "duplicates.json"
-        out = tmp_path / house.root.parent.name
-        done = house.program(
-            "write_experiment.py", "--experiment", "e0", "--config", tmp_path / "config.json",
-            "--targets", data / "targets.parquet", "--card", data / "card.json",
-            "--dataset-failures", data / "failures.csv",
-            "--graph-failures", data / "graphs/failures.csv", "--duplicates", duplicates,
-            "--splits", results / f"splits/{TASK}/fold_0.json", "--fits", model / "fit.json",
-            "--histories", model / "history.csv", "--predictions", answers / "test.parquet",
-            "--timings", answers / "test_timing.json", "--out", out,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        maes.append(json.loads((out / "results.json").read_text())["metrics"]["folds"][0]["mae"])
-    whole = json.loads((study.results / "e0/results.json").read_text())
-    assert maes[0] == whole["metrics"]["folds"][0]["mae"]
-    assert maes[1] > 2 * maes[0]
 
 
 def test_two_runs_of_one_seed_give_the_same_bytes(study, tmp_path):
@@ -96,6 +35,29 @@ def test_two_runs_of_one_seed_give_the_same_bytes(study, tmp_path):
     answers = study.results / f"predictions/baseline/{TASK}/fold_0/seed_0"
     names = ("test.parquet", "train.parquet")
     assert same_bytes(answers, out, names) == dict.fromkeys(names, True)
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_any_number_of_threads_gives_the_same_bytes(study, tmp_path, threads):
+    """A whole training and its predictions, against the workflow's with one thread."""
+    variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+
+    def program(name, arguments):
+        command = [sys.executable, f"scripts/{name}", *map(str, arguments), "--threads", threads]
+        environment = {**study.environment, **variables}
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=study.root, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    program("train_model.py", study.training(tmp_path))
+    program("predict.py", study.prediction(tmp_path / "model.safetensors", tmp_path))
+    where = f"baseline/{TASK}/fold_0/seed_0"
+    for folder, names in (("models", TRAINED), ("predictions", ("test.parquet", "train.parquet"))):
+        same = same_bytes(study.results / folder / where, tmp_path, names)
+        assert same == dict.fromkeys(names, True)
+    assert json.loads((tmp_path / "fit.json").read_text())["threads"] == threads
 
 
 def kill_in_third_epoch(house, arguments, out):
@@ -121,6 +83,15 @@ def saved_epoch(path):
     return torch.load(path, weights_only=True)["state"]["progress"]["epoch"]
 
 
+def let_an_hour_pass(path):
+    """As if the killed process had taken an hour, half of it computing."""
+    saved = torch.load(path, weights_only=True)
+    assert saved["state"]["clock"]["cpu"] > 0
+    assert 0 < saved["state"]["clock"]["wall"] < 600
+    saved["state"]["clock"] = {"wall": 3600.0, "cpu": 1800.0}
+    torch.save(saved, path)
+
+
 def test_a_killed_training_resumes_to_the_same_bytes(study, tmp_path):
     recipe = json.dumps(LONGER)
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
@@ -132,12 +103,16 @@ def test_a_killed_training_resumes_to_the_same_bytes(study, tmp_path):
     assert "epoch 3  validation MAE" not in said
     assert not (killed / "model.safetensors").exists()
     (killed / ".resume" / ".state.pt.x.part").write_bytes(b"half a state")
+    let_an_hour_pass(killed / ".resume" / "state.pt")
     done = study.program("train_model.py", *arguments)
     assert done.returncode == 0, done.stderr
     assert "resumed after epoch 2" in done.stderr
     assert "epoch 2  validation MAE" not in done.stderr
     assert same_bytes(undisturbed, killed, TRAINED) == dict.fromkeys(TRAINED, True)
-    assert json.loads((killed / "fit.json").read_text())["resumed_from_epoch"] == 2
+    fit = json.loads((killed / "fit.json").read_text())
+    assert fit["resumed_from_epoch"] == 2
+    assert 3600 < fit["wall_time_sec"] < 7200
+    assert 1800 < fit["cpu_time_sec"] < 3600
     assert sorted(path.name for path in killed.iterdir()) == [
         "fit.json",
         "history.csv",
@@ -154,3 +129,59 @@ def test_the_state_of_another_training_is_not_resumed(study, tmp_path):
     assert "resumed" not in done.stderr
     first = study.results / f"models/baseline/{TASK}/fold_0/seed_0"
     assert same_bytes(first, out, TRAINED) == dict.fromkeys(TRAINED, True)
+
+
+def corrected(house, graphs, structures, scale):
+    """A store of the same crystals, the first one with its cell scaled."""
+    ids, crystals = read_structures(structures)
+    lattice = crystals[0].lattice * scale
+    crystals[0] = replace(crystals[0], lattice=lattice)
+    changed = graphs.with_suffix(".npz")
+    write_structures(changed, ids, crystals)
+    done = house.program("build_graphs.py", "--structures", changed, "--out", graphs)
+    assert done.returncode == 0, done.stderr
+    return graphs
+
+
+@pytest.mark.parametrize("corrected_part", [None, "graphs", "copies"])
+def test_a_corrected_cell_starts_the_training_again(student, tmp_path, corrected_part):
+    """Same ids, same counts, another lattice: of a crystal, or of a copy."""
+    study, options, killed, structures = student
+    shutil.copytree(killed, tmp_path / "model")
+    for part in ("graphs", "copies"):
+        scale = 1.001 if part == corrected_part else 1.0
+        store = corrected(study, tmp_path / part, structures[part], scale)
+        before = json.loads((options[part] / "meta.json").read_text())
+        after = json.loads((store / "meta.json").read_text())
+        assert after["ids"] == before["ids"]
+        assert (after == before) == (part != corrected_part)
+        options = {**options, part: store}
+    done = study.program("train_model.py", *study.training(tmp_path / "model", **options))
+    assert done.returncode == 0, done.stderr
+    assert ("resumed after epoch" in done.stderr) == (corrected_part is None)
+
+
+@pytest.fixture(scope="module")
+def student(study, tmp_path_factory):
+    """A killed training with soft targets of copies: its options, its state, its structures."""
+    folder = tmp_path_factory.mktemp("student")
+    data, split = study.results / "data" / TASK, study.results / f"splits/{TASK}/fold_0.json"
+    copies = folder / "structures.npz"
+    done = study.program(
+        "perturb_structures.py", "--structures", data / "structures.npz", "--split", split,
+        "--copies", 1, "--displacement", 0.03, "--strain", 0.01, "--out", copies,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ids, _ = read_structures(copies)
+    soft = pd.DataFrame({"id": ids, "mean": -1.0, "std": 0.1, "n": 2})
+    soft.to_parquet(folder / "soft.parquet", index=False)
+    teacher = {"ensemble": "e3", "targets": "augmented"}
+    options = {
+        "recipe": json.dumps({**LONGER, "teacher": teacher}),
+        "soft-targets": folder / "soft.parquet",
+        "graphs": data / "graphs",
+        "copies": corrected(study, folder / "graphs", copies, 1.0),
+    }
+    kill_in_third_epoch(study, study.training(folder / "model", **options), folder / "model")
+    structures = {"graphs": data / "structures.npz", "copies": copies}
+    return study, options, folder / "model", structures

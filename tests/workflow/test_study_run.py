@@ -141,11 +141,21 @@ def test_a_rejected_crystal_is_a_row_of_failures_and_the_study_goes_on(study):
 
 
 def test_every_soft_target_is_out_of_fold(study):
-    """A student fits no row that a teacher's soft target has seen in that teacher's training."""
+    """Each is the answer of the one teacher that held the row out, and of no teacher besides."""
     for fold in FOLDS:
         split = json.loads((study.results / f"splits/{TASK}/fold_{fold}.json").read_text())
         soft = pd.read_parquet(study.results / f"ensembles/e3/{TASK}/fold_{fold}/crossfit.parquet")
         left_out = {ISOLATED}
+        answers = [
+            pd.read_parquet(
+                study.results / f"predictions/baseline/{TASK}/fold_{fold}/seed_{seed}/train.parquet"
+            ).set_index("id")["prediction"]
+            for seed in (0, 1)
+        ]
+        for crystal, mean, n in zip(soft["id"], soft["mean"], soft["n"], strict=True):
+            holders = [seed for seed in (0, 1) if crystal in split["validation"][seed]]
+            assert (len(holders), n) == (1, 1)
+            assert mean == answers[holders[0]][crystal] != answers[1 - holders[0]][crystal]
         assert set(soft["id"]) == {*split["validation"][0], *split["validation"][1]} - left_out
         folder = study.results / f"models/student/{TASK}/fold_{fold}/seed_0"
         fit = json.loads((folder / "fit.json").read_text())

@@ -19,6 +19,7 @@ from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 from torch import Tensor
 
+from foldwise.bench.machine import threads_of_the_kernels
 from foldwise.bench.rows import Work
 from foldwise.common.progress import ProgressLog
 from foldwise.crystals.files import write_structures
@@ -204,7 +205,8 @@ def flat_fit(data: Data, epochs: int, batch_size: int, device: torch.device) -> 
     targets = data.targets.cpu().numpy().astype(np.float64)
 
     def work() -> int:
-        with TemporaryDirectory() as name:
+        threads = contextlib.nullcontext() if device.type == "cuda" else threads_of_the_kernels()
+        with threads, TemporaryDirectory() as name:
             folder = Path(name)
             store = _build(data.crystals, folder, workers=1)
             network = flat_model(device)

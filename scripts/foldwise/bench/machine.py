@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
+from foldwise.network.kernels.functions import set_kernel_threads
 from foldwise.tracking.record.environment import environment
 
 COPIED_BYTES = {"cpu": 2**28, "cuda": 2**32}  # far more than any cache holds
 MATRIX = {"cpu": 2048, "cuda": 8192}
 ROUNDS = 5
+
+
+@contextlib.contextmanager
+def threads_of_the_kernels() -> Iterator[None]:
+    """PyTorch's threads become the fused kernels' inside the block, as `set_up_engine` has it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    set_kernel_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        set_kernel_threads(1)
 
 
 def name_of(device: torch.device) -> str:

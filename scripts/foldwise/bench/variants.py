@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foldwise.bench.machine import threads_of_the_kernels
 from foldwise.graphs.batch import BatchSource
 from foldwise.graphs.padding import enclosing, pad, side_by_side
 from foldwise.network.acceleration import Accelerator, StackedEnergies
@@ -122,7 +123,8 @@ class Runner:
         """The work in this variant's settings, backward passes included."""
 
         def run() -> int:
-            with self._machine():
+            threads = threads_of_the_kernels() if self.variant.fused else contextlib.nullcontext()
+            with self._machine(), threads:
                 return work() * len(self.networks)
 
         return run

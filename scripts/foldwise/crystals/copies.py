@@ -12,14 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core.periodic_table import Element
 
+from foldwise.common.errors import FoldwiseError
 from foldwise.crystals.files import read_structures, write_structures
 from foldwise.crystals.neighbors import CrystalArrays
 
+_MARK = "#"  # between a crystal's id and the number of its copy; no id of a task has one
 MAX_DISPLACEMENT = 0.1  # Å; farther would leave the range in which the energy is near-harmonic
 CANDIDATES = 6  # elements that may take the place of one
 _VOLUME_RATIO = (0.5, 2.0)  # of a copy to its crystal; beyond, bonds would be absurd
 
 _WITHOUT_VOLUME = {85: 26.0, 87: 71.0}  # At and Fr, which pymatgen has no volume for: as I and Cs
+
+
+def copy_id(crystal_id: str, copy: int) -> str:
+    """Id of copy number `copy` of a crystal."""
+    return f"{crystal_id}{_MARK}{copy}"
+
+
+def copied_crystal(name: str) -> str | None:
+    """Id of the crystal that a copy was made from, `None` where the id is no copy's."""
+    crystal_id, mark, _ = name.rpartition(_MARK)
+    return crystal_id if mark else None
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,7 @@ def perturb(
         how: Strengths.
         elements: Atomic numbers that may be substituted for others.
     """
-    digest = hashlib.sha256(f"{crystal_id}#{copy}".encode()).digest()
+    digest = hashlib.sha256(copy_id(crystal_id, copy).encode()).digest()
     generator = np.random.default_rng(int.from_bytes(digest[:8], "little"))
     random = generator.standard_normal((3, 3)) * how.strain
     lattice = crystal.lattice @ (np.eye(3) + (random + random.T) / 2)
@@ -111,14 +124,39 @@ def _elemental_volume(numbers: NDArray[np.int32]) -> float:
 
 
 def write_copies(
-    structures: str | os.PathLike[str], how: Perturbation, out: str | os.PathLike[str]
+    structures: str | os.PathLike[str],
+    crystal_ids: Collection[str],
+    how: Perturbation,
+    out: str | os.PathLike[str],
 ) -> None:
-    """Write a `structures.npz` with `how.copies` copies of every crystal, ids `{id}#{copy}`."""
-    ids, crystals = read_structures(structures)
-    elements = {int(number) for crystal in crystals for number in crystal.numbers}
+    """Write a `structures.npz` with `how.copies` copies of crystals, ids as of `copy_id`.
+
+    Args:
+        structures: The task's `structures.npz`.
+        crystal_ids: Crystals to copy: a fold's training rows. Only elements that these hold are
+            substituted for others.
+        how: Number and strengths.
+        out: The file.
+
+    Raises:
+        FoldwiseError: The file is missing or truncated, or holds none of these crystals.
+    """
+    wanted = set(crystal_ids)
+    chosen = [
+        (crystal_id, crystal)
+        for crystal_id, crystal in zip(*read_structures(structures), strict=True)
+        if crystal_id in wanted
+    ]
+    if not chosen:
+        raise FoldwiseError(
+            "it holds none of the fold's training rows",
+            where=str(structures),
+            hint="Make structures and splits from the same dataset.",
+        )
+    elements = {int(number) for _, crystal in chosen for number in crystal.numbers}
     names, copied = [], []
-    for crystal_id, crystal in zip(ids, crystals, strict=True):
+    for crystal_id, crystal in chosen:
         for copy in range(how.copies):
-            names.append(f"{crystal_id}#{copy}")
+            names.append(copy_id(crystal_id, copy))
             copied.append(perturb(crystal, crystal_id, copy, how, elements))
     write_structures(out, names, copied)

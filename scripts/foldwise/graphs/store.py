@@ -9,7 +9,8 @@ A structure is converted once and shared by all folds, seeds and experiments. La
     offsets.npy                        [n + 1, 3]: first atom, edge and angle of each crystal
     core.npy                           [n, 3]: edges, short edges and angles inside the cut-offs
     short.npy                          [n]: edges that angles refer to, the skin included
-    meta.json, failures.csv            ids, radii, counts; crystals that have no graph, and why
+    meta.json, failures.csv            ids, radii, counts, a checksum of all arrays; crystals that
+                                       have no graph, and why
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import read_json, replaced_folder, write_csv, write_json
+from foldwise.common.files import (
+    canonical_sha256,
+    file_sha256,
+    read_json,
+    replaced_folder,
+    write_csv,
+    write_json,
+)
 from foldwise.crystals.neighbors import (
     ATOM_CUTOFF,
     ATOM_SKIN_CUTOFF,
@@ -218,6 +226,9 @@ class StoreWriter:
             "n_atoms": int(offsets[-1, 0]),
             "n_undirected_edges": int(offsets[-1, 1]),
             "n_angles": int(offsets[-1, 2]),
+            "arrays_sha256": canonical_sha256(
+                {path.name: file_sha256(path) for path in self._folder.glob("*.npy")}
+            ),
             "ids": list(ids),
         }
         write_json(self._folder / "meta.json", meta)
@@ -235,6 +246,11 @@ def write_store(
         writer = StoreWriter(staging)
         writer.append(graphs)
         writer.finish(ids, crystals, failures)
+
+
+def store_sha256(folder: Path) -> str:
+    """Identity of a store's content: its metadata hold a checksum of all arrays."""
+    return file_sha256(folder / "meta.json")
 
 
 def join_stores(first: GraphStore, second: GraphStore) -> GraphStore:

@@ -16,11 +16,12 @@ import torch
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_json, write_parquet
 from foldwise.common.progress import ProgressLog
+from foldwise.crystals.copies import copied_crystal
 from foldwise.graphs.batch import open_batches
 from foldwise.graphs.store import GraphStore
 from foldwise.network.acceleration import accelerate
 from foldwise.network.checkpoint import load_model
-from foldwise.network.devices import set_up_device
+from foldwise.network.engine import set_up_engine
 from foldwise.network.machine import Machine
 from foldwise.network.output import predict
 from foldwise.network.transform import compositions
@@ -33,14 +34,14 @@ def subset_ids(split: FoldSplit, subset: str, store: GraphStore) -> list[str]:
     """Ids of a subset that have a graph, in the split's order.
 
     `train` is every training row of the fold, hold-outs included; `copies` are the copies
-    of these rows, `{id}#{copy}`.
+    of these rows.
 
     Raises:
         FoldwiseError: No row is left.
     """
     if subset == "copies":
         training = set(split.train)
-        ids = [copy for copy in store.ids if copy.split("#")[0] in training]
+        ids = [name for name in store.ids if copied_crystal(name) in training]
     else:
         known = set(store.ids)
         ids = [crystal for crystal in getattr(split, subset) if crystal in known]
@@ -80,7 +81,7 @@ def predict_subsets(
     Raises:
         FoldwiseError: An input is missing or broken, or a prediction is not finite.
     """
-    device = set_up_device(machine)
+    device = set_up_engine(machine)
     model = load_model(model_path)
     network = model.network.to(device)
     split = FoldSplit.read(split_path)

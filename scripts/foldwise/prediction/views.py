@@ -25,7 +25,7 @@ from foldwise.graphs.store import GraphStore
 from foldwise.graphs.views import TEST_EPOCH, Strength, Views
 from foldwise.network.acceleration import accelerate
 from foldwise.network.checkpoint import load_model
-from foldwise.network.devices import set_up_device
+from foldwise.network.engine import set_up_engine
 from foldwise.network.machine import Machine
 from foldwise.network.output import predict
 from foldwise.network.transform import compositions
@@ -64,7 +64,7 @@ def predict_views(
     Raises:
         FoldwiseError: An input is missing or broken, or a prediction is not finite.
     """
-    device = set_up_device(machine)
+    device = set_up_engine(machine)
     model = load_model(model_path)
     network = model.network.to(device)
     split, store = FoldSplit.read(split_path), GraphStore.open(graphs)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from foldwise.common.errors import FoldwiseError
 from foldwise.tasks.official import OfficialTask, official_task
 
-# Ids name folders of sample reports, so they must be plain file names.
-_FILE_NAME = re.compile(r"(?!\.)[^/\\\x00-\x1f]{1,100}")
+# Ids name folders of sample reports, so they must be plain file names; copies add "#{copy}".
+_FILE_NAME = re.compile(r"(?!\.)[^/\\#\x00-\x1f]{1,100}")
 
 
 def crystal_ids(index: Sequence[object], task: str, where: str) -> list[str]:
@@ -63,7 +63,7 @@ def _check_names(ids: Sequence[str], where: str) -> None:
         raise FoldwiseError(
             f"{bad[:100]!r} cannot be an id",
             where=where,
-            hint="Ids become file names: 1 to 100 characters, no slashes, no dot in front.",
+            hint="Ids become file names: 1 to 100 characters, no slashes, no #, no dot in front.",
         )
 
 

@@ -17,7 +17,7 @@ from foldwise.network.acceleration import StackedEnergies
 from foldwise.network.chgnet import FlatCHGNet
 from foldwise.network.devices import is_out_of_memory
 from foldwise.training.optimisation import mixed_loss
-from foldwise.training.resume import save_state
+from foldwise.training.resume import Clock, load_state, save_state
 from foldwise.training.trainer import Problem, Progress, Trainer
 
 
@@ -52,7 +52,11 @@ class Training:
     log: ProgressLog
 
 
-def fit(trainings: Sequence[Training], stacked: StackedEnergies | None = None) -> list[FitResult]:
+def fit(
+    trainings: Sequence[Training],
+    stacked: StackedEnergies | None = None,
+    clock: Clock | None = None,
+) -> list[FitResult]:
     """Train every network in place; after every epoch its state is saved.
 
     Several networks of one size, on graphs of one store, take their steps at the same time, each
@@ -62,23 +66,30 @@ def fit(trainings: Sequence[Training], stacked: StackedEnergies | None = None) -
     Args:
         trainings: Without views where there are several.
         stacked: How that pass runs; by default in plain PyTorch.
+        clock: Takes up the time of the interrupted processes.
 
     Raises:
         FoldwiseError: A loss is no longer finite.
     """
+    clock = clock or Clock()
     trainers = [Trainer(training.network, training.problem, training.log) for training in trainings]
-    for training, trainer in zip(trainings, trainers, strict=True):
-        trainer.resume(training.state_path, training.fingerprint)
     seconds: list[list[float]] = [[] for _ in trainers]
+    for training, trainer, spent in zip(trainings, trainers, seconds, strict=True):
+        saved = load_state(training.state_path, training.fingerprint)
+        if saved is not None:
+            trainer.resume(saved)
+            spent.extend(saved["seconds_per_epoch"])
+            clock.resume(saved["clock"])
     joint = JointStep(stacked or StackedEnergies(), trainers[0].log.line)
     while active := [number for number, trainer in enumerate(trainers) if not trainer.finished]:
         started = time.perf_counter()
         _run_epoch([trainers[number] for number in active], joint)
-        spent = (time.perf_counter() - started) / len(active)
+        share = (time.perf_counter() - started) / len(active)
         for number in active:
-            seconds[number].append(spent)
+            seconds[number].append(share)
             training = trainings[number]
-            save_state(training.state_path, training.fingerprint, trainers[number].state())
+            cost = {"seconds_per_epoch": seconds[number], "clock": clock.read()}
+            save_state(training.state_path, training.fingerprint, trainers[number].state() | cost)
     return [_result(trainer, spent) for trainer, spent in zip(trainers, seconds, strict=True)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,11 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256, flatten, write_csv, write_json
 from foldwise.common.progress import ProgressLog
 from foldwise.graphs.batch import SkinSource, open_batches
-from foldwise.graphs.store import GraphStore, join_stores
+from foldwise.graphs.store import GraphStore, join_stores, store_sha256
 from foldwise.network.acceleration import accelerate, engine_of, stacked_energies
 from foldwise.network.checkpoint import TrainedModel, load_model, new_network, save_model
 from foldwise.network.chgnet import FlatCHGNet
-from foldwise.network.devices import set_up_device
+from foldwise.network.engine import set_up_engine
 from foldwise.network.machine import Machine
 from foldwise.network.output import network_output
 from foldwise.network.transform import compositions, fit_transform
@@ -40,7 +39,7 @@ from foldwise.training.files import (
 )
 from foldwise.training.fit import FitResult, Training, fit
 from foldwise.training.record import compute, outcome
-from foldwise.training.resume import work_fingerprint
+from foldwise.training.resume import Clock, work_fingerprint
 from foldwise.training.samples import make_samples
 from foldwise.training.soft_targets import SoftTargets
 from foldwise.training.trainer import Problem, steps_per_epoch
@@ -96,14 +95,14 @@ def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> N
         FoldwiseError: An input is missing or broken, a loss is no longer finite, or several seeds
             belong to a recipe that does not allow it.
     """
-    started = time.perf_counter()
+    clock = Clock()
     if len(seeds) > 1 and not job.recipe.trains_together:
         raise FoldwiseError(
             "seeds cannot be trained at once with views or a joint pretraining",
             where="--seed",
             hint="Give one seed per call.",
         )
-    device = set_up_device(job.machine)
+    device = set_up_engine(job.machine)
     fold = _open(files, job.recipe, device)
     trainings = [_prepare(fold, job, seed, device) for seed in seeds]
     passes = sum(len(each.problem.samples.rows) * job.recipe.epochs for each in trainings)
@@ -116,8 +115,8 @@ def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> N
             several_views=job.recipe.augment is not None,
         )
     stacked = stacked_energies(job.machine.engine, device, passes=passes)
-    results = fit(trainings, stacked)
-    seconds = (time.perf_counter() - started) / len(seeds)
+    results = fit(trainings, stacked, clock)
+    spent = clock.read()
     for seed, training, result in zip(seeds, trainings, results, strict=True):
         cost = compute(
             result,
@@ -125,7 +124,8 @@ def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> N
             threads=job.machine.threads,
             engine=engine_of(training.network, stacked if len(seeds) > 1 else None),
             precision=job.machine.engine.precision if device.type == "cuda" else "float32",
-            seconds=seconds,
+            seconds=spent["wall"] / len(seeds),
+            cpu_seconds=spent["cpu"] / len(seeds),
             trained_together=len(seeds),
             pretraining=pretraining_cost(seed, job.recipe),
         )
@@ -192,11 +192,12 @@ def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device)
         validation_ids=validation_ids,
         hard=[targets[crystal] for crystal in (*fit_ids, *validation_ids)],
         soft=_soft_facts(fold.soft),
-        graphs=file_sha256(fold.files.graphs / "meta.json"),
+        graphs=store_sha256(fold.files.graphs),
+        copies=store_sha256(fold.files.copies) if fold.files.copies else None,
         transform=job.transform,
         backbone=file_sha256(seed.backbone) if seed.backbone else None,
         device=str(device),
-        machine=job.machine,
+        engine=job.machine.engine,
     )
     name = f"{job.recipe_name} fold {fold.split.fold} seed {seed.seed}"
     log = ProgressLog(sys.stderr, steps_per_epoch(samples, recipe) * recipe.epochs, name=name)

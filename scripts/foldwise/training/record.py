@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import statistics
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +41,7 @@ def compute(
     engine: str,
     precision: str,
     seconds: float,
+    cpu_seconds: float,
     trained_together: int,
     pretraining: Mapping[str, float],
 ) -> dict[str, Any]:
@@ -53,7 +53,9 @@ def compute(
         threads: CPU threads.
         engine: What ran the network.
         precision: Of matrix products.
-        seconds: Wall time of the training: its share, where several were trained at once.
+        seconds: Wall time of the training, interrupted processes included: its share, where
+            several were trained at once.
+        cpu_seconds: As `seconds`, over all threads.
         trained_together: Models trained at once.
         pretraining: `wall_time_sec` and `cpu_time_sec` of the joint pretraining before it; empty
             without one.
@@ -70,7 +72,7 @@ def compute(
         "trained_together": trained_together,
         "wall_time_sec": seconds + before["wall_time_sec"],
         "pretraining_time_sec": before["wall_time_sec"],
-        "cpu_time_sec": time.process_time() / trained_together + before["cpu_time_sec"],
+        "cpu_time_sec": cpu_seconds + before["cpu_time_sec"],
         "host_peak_memory_bytes": host_peak,
         "sec_per_epoch": statistics.median(result.seconds_per_epoch or [0.0]),
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if on_gpu else host_peak,

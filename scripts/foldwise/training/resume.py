@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,30 @@ def work_fingerprint(**facts: Any) -> str:
         for key, value in facts.items()
     }
     return canonical_sha256({"facts": plain, "code": code, "torch": torch.__version__})
+
+
+class Clock:
+    """Seconds that a job has taken, in the processes that a kill has ended too.
+
+    Attributes:
+        wall: Of the processes before this one.
+        cpu: As `wall`, over all threads.
+    """
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0.0
+        self._started = time.perf_counter()
+
+    def resume(self, saved: Mapping[str, float]) -> None:
+        """Add what was read when a state was saved; of several states the latest counts."""
+        self.wall, self.cpu = max(self.wall, saved["wall"]), max(self.cpu, saved["cpu"])
+
+    def read(self) -> dict[str, float]:
+        """Seconds so far: `wall` since the job began, `cpu` with the start of each process."""
+        return {
+            "wall": self.wall + time.perf_counter() - self._started,
+            "cpu": self.cpu + time.process_time(),
+        }
 
 
 def save_state(path: str | os.PathLike[str], fingerprint: str, state: dict[str, Any]) -> None:

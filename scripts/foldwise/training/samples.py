@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.crystals.copies import copied_crystal
 from foldwise.graphs.store import GraphStore
 from foldwise.study.recipe import Recipe
 from foldwise.training.soft_targets import SoftTargets
@@ -73,9 +74,7 @@ def make_samples(
     if soft is not None:
         known = {crystal: at for at, crystal in enumerate(soft.ids)}
         allowed = set(fit_ids)
-        copies = [
-            crystal for crystal in soft.ids if "#" in crystal and crystal.split("#")[0] in allowed
-        ]
+        copies = [name for name in soft.ids if copied_crystal(name) in allowed]
         ids, hard = [*ids, *copies], np.concatenate([hard, np.full(len(copies), np.nan)])
         at = np.array([known.get(crystal, -1) for crystal in ids])
         values = np.where(at >= 0, soft.values[at], np.nan)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +22,6 @@ from foldwise.network.transform import TargetTransform
 from foldwise.study.recipe import Recipe
 from foldwise.training.augmentation import Augmentation, Targets
 from foldwise.training.optimisation import MovingAverage, learning_rate, mixed_loss
-from foldwise.training.resume import load_state
 from foldwise.training.samples import Samples
 
 
@@ -261,14 +259,12 @@ class Trainer:
             "progress": dict(vars(self.progress)),
         }
 
-    def resume(self, path: str | os.PathLike[str], fingerprint: str) -> None:
-        """Go on from the state of an interrupted training, if there is one of the same work."""
-        saved = load_state(path, fingerprint)
-        if saved is not None:
-            self.restore(saved)
-            self.resumed_from_epoch = self.progress.epoch
-            self.log.resume(self.step)
-            self.log.line(f"resumed after epoch {self.progress.epoch}")
+    def resume(self, saved: dict[str, Any]) -> None:
+        """Go on from the state of an interrupted training of the same work."""
+        self.restore(saved)
+        self.resumed_from_epoch = self.progress.epoch
+        self.log.resume(self.step)
+        self.log.line(f"resumed after epoch {self.progress.epoch}")
 
     def keep_best(self) -> None:
         """Put the averaged weights of the best epoch into the network."""

@@ -9,6 +9,8 @@ from foldwise.crystals.copies import (
     CANDIDATES,
     MAX_DISPLACEMENT,
     Perturbation,
+    copied_crystal,
+    copy_id,
     perturb,
     write_copies,
 )
@@ -65,22 +67,23 @@ def test_strengths_are_standard_deviations():
 def test_copies_are_named_and_ordered(tmp_path):
     crystals = {"b": salt(), "a": lonely_atom()}
     path = structure_file(tmp_path / "s.npz", crystals)
-    write_copies(path, HOW, tmp_path / "copies.npz")
+    write_copies(path, ["a", "b"], HOW, tmp_path / "copies.npz")
     ids, copies = read_structures(tmp_path / "copies.npz")
     assert ids == ["b#0", "b#1", "b#2", "a#0", "a#1", "a#2"]
     for name, copy in zip(ids, copies, strict=True):
-        crystal_id, number = name.split("#")
+        crystal_id, _, number = name.partition("#")
+        assert (copied_crystal(name), name) == (crystal_id, copy_id(crystal_id, int(number)))
         expected = perturb(crystals[crystal_id], crystal_id, int(number), HOW)
         np.testing.assert_array_equal(copy.frac, expected.frac)
         np.testing.assert_array_equal(copy.numbers, expected.numbers)
     first = (tmp_path / "copies.npz").read_bytes()
-    write_copies(path, HOW, tmp_path / "copies.npz")
+    write_copies(path, ["a", "b"], HOW, tmp_path / "copies.npz")
     assert (tmp_path / "copies.npz").read_bytes() == first
 
 
 def test_copies_of_a_missing_file(tmp_path):
     with pytest.raises(FoldwiseError) as caught:
-        write_copies(tmp_path / "none.npz", HOW, tmp_path / "copies.npz")
+        write_copies(tmp_path / "none.npz", ["a"], HOW, tmp_path / "copies.npz")
     assert str(caught.value).startswith(f"{tmp_path}/none.npz: the structure file is missing")
     assert not (tmp_path / "copies.npz").exists()
 
@@ -131,10 +134,33 @@ def test_without_other_elements_a_crystal_keeps_its_own():
     np.testing.assert_allclose(copy.lattice, salt().lattice, atol=1e-12)
 
 
-def test_substituted_copies_come_from_the_elements_of_the_file(tmp_path):
-    path = structure_file(tmp_path / "s.npz", {"b": salt(), "a": lonely_atom()})
-    write_copies(path, SWAPPED, tmp_path / "copies.npz")
-    present = {int(z) for crystal in read_structures(path)[1] for z in crystal.numbers}
-    assert {
-        int(z) for c in read_structures(tmp_path / "copies.npz")[1] for z in c.numbers
-    } <= present
+def test_copies_take_elements_of_the_training_rows_alone(tmp_path):
+    """A test row of other elements, most like those that are replaced, changes no copy."""
+    train = {"b": salt(), "c": salt(3, 9), "a": lonely_atom()}
+    written = []
+    for name, others in (("own", {}), ("all", {"test": salt(19, 35), "test#0": salt(37, 53)})):
+        path = structure_file(tmp_path / f"{name}.npz", {**others, **train})
+        write_copies(path, list(train), SWAPPED, tmp_path / f"{name}_copies.npz")
+        written.append((tmp_path / f"{name}_copies.npz").read_bytes())
+    assert written[0] == written[1]
+    ids, copies = read_structures(tmp_path / "all_copies.npz")
+    assert {copied_crystal(name) for name in ids} == set(train)
+    elements = {int(z) for crystal in train.values() for z in crystal.numbers}
+    assert {int(z) for copy in copies for z in copy.numbers} <= elements
+
+
+def test_a_fold_of_another_dataset_has_nothing_to_copy(tmp_path):
+    path = structure_file(tmp_path / "s.npz", {"b": salt()})
+    with pytest.raises(FoldwiseError) as caught:
+        write_copies(path, ["a"], HOW, tmp_path / "copies.npz")
+    assert str(caught.value) == (
+        f"{path}: it holds none of the fold's training rows. "
+        "Make structures and splits from the same dataset."
+    )
+
+
+def test_a_copy_of_a_copys_namesake_is_its_own(tmp_path):
+    """Whatever stands before the last mark is the crystal's id."""
+    assert copied_crystal("a") is None
+    assert copied_crystal("a#1") == "a"
+    assert copied_crystal("a#1#0") == "a#1"

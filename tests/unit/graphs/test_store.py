@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.graphs.store import GraphStore, join_stores
-from graph_files import graph_at, salt_store
+from foldwise.graphs.conversion import build_store
+from foldwise.graphs.store import GraphStore, join_stores, store_sha256
+from graph_files import graph_at, salt, salt_store, structure_file
 
 NAMES = [f"c{row}" for row in range(5)]
 HINT = "Delete the folder and build the graphs again."
@@ -50,6 +51,23 @@ def test_joined_stores_hold_both(tmp_path, folder):
                 np.testing.assert_array_equal(own[name], values)
     np.testing.assert_array_equal(joined.core, np.concatenate([first.core, second.core]))
     np.testing.assert_array_equal(joined.short, np.concatenate([first.short, second.short]))
+
+
+def test_the_checksum_follows_the_geometry_and_nothing_else(tmp_path):
+    """Same ids, same counts: a cell that is larger by one part in ten thousand is another store."""
+    found = []
+    for name, a in (("first", 4.1), ("again", 4.1), ("larger", 4.10041)):
+        place = tmp_path / name
+        place.mkdir()
+        crystals = {"a": salt(), "b": salt(a=a)}
+        build_store(structure_file(place / "structures.npz", crystals), place / "graphs")
+        meta = json.loads((place / "graphs" / "meta.json").read_text())
+        found.append((meta.pop("arrays_sha256"), meta, store_sha256(place / "graphs")))
+    (first, facts, whole), again, (larger, other_facts, other) = found
+    assert again == (first, facts, whole)
+    assert facts == other_facts
+    assert larger != first
+    assert other != whole
 
 
 def test_another_format_version(folder):

@@ -22,6 +22,8 @@ from foldwise.graphs.batch import GraphBatch, ResidentStore
 from foldwise.graphs.store import GraphColumns, GraphStore, write_store
 from foldwise.network.acceleration import Accelerator, mean_size
 from foldwise.network.chgnet import MODELS, FlatCHGNet, plain_torch
+from foldwise.network.kernels import functions
+from foldwise.network.kernels.functions import set_kernel_threads
 from foldwise.network.kernels.library import load_kernels
 from foldwise.network.weights import from_chgnet, pretrained_state, to_chgnet
 from paths import REPOSITORY
@@ -238,23 +240,50 @@ def test_both_paths_give_the_same_gradients_for_the_small_network(resident):
         assert (ours - plain).norm() <= 1e-4 * plain.norm() + 1e-9
 
 
-@pytest.mark.slow  # buys: no kernel adds up in an order that changes between calls
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_same_threads_give_the_same_bytes(network, resident, threads, path):
+def energies_and_gradients(network, batch):
+    network.zero_grad()
+    energies = network(batch)
+    energies.sum().backward()
+    return [energies.detach(), *(p.grad.clone() for p in network.parameters())]
+
+
+@pytest.fixture
+def kernel_threads():
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
+    yield set_kernel_threads
+    torch.set_num_threads(before)
+    set_kernel_threads(1)
+
+
+def test_any_number_of_threads_gives_the_same_bytes(network, resident, kernel_threads, path):
     batch = resident.batch(torch.arange(30))
-    try:
-        runs = []
-        for _ in range(2):
-            network.zero_grad()
-            energies = network(batch)
-            energies.sum().backward()
-            runs.append([energies.detach(), *(p.grad.clone() for p in network.parameters())])
-    finally:
-        torch.set_num_threads(before)
-    for first, second in zip(*runs, strict=True):
-        assert torch.equal(first, second)
+    runs = []
+    for threads in (1, 1, 2, 3, 4, 20):
+        kernel_threads(threads)
+        runs.append(energies_and_gradients(network, batch))
+    for other in runs[1:]:
+        for first, second in zip(runs[0], other, strict=True):
+            assert torch.equal(first, second)
+
+
+def test_the_parts_decide_the_order_of_the_weights_sums_alone(
+    network, resident, kernel_threads, monkeypatch
+):
+    """Energies have the same bytes whatever the parts, gradients up to rounding."""
+    if load_kernels(64) is None:
+        pytest.skip("no C++ compiler")
+    batch = resident.batch(torch.arange(30))
+    kernel_threads(1)
+    runs = []
+    for parts in (1, 3, 8):
+        monkeypatch.setattr(functions, "PARTS", parts)
+        assert len(functions.split_by_crystal(batch.n_edges)) == parts
+        runs.append(energies_and_gradients(network, batch))
+    for energies, *gradients in runs[1:]:
+        assert torch.equal(energies, runs[0][0])
+        for ours, whole in zip(gradients, runs[0][1:], strict=True):
+            assert (ours - whole).norm() <= 1e-4 * whole.norm()
 
 
 def test_an_energy_does_not_depend_on_its_batch(network, resident, path):

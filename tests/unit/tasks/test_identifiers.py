@@ -46,7 +46,13 @@ def test_ids_from_row_numbers():
             ["a/b"],
             "own",
             "f: 'a/b' cannot be an id. "
-            "Ids become file names: 1 to 100 characters, no slashes, no dot in front.",
+            "Ids become file names: 1 to 100 characters, no slashes, no #, no dot in front.",
+        ),
+        (
+            ["a", "a#1"],
+            "own",
+            "f: 'a#1' cannot be an id. "
+            "Ids become file names: 1 to 100 characters, no slashes, no #, no dot in front.",
         ),
         (
             ["mp-1"],

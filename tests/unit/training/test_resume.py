@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foldwise.study.recipe import Recipe
-from foldwise.training.resume import load_state, save_state, work_fingerprint
+from foldwise.training.resume import Clock, load_state, save_state, work_fingerprint
 
 STATE = {"step": 3, "average": [torch.arange(3.0)], "history": [{"epoch": 1, "val_mae": 0.5}]}
 
@@ -48,3 +48,14 @@ def test_a_fingerprint_follows_every_fact():
     assert own == work_fingerprint(**dict(reversed(facts.items())))
     for change in ({"recipe": Recipe(lr=0.5)}, {"seed": 1}, {"fit_ids": ["b"]}, {"soft": {"a": 1}}):
         assert work_fingerprint(**{**facts, **change}) != own
+
+
+def test_a_clock_goes_on_where_the_latest_saved_one_stood():
+    """Seeds of one job save the job's time; one that ended early has saved less of it."""
+    clock = Clock()
+    before = clock.read()
+    for saved in ({"wall": 50.0, "cpu": 90.0}, {"wall": 70.0, "cpu": 80.0}):
+        clock.resume(saved)
+    after = clock.read()
+    assert 70 <= after["wall"] - before["wall"] < 80
+    assert 90 <= after["cpu"] - before["cpu"] < 100

@@ -58,6 +58,13 @@ def test_copies_come_after_the_rows_they_are_made_from(store):
     assert found.n_soft == 2
 
 
+def test_copies_of_a_crystal_with_a_mark_in_its_id_are_not_another_crystals(tmp_path):
+    """Crystal `a#1` is a test row: none of its copies is fitted as a copy of `a`."""
+    store = salt_store(tmp_path, ["a", "b", "a#0", "a#1#0"])
+    found = samples(store, ["a"], soft_targets("a#0", "a#1#0"))
+    assert found.rows.tolist() == [0, 2]
+
+
 def test_bootstrap_draws_by_seed(store):
     recipe = Recipe(bootstrap=True)
     fit_ids = ["a", "b", "c", "d"]

@@ -1,8 +1,8 @@
 """The fused kernels as differentiable PyTorch functions on the CPU.
 
-Every call is cut at crystals into one part per thread; parts touch different rows of every output,
-and the gradients of the weights are summed in the parts' order, so that the same number of
-threads gives the same bytes.
+Every call is cut at crystals into the same parts whatever the number of threads. Parts touch
+different rows of every output, and their gradients of the weights are added in the parts' order:
+any number of threads gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,19 @@ from torch import Tensor
 from foldwise.network.kernels.library import GradientPointers, WeightPointers, load_kernels
 
 Part = tuple[int, int]
+
+PARTS = 8  # of every call: at most as many threads find work
+
+
+class _Threads:
+    """How many threads share the parts of a call."""
+
+    number = 1
+
+
+def set_kernel_threads(number: int) -> None:
+    """Let this many threads share the parts of every call from here on; no byte depends on it."""
+    _Threads.number = min(number, PARTS)
 
 
 class GatedWeights(NamedTuple):
@@ -48,18 +61,17 @@ class GatedWeights(NamedTuple):
     gate_beta: Tensor
 
 
-def split_by_crystal(counts: Tensor, parts: int) -> list[Part]:
-    """Cut rows into at most `parts` ranges of nearly equal length, at crystals only.
+def split_by_crystal(counts: Tensor) -> list[Part]:
+    """Cut rows into at most `PARTS` ranges of nearly equal length, at crystals only.
 
     Args:
         counts: Rows per crystal, int64, [n_crystals].
-        parts: Number of threads.
     """
     ends = torch.cumsum(counts, 0)
     total = int(ends[-1]) if len(ends) else 0
-    if parts == 1 or total == 0:
-        return [(0, total)]
-    wanted = torch.arange(1, parts) * total // parts
+    if total == 0:
+        return [(0, 0)]
+    wanted = torch.arange(1, PARTS) * total // PARTS
     cuts = ends[torch.searchsorted(ends, wanted)].tolist()
     edges = sorted({0, *cuts, total})
     return list(pairwise(edges))
@@ -142,15 +154,18 @@ def _launch(
         *(_address(tensor) for tensor in outputs),
     ]
 
-    def call(part: int, start: int, stop: int) -> None:
-        extra = [] if gradients is None else [ctypes.byref(gradients.structs[part])]
-        kernel(ctypes.c_int64(start), ctypes.c_int64(stop), *arguments, *extra)
+    def call(numbers: range) -> None:
+        for part in numbers:
+            extra = [] if gradients is None else [ctypes.byref(gradients.structs[part])]
+            start, stop = parts[part]
+            kernel(ctypes.c_int64(start), ctypes.c_int64(stop), *arguments, *extra)
 
-    if len(parts) == 1:
-        call(0, *parts[0])
+    threads = min(_Threads.number, len(parts))
+    if threads == 1:
+        call(range(len(parts)))
     else:
-        starts, stops = zip(*parts, strict=True)
-        list(_pool(len(parts)).map(call, range(len(parts)), starts, stops))
+        shares = [range(thread, len(parts), threads) for thread in range(threads)]
+        list(_pool(threads).map(call, shares))
 
 
 class AtomConvMessages(torch.autograd.Function):

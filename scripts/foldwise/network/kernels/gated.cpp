@@ -257,8 +257,11 @@ inline void edge_inputs(int rows, const int64_t* to, const int64_t* from, const 
                                    load(neighbour + from[i] * P + j));
 }
 
+// Blocks end at multiples of BLOCK of the whole batch, wherever a range begins: an atom's messages
+// are added in an order that does not depend on the ranges.
 inline int block_size(int64_t start, int64_t stop) {
-  return stop - start < BLOCK ? static_cast<int>(stop - start) : BLOCK;
+  const int64_t left = BLOCK - start % BLOCK;
+  return static_cast<int>(stop - start < left ? stop - start : left);
 }
 
 }  // namespace
@@ -274,8 +277,8 @@ void atom_conv_forward(int64_t start, int64_t stop, const int64_t* first, const 
                        const float* envelope, const Weights* weights, float* summed) {
   Block s;
   alignas(64) float projected[BLOCK * P];
-  for (int64_t e = start; e < stop; e += BLOCK) {
-    const int rows = block_size(e, stop);
+  for (int64_t e = start, rows; e < stop; e += rows) {
+    rows = block_size(e, stop);
     multiply(rows, P, W, bonds + e * W, W, 1, weights->input_t, P, projected, P, false);
     for (int direction = 0; direction < 2; ++direction) {
       const int64_t* to = (direction ? second : first) + e;
@@ -298,8 +301,8 @@ void atom_conv_backward(int64_t start, int64_t stop, const int64_t* first, const
   Block s;
   alignas(64) float projected[BLOCK * P], d_projected[BLOCK * P], d_pre[BLOCK * P];
   alignas(64) float scratch[BLOCK * P], d_message[BLOCK * W];
-  for (int64_t e = start; e < stop; e += BLOCK) {
-    const int rows = block_size(e, stop);
+  for (int64_t e = start, rows; e < stop; e += rows) {
+    rows = block_size(e, stop);
     multiply(rows, P, W, bonds + e * W, W, 1, weights->input_t, P, projected, P, false);
     std::memset(d_projected, 0, sizeof(float) * rows * P);
     for (int direction = 0; direction < 2; ++direction) {
@@ -365,8 +368,8 @@ void bond_conv_forward(int64_t start, int64_t stop, const int64_t* left, const i
                        const float* centre, const float* angles, const float* envelope,
                        const Weights* weights, float* summed) {
   Block s;
-  for (int64_t a = start; a < stop; a += BLOCK) {
-    const int rows = block_size(a, stop);
+  for (int64_t a = start, rows; a < stop; a += rows) {
+    rows = block_size(a, stop);
     angle_inputs(rows, a, left, right, centre_of, left_part, right_part, centre, angles, *weights,
                  s);
     gated_forward<true>(rows, *weights, s);
@@ -386,8 +389,8 @@ void bond_conv_backward(int64_t start, int64_t stop, const int64_t* left, const 
                         WeightGradients* gradients) {
   Block s;
   alignas(64) float d_pre[BLOCK * P], scratch[BLOCK * P], d_message[BLOCK * W];
-  for (int64_t a = start; a < stop; a += BLOCK) {
-    const int rows = block_size(a, stop);
+  for (int64_t a = start, rows; a < stop; a += rows) {
+    rows = block_size(a, stop);
     angle_inputs(rows, a, left, right, centre_of, left_part, right_part, centre, angles, *weights,
                  s);
     gated_forward<true>(rows, *weights, s);
@@ -414,8 +417,8 @@ void angle_update_forward(int64_t start, int64_t stop, const int64_t* left, cons
                           const float* right_part, const float* centre, const float* angles,
                           const Weights* weights, float* updated) {
   Block s;
-  for (int64_t a = start; a < stop; a += BLOCK) {
-    const int rows = block_size(a, stop);
+  for (int64_t a = start, rows; a < stop; a += rows) {
+    rows = block_size(a, stop);
     angle_inputs(rows, a, left, right, centre_of, left_part, right_part, centre, angles, *weights,
                  s);
     gated_forward<false>(rows, *weights, s);
@@ -434,8 +437,8 @@ void angle_update_backward(int64_t start, int64_t stop, const int64_t* left, con
                            WeightGradients* gradients) {
   Block s;
   alignas(64) float d_pre[BLOCK * P], scratch[BLOCK * P];
-  for (int64_t a = start; a < stop; a += BLOCK) {
-    const int rows = block_size(a, stop);
+  for (int64_t a = start, rows; a < stop; a += rows) {
+    rows = block_size(a, stop);
     angle_inputs(rows, a, left, right, centre_of, left_part, right_part, centre, angles, *weights,
                  s);
     gated_forward<false>(rows, *weights, s);

@@ -22,7 +22,7 @@ from foldwise.common.progress import ProgressLog
 from foldwise.graphs.batch import BatchSource, open_batches
 from foldwise.graphs.store import GraphStore, join_stores
 from foldwise.network.checkpoint import TrainedModel, new_network, save_model
-from foldwise.network.devices import set_up_device
+from foldwise.network.engine import set_up_engine
 from foldwise.network.machine import Machine
 from foldwise.network.memory import PartBudget
 from foldwise.network.output import network_output
@@ -101,7 +101,7 @@ def pretrain(
     started = time.perf_counter()
     if recipe.pretrain is None:
         raise FoldwiseError("the recipe has no pretrain", where="--recipe", hint="Add it.")
-    device = set_up_device(machine)
+    device = set_up_engine(machine)
     stores = [GraphStore.open(task.graphs) for task in tasks]
     selected = _selected(tasks, stores, groups_path, holdout)
     joint = _joined(tasks, stores, selected.table)

@@ -35,11 +35,23 @@ RECIPE = {
 TEST = {"form": range(4), "gap": range(3, 8)}
 
 
+def relaxed(number, crystal):
+    if number % 2 == 0:
+        return crystal
+    shifted = (crystal.frac + np.array([0.11, 0.07, 0.05])) % 1
+    return CrystalArrays(crystal.numbers, shifted, crystal.lattice * 1.004)
+
+
 def crystal_files(folder):
-    """Two tasks about the same crystals under other ids, task `gap` in another order and size."""
+    """Two tasks about the same crystals under other ids, task `gap` in another order and size.
+
+    As in two releases of a database, every other cell of `gap` was relaxed again: it is slightly
+    larger, and its origin stands elsewhere. Only a matcher finds it to be the same crystal.
+    """
     content = json.loads(gzip.decompress((REPOSITORY / "data" / "demo.json.gz").read_bytes()))
     at = content["columns"].index("structure")
     crystals = [parse_structure(row[at]) for row in content["data"][:COUNT]]
+    crystals = {"form": crystals, "gap": [relaxed(*each) for each in enumerate(crystals)]}
     formulas = [f"F{number}" for number in range(COUNT)]
     files = {}
     for task, tested in TEST.items():
@@ -47,7 +59,9 @@ def crystal_files(folder):
         ids = [f"{task}-{number}" for number in order]
         place = folder / task
         place.mkdir(parents=True)
-        write_structures(place / "structures.npz", ids, [crystals[number] for number in order])
+        write_structures(
+            place / "structures.npz", ids, [crystals[task][number] for number in order]
+        )
         build_store(place / "structures.npz", place / "graphs")
         table = pd.DataFrame(
             {"id": ids, "formula": [formulas[number] for number in order],
@@ -76,7 +90,10 @@ def house(tmp_path_factory):
 
     groups = structure_groups(
         {task: {name: formulas[number(name)] for name in names} for task, names in ids.items()},
-        {task: {name: crystals[number(name)] for name in names} for task, names in ids.items()},
+        {
+            task: {name: crystals[task][number(name)] for name in names}
+            for task, names in ids.items()
+        },
     )
     write_parquet(folder / "groups.parquet", groups)
     return folder, files, groups
@@ -116,7 +133,19 @@ def test_no_test_row_of_any_task_is_fitted_under_whatever_id(pretrained, house):
     record = json.loads((pretrained / "pretrain.json").read_text())
     assert record["test_rows"] == 9
     assert record["left_out_as_test"] == 8 + 6  # 0 and 1 are no crystals of task `gap`
-    assert record["tasks"] == {"form": len(rows), "gap": len(rows)}
+    fitted = numbers(rows["id"])
+    assert record["tasks"] == {"form": len(fitted), "gap": len(fitted)}
+    # One row for both tasks where they hold the same cell, one each where one was relaxed again.
+    assert len(rows) == sum(1 + number % 2 for number in fitted)
+
+
+def test_only_the_matcher_finds_the_crystals_that_were_relaxed_again(house):
+    _, _, groups = house
+    of = groups.assign(number=[int(name.split("-")[1]) for name in groups["id"]])
+    for number, rows in of[of["number"] >= 2].groupby("number"):
+        assert len(rows) == 2
+        assert rows["group"].nunique() == 1
+        assert rows["structure"].nunique() == 1 + number % 2
 
 
 @pytest.mark.parametrize("poisoned", ["test", "fitted"])

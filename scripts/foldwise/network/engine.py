@@ -1,0 +1,27 @@
+"""The machine as CHGNet's engine takes it: threads that share the work and change no number."""
+
+from __future__ import annotations
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from foldwise.network.devices import set_up_device
+from foldwise.network.kernels.functions import set_kernel_threads
+from foldwise.network.machine import Machine
+
+
+def set_up_engine(machine: Machine) -> torch.device:
+    """As `set_up_device`; on a CPU no byte of a result depends on the number of threads.
+
+    The threads are the fused kernels', whose sums do not depend on them. Sums of PyTorch and of
+    NumPy's linear algebra do, so both keep to one thread.
+
+    Raises:
+        FoldwiseError: CUDA is asked for and absent.
+    """
+    device = set_up_device(machine)
+    threadpool_limits(1, user_api="blas")
+    if device.type == "cpu":
+        set_kernel_threads(machine.threads)
+        torch.set_num_threads(1)
+    return device
