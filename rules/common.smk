@@ -224,6 +224,16 @@ def soft_targets(wildcards):
     return f"{folder}/{subset}.parquet"
 
 
+def soft_weight(wildcards):
+    """File of the soft weight that a search has chosen; nothing where the recipe states it."""
+    if wildcards.recipe not in STUDY.searches:
+        return []
+    return expand(
+        f"{ROOT}/searches/{{recipe}}/{{task}}/fold_{{fold}}.json",
+        **dict(wildcards.items()),
+    )
+
+
 def copy_graphs(wildcards):
     """Graphs of the copies, where a student's soft targets are about them."""
     if soft_kind(wildcards.recipe) != "augmented":

@@ -181,7 +181,8 @@ def _subset_section(card: Mapping[str, Any]) -> str:
 
 **Target.** `{facts["column"]}`, {facts["target_name"]}, {facts["unit"]}, intensive:
 {facts["min"]:.3f} to {facts["max"]:.3f}, mean {facts["mean"]:.3f}, standard
-deviation {facts["std"]:.3f}. Cells have {atoms["min"]} to {atoms["max"]} atoms, {atoms["mean"]} on average, {atoms["total"]:,} together.
+deviation {facts["std"]:.3f}. Cells have {atoms["min"]} to {atoms["max"]} atoms, {atoms["mean"]} on
+average, {atoms["total"]:,} together.
 
 **Licence.** {card["licence"]}.
 
