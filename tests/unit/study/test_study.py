@@ -85,6 +85,7 @@ def test_null_takes_out_and_an_empty_recipe_is_all_defaults():
     for name in set(config["recipes"]) - {"baseline", "student", "plain"}:
         config["recipes"][name] = None
     config["datasets"]["demo_e_hull"] = None
+    config["datasets"]["matbench_mp_gap"] = None
     study = parse_study(config)
     assert list(study.experiments) == ["e0", "e3", "e4"]
     assert list(study.recipes) == ["baseline", "student", "plain"]
@@ -132,7 +133,7 @@ def test_labels_only_trains_as_long_as_the_student_and_its_teachers():
 
 def test_a_series_holds_what_starts_like_its_first_experiment():
     study = parse_study(DEFAULT)
-    scratch = ["e0_scratch", "e3_scratch", "e4_scratch"]
+    scratch = ["e0_scratch", "e3_scratch", "e4_scratch", "labels_only_scratch"]
     assert study.members_of("scratch") == scratch
     assert set(study.members_of("pretrained")) == set(study.experiments) - set(scratch)
 
@@ -307,3 +308,15 @@ def test_a_student_that_learns_nothing_between_its_targets_is_warned_of(teacher,
     label, soft = torch.tensor([0.0]), torch.tensor([0.09])
     mixed_loss(answer, label, soft, torch.ones(1), study.recipes["student"]).backward()
     assert (answer.grad.item() == 0) == (loss == "l1" and teacher.get("soft_weight", 0.5) == 0.5)
+
+
+def test_embedded_datasets_are_named_and_known():
+    named = "datasets.matbench_mp_gap.name"
+    assert line_of(changed(named, "mp_gap")) == (
+        f"{named}: there is no embedded dataset 'mp_gap'. "
+        "Allowed: demo, matbench_mp_e_form, matbench_mp_gap."
+    )
+    assert line_of(changed("datasets.matbench_mp_gap.source", "matbench")) == (
+        f"{named}: a name belongs to source: embedded, and to no other. "
+        "Take it out, or change the source."
+    )
