@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.study.recipe import Recipe
 
 if TYPE_CHECKING:
     from foldwise.study.study import Experiment
+
+T = TypeVar("T")
 
 
 def views_per_row(recipe: Recipe) -> int:
@@ -67,6 +69,7 @@ def with_derived_epochs(
         total = 0
         for other in passes_of[name]:
             experiment = _named(other, experiments, where)
+            _named(experiment.recipe, recipes, f"experiments.{other}.recipe")
             model = derived(experiment.recipe, (*asking, name))
             _check_countable(model, other, where)
             total += len(experiment.seeds) * model.epochs * passes_per_epoch(model, copies)
@@ -77,12 +80,12 @@ def with_derived_epochs(
     return {name: derived(name) for name in recipes}
 
 
-def _named(name: str, experiments: Mapping[str, Experiment], where: str) -> Experiment:
-    if name not in experiments:
+def _named(name: str, known: Mapping[str, T], where: str) -> T:
+    if name not in known:
         raise FoldwiseError(
-            f"unknown name {name!r}", where=where, hint=f"Allowed: {', '.join(experiments)}."
+            f"unknown name {name!r}", where=where, hint=f"Allowed: {', '.join(known)}."
         )
-    return experiments[name]
+    return known[name]
 
 
 def _check_countable(recipe: Recipe, experiment: str, where: str) -> None:

@@ -185,16 +185,16 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
         ("experiments.e0.seeds", [0, 0],
          "experiments.e0.seeds: 0 is named twice. Name each once."),
         ("experiments.e0.seed", 0, "experiments.e0: unknown key 'seed'. "
-         "Allowed: recipe, seeds, tta, title, purpose, compare_with."),
+         "Allowed: recipe, seeds, tta, replicates, title, purpose, compare_with."),
         ("experiments.e0.tta", 0,
          "experiments.e0.tta: 0 is not accepted. Allowed: a whole number from 1 to 64."),
         ("views.strain", 0.3,
          "views.strain: 0.3 is not accepted. Allowed: a number from 0 to 0.02."),
         ("recipes.multitask.pretrain.tasks", ["demo_e_form", "gap"],
          "recipes.multitask.pretrain.tasks: unknown name 'gap'. "
-         "Allowed: demo_e_form, demo_e_hull."),
-        ("datasets.demo_e_form.unit", "eV", "recipes.ssa.labels: an energy in eV/atom cannot shift "
-         "a target in eV. Set it to unchanged."),
+         "Allowed: demo_e_form, demo_e_hull, matbench_mp_gap."),
+        ("datasets.demo_e_form.unit", "eV", "recipes.ssa_shifted.labels: an energy in eV/atom "
+         "cannot shift a target in eV. Set it to unchanged."),
         ("decisions.e9", {"rule": "adopt", "against": "e0"},
          f"decisions.e9: unknown name 'e9'. Allowed: {EXPERIMENTS}."),
         ("decisions.e1.against", "e3", "decisions.e1.against: e1 is not compared with e3. "
@@ -225,7 +225,8 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
         ("datasets.demo_e_form.intensive", False, "datasets.demo_e_form.intensive: a network's "
          "answer is a mean over atoms, and this target grows with the cell. Give the target per "
          "atom; only pretrain takes extensive tasks."),
-        ("task", "mp_gap", "task: unknown name 'mp_gap'. Allowed: demo_e_form, demo_e_hull."),
+        ("task", "mp_gap", "task: unknown name 'mp_gap'. "
+         "Allowed: demo_e_form, demo_e_hull, matbench_mp_gap."),
         ("recipes.student.extends", "base",
          f"recipes.student.extends: unknown recipe 'base'. Allowed: {RECIPES}."),
         ("recipes.student.extends", ["baseline"],
