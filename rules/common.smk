@@ -15,6 +15,7 @@ from foldwise.common.code import sources_of
 from foldwise.common.errors import FoldwiseError
 from foldwise.study.config import parse_study
 from foldwise.study.checks import missing_files, warnings
+from foldwise.tasks.sources import EMBEDDED
 
 try:
     STUDY = parse_study(config)
@@ -72,21 +73,37 @@ BENCHMARKS = f"{ROOT}/benchmarks"
 def dataset_file(task):
     """The local file of a task; nothing where the matbench package downloads it."""
     dataset = STUDY.datasets[task]
-    local = {"embedded": ["data/demo.json.gz", "data/demo.card.json"], "matbench": []}
-    return local.get(dataset["source"]) or dataset.get("path", [])
+    if dataset["source"] == "embedded":
+        return [embedded_file(dataset), f"data/{embedded_name(dataset)}.card.json"]
+    return dataset.get("path", [])
+
+
+def embedded_name(dataset):
+    return dataset.get("name") or EMBEDDED
+
+
+def embedded_file(dataset):
+    return f"data/{embedded_name(dataset)}.json.gz"
 
 
 def dataset_options(task):
     dataset = STUDY.datasets[task]
     flags = {
         "--source": dataset["source"],
-        "--path": dataset.get("path"),
+        "--path": (
+            embedded_file(dataset)
+            if dataset["source"] == "embedded"
+            else dataset.get("path")
+        ),
         "--target": dataset.get("column"),
         "--target-name": dataset["target_name"],
         "--unit": dataset["unit"],
         "--sha256": dataset.get("sha256"),
+        "--max-atoms": dataset.get("max_atoms"),
     }
-    given = [f"{flag} {shlex.quote(value)}" for flag, value in flags.items() if value]
+    given = [
+        f"{flag} {shlex.quote(str(value))}" for flag, value in flags.items() if value
+    ]
     return " ".join(
         [*given, "--intensive" if dataset["intensive"] else "--no-intensive"]
     )
@@ -224,6 +241,16 @@ def soft_targets(wildcards):
         exp=STUDY.recipes[wildcards.recipe].teacher.ensemble, **_fold_of(wildcards)
     )
     return f"{folder}/{subset}.parquet"
+
+
+def soft_weight(wildcards):
+    """File of the soft weight that a search has chosen; nothing where the recipe states it."""
+    if wildcards.recipe not in STUDY.searches:
+        return []
+    return expand(
+        f"{ROOT}/searches/{{recipe}}/{{task}}/fold_{{fold}}.json",
+        **dict(wildcards.items()),
+    )
 
 
 def copy_graphs(wildcards):

@@ -106,6 +106,7 @@ TRAINING_INPUT = {
     "split": SPLIT,
     "soft": soft_targets,
     "copies": copy_graphs,
+    "weight": soft_weight,
     "gate": ancient(gate),
     "code": sources_of("train_model.py"),
 }
@@ -115,12 +116,13 @@ TRAINING_PARAMS = {
     "transform": lambda wildcards: STUDY.datasets[wildcards.task]["transform"],
     "soft": lambda wildcards, input: given("--soft-targets", input.soft),
     "copies": lambda wildcards, input: given("--copies", input.copies),
+    "weight": lambda wildcards, input: given("--soft-weight-from", input.weight),
 }
 TRAINING_COMMAND = (
     "python scripts/train_model.py --targets {input.targets:q} --graphs {input.graphs:q}"
     " --split {input.split:q} --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
     " --seed {params.seed} --holdout {params.holdout} --transform {params.transform}"
-    " {params.soft} {params.copies} --engine {params.engine:q} --threads {threads}"
+    " {params.soft} {params.copies} {params.weight} --engine {params.engine:q} --threads {threads}"
     " --out {params.out:q}"
 )
 
@@ -192,6 +194,34 @@ for name, seeds in STUDY.trained_together().items():
             out=each_seed(MODEL, seeds),
         shell:
             f"{TRAINING_COMMAND} 2> {{log:q}}"
+
+
+rule choose_soft_weight:
+    input:
+        fits=lambda wildcards: expand(
+            f"{MODEL}/fit.json",
+            recipe=STUDY.searches[wildcards.recipe],
+            task=wildcards.task,
+            fold=wildcards.fold,
+            seed=STUDY.first_seed(wildcards.recipe),
+        ),
+        code=sources_of("choose_soft_weight.py"),
+    output:
+        choice=f"{ROOT}/searches/{{recipe}}/{{task}}/fold_{{fold}}.json",
+    log:
+        f"{LOGS}/choose_soft_weight/{{recipe}}/{{task}}/fold_{{fold}}.log",
+    benchmark:
+        f"{BENCHMARKS}/choose_soft_weight/{{recipe}}/{{task}}/fold_{{fold}}.tsv"
+    wildcard_constraints:
+        recipe=one_of(STUDY.searches),
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    shell:
+        "python scripts/choose_soft_weight.py --fits {input.fits:q} --out {output.choice:q} 2> {log:q}"
 
 
 rule predict:

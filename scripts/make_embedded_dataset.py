@@ -1,4 +1,4 @@
-"""Make the embedded dataset from the source distribution of matminer 0.4.2.
+"""Make the embedded demo dataset from the source distribution of matminer 0.4.2.
 
 Get it with: pip download --no-deps --no-binary :all: matminer==0.4.2
 Writes the dataset, its card (demo.card.json) and README.md into the same folder.
@@ -9,8 +9,8 @@ import hashlib
 from pathlib import Path
 
 from foldwise.common.errors import run_program
-from foldwise.common.files import write_json, write_text
-from foldwise.tasks.embedded.card import make_card, render_readme
+from foldwise.common.files import write_json
+from foldwise.tasks.embedded.card import make_card, write_readme
 from foldwise.tasks.embedded.selection import candidates, encode, read_source, select, write_bytes
 
 
@@ -30,7 +30,7 @@ def main() -> None:
     write_bytes(args.out, content)
     name = args.out.name.removesuffix(".json.gz")
     write_json(args.out.with_name(f"{name}.card.json"), card)
-    write_text(args.out.with_name("README.md"), render_readme(card))
+    write_readme(args.out.parent)
 
 
 if __name__ == "__main__":

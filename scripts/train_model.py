@@ -11,6 +11,7 @@ from foldwise.network.machine import add_machine_options, machine_of
 from foldwise.study.recipe import parse_recipe
 from foldwise.training.files import SeedJob, TrainingFiles
 from foldwise.training.job import TrainingJob, train
+from foldwise.training.search import adopted
 
 
 def main() -> None:
@@ -28,6 +29,7 @@ def main() -> None:
     )
     parser.add_argument("--transform", choices=("element_reference", "standardize"), required=True)
     parser.add_argument("--soft-targets", type=Path, help="soft targets of a student")
+    parser.add_argument("--soft-weight-from", type=Path, help="JSON of a search's choice")
     parser.add_argument("--copies", type=Path, help="graph store of the copies")
     parser.add_argument("--backbone", type=Path, help="checkpoint of the joint pretraining")
     parser.add_argument("--pretraining", type=Path, help="record of the joint pretraining")
@@ -52,7 +54,10 @@ def main() -> None:
         ),
         TrainingJob(
             recipe_name=options.recipe_name,
-            recipe=parse_recipe(json_object(options.recipe, "--recipe"), where="--recipe"),
+            recipe=adopted(
+                parse_recipe(json_object(options.recipe, "--recipe"), where="--recipe"),
+                options.soft_weight_from,
+            ),
             transform=options.transform,
             machine=machine_of(options),
         ),

@@ -208,7 +208,7 @@ def _write_model(
         folder / "fit.json",
         {
             "recipe": recipe, "task": TASK, "fold": fold, "seed": seed, "best_epoch": best + 1,
-            "epochs_run": 8, "epochs_max": 8, "early_stopped": False, "patience": 3,
+            "epochs_run": 8, "epochs_max": 8, "passes": 304, "early_stopped": False, "patience": 3,
             "stop_reason": "all epochs run", "train_mae_at_best": table["train_mae"][best],
             "val_mae_at_best": table["val_mae"][best], "train_loss_at_best": 0.01,
             "val_mae_last5": list(table["val_mae"][-5:]), "n_train": 38, "n_validation": 10,

@@ -45,14 +45,15 @@ CONFIG: dict[str, Any] = {
     "splits": {"folds": 2, "holdouts": 3},
     "recipes": {
         "baseline": BASELINE,
-        **dict.fromkeys(["ssa", "multitask", "labels_only", "scratch", "scratch_student"]),
+        **dict.fromkeys(["ssa", "ssa_consistency", "ssa_shifted", "multitask", "labels_only"]),
+        **dict.fromkeys(["scratch", "scratch_student", "scratch_labels_only"]),
     },
     "experiments": {
         "e0": {"seeds": [0]},
         "e3": {"seeds": [0, 1]},
         "e4": {"seeds": [0]},
-        **dict.fromkeys(["e1", "e2", "e5", "e6", "labels_only"]),
-        **dict.fromkeys(["e0_scratch", "e3_scratch", "e4_scratch"]),
+        **dict.fromkeys(["e1", "e1_consistency", "e1_shifted", "e2", "e5", "e6", "labels_only"]),
+        **dict.fromkeys(["e0_scratch", "e3_scratch", "e4_scratch", "labels_only_scratch"]),
     },
     "series": {"pretrained": {"action": "warn"}},
     "report": {"worst_n": 1, "bootstrap": 200},

@@ -126,6 +126,15 @@ class Resamples:
             two_sided_p_value(drawn),
         )
 
+    def drawn(self, columns: Sequence[int], stream: int) -> Floats:
+        """Mean over drawn replicates in each resample `[resamples]`.
+
+        Args:
+            columns: Columns of the replicates of one experiment.
+            stream: Number of the draws of replicates; experiments need one each.
+        """
+        return self._drawn(columns, np.random.default_rng([self.seed, 1, stream]))
+
     def _drawn(self, columns: Sequence[int], generator: np.random.Generator) -> Floats:
         """Mean over drawn replicates in each resample `[resamples]`."""
         means: Floats = self.means[:, list(columns)]

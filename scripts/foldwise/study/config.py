@@ -6,7 +6,7 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,10 +16,13 @@ from foldwise.common.settings import checked, with_defaults
 from foldwise.network.machine import EngineSettings
 from foldwise.study.checks import check_known, check_names
 from foldwise.study.declaration import Dataset, StudyFile
-from foldwise.study.recipe import Recipe, parse_recipe
+from foldwise.study.passes import with_derived_epochs
+from foldwise.study.recipe import parse_recipe
 from foldwise.study.recorded_teachers import TARGETS_SOURCE, parse_recorded, selected
 from foldwise.study.rules import parse_decisions, parse_series
+from foldwise.study.search import with_candidates
 from foldwise.study.study import Experiment, Study, WrittenExperiment
+from foldwise.tasks.sources import embedded_names
 
 SCHEMA = SCHEMAS / "config.schema.json"
 
@@ -42,8 +45,8 @@ def parse_study(config: Mapping[str, Any]) -> Study:
     check_known(declared.task, datasets, "task")
     for name, dataset in declared.datasets.items():
         if dataset and dataset.source != TARGETS_SOURCE:
-            _check_path(dataset, f"datasets.{name}.path")
-    recipes = _recipes(
+            _check_source(dataset, f"datasets.{name}")
+    options = _options(
         {name: value for name, value in written["recipes"].items() if value is not None}
     )
     experiments = {
@@ -53,6 +56,17 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         for name, entry in declared.experiments.items()
         if isinstance(entry, WrittenExperiment)
     }
+    passes_of = {name: _names(value) for name, value in _taken(options, "passes_of").items()}
+    weights = _taken(options, "soft_weights")
+    recipes, searches = with_candidates(
+        with_derived_epochs(
+            {name: parse_recipe(entry, f"recipes.{name}") for name, entry in options.items()},
+            passes_of,
+            experiments,
+            declared.copies.copies,
+        ),
+        weights,
+    )
     engine = asdict(declared.engine)
     together = engine.pop("seeds_together")
     recorded = parse_recorded(written, declared.experiments)
@@ -66,6 +80,8 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         copies=with_defaults(declared.copies, written["copies"]),
         report=with_defaults(declared.report, written["report"]),
         recipes=recipes,
+        passes_of=passes_of,
+        searches=searches,
         experiments=experiments,
         recorded=recorded,
         views=with_defaults(declared.views, written["views"]),
@@ -83,17 +99,40 @@ def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _check_path(dataset: Dataset, where: str) -> None:
+def _check_source(dataset: Dataset, where: str) -> None:
+    if dataset.name is not None and dataset.source != "embedded":
+        raise FoldwiseError(
+            "a name belongs to source: embedded, and to no other",
+            where=f"{where}.name",
+            hint="Take it out, or change the source.",
+        )
+    if dataset.name is not None and dataset.name not in embedded_names():
+        raise FoldwiseError(
+            f"there is no embedded dataset {dataset.name!r}",
+            where=f"{where}.name",
+            hint=f"Allowed: {', '.join(embedded_names())}.",
+        )
     if (dataset.source == "file") != (dataset.path is not None):
         raise FoldwiseError(
             "a path belongs to source: file, and to no other",
-            where=where,
+            where=f"{where}.path",
             hint="Give the path of a Matbench-format json.gz, or change the source.",
         )
 
 
-def _recipes(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, Recipe]:
-    return {name: parse_recipe(_extended(name, raw, ()), where=f"recipes.{name}") for name in raw}
+def _options(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Written options of every recipe, with those of the recipes that it extends."""
+    return {name: _extended(name, raw, ()) for name in raw}
+
+
+def _taken(options: Mapping[str, dict[str, Any]], key: str) -> dict[str, Any]:
+    """A key's value by recipe; it is taken out of the options."""
+    taken = {name: entry.pop(key, None) for name, entry in options.items()}
+    return {name: value for name, value in taken.items() if value is not None}
+
+
+def _names(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _extended(

@@ -43,8 +43,16 @@ class Dataset:
         description="`embedded` in this repository, `matbench` (official download), `file` (with "
         "`path`), or `targets`: id, composition and target alone, for recorded teachers"
     )
+    name: str | None = Field(
+        default=None,
+        description="which of the embedded datasets, for `source: embedded`: `demo` by default, or "
+        "a file of `data/` ([their page](../data/README.md))",
+    )
     path: str | None = Field(
         default=None, description="the Matbench-format json.gz, for `source: file`"
+    )
+    max_atoms: Annotated[Whole, Field(ge=1)] | None = Field(
+        default=None, description="cells with more atoms are no part of the task"
     )
     column: str | None = Field(
         default=None, description="target column; by default the only one beside `structure`"

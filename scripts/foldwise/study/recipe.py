@@ -151,6 +151,17 @@ class WrittenRecipe(Recipe):
     """A recipe as a study writes it; keys that only decide others are for here."""
 
     extends: str | None = Field(default=None, description="recipe whose keys this one takes over")
+    passes_of: str | tuple[str, ...] | None = Field(
+        default=None,
+        description="experiment, or several, whose models of a fold fit as many crystals together "
+        "as a model of this recipe shall; in place of `epochs`, and `patience` keeps its share. "
+        "Where the last named is a student's, hold-outs are the student's",
+    )
+    soft_weights: Annotated[tuple[Share, ...], Field(min_length=2), *DIFFERENT] | None = Field(
+        default=None,
+        description="values of `teacher.soft_weight` to try: on each fold the one with the "
+        "smallest error on the hold-out is taken, by one training per value with the first seed",
+    )
 
 
 def parse_recipe(values: Any, where: str) -> Recipe:

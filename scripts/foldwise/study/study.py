@@ -72,7 +72,9 @@ class Study:
         splits: Folds, hold-outs and seed of the protocol.
         copies: Perturbed copies for soft targets of kind `augmented`.
         report: Depth of the result folders.
-        recipes: Resolved recipes by name.
+        recipes: Resolved recipes by name, candidates of searches among them.
+        passes_of: By recipe, the experiments from which it takes its passes.
+        searches: By recipe whose soft weight is searched, the candidate recipes.
         experiments: Experiments of trained models by name, in the config's order.
         recorded: Experiments that combine recorded teachers.
         views: Displacement (Å) and strain of the views at test time, for recipes without their own.
@@ -90,6 +92,8 @@ class Study:
     copies: dict[str, Any]
     report: dict[str, int]
     recipes: dict[str, Recipe]
+    passes_of: dict[str, tuple[str, ...]]
+    searches: dict[str, list[str]]
     experiments: dict[str, Experiment]
     recorded: RecordedTeachers
     views: dict[str, float]
@@ -123,11 +127,19 @@ class Study:
         """Hold-out that a model validates on.
 
         A student takes one that none of its teachers has: every row that a teacher held out is
-        then a row that the student fits, with an out-of-fold soft target.
+        then a row that the student fits, with an out-of-fold soft target. A control that takes its
+        passes from a student takes its hold-out too, and fits the same rows.
         """
         teachers = self.teacher_experiment(recipe)
+        if teachers is None and recipe in self.passes_of:
+            controlled = self.experiments[self.passes_of[recipe][-1]].recipe
+            return self.holdout(controlled, seed)
         free = self.free_holdouts(teachers.seeds if teachers else ())
         return free[seed % len(free)]
+
+    def first_seed(self, recipe: str) -> int:
+        """The first seed of the experiments whose models a recipe trains."""
+        return min(min(e.seeds) for e in self.experiments.values() if e.recipe == recipe)
 
     def free_holdouts(self, seeds: tuple[int, ...]) -> list[int]:
         """Hold-outs on which none of these seeds validates."""

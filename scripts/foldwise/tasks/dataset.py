@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import compress
 from multiprocessing import get_context
 from numbers import Real
 from pathlib import Path
@@ -45,6 +46,7 @@ class DatasetSpec:
         intensive: True where the target does not grow with the cell.
         target_name: What the target is called in reports.
         sha256: Expected checksum of the source file; None accepts any.
+        max_atoms: Cells with more atoms are no part of the task; None takes all.
     """
 
     task: str
@@ -55,6 +57,7 @@ class DatasetSpec:
     intensive: bool
     target_name: str
     sha256: str | None
+    max_atoms: int | None = None
 
 
 class _Row(NamedTuple):
@@ -80,8 +83,8 @@ def prepare_dataset(
 ) -> dict[str, Any]:
     """Read a task's source and write targets.parquet, structures.npz, failures.csv and card.json.
 
-    A row that cannot be used becomes a row of failures.csv; the order of the others is kept. The
-    files do not depend on `workers`.
+    A row that cannot be used becomes a row of failures.csv; the order of the others is kept. Cells
+    with more than `max_atoms` atoms are not part of the task. The files do not depend on `workers`.
 
     Args:
         spec: The task.
@@ -100,8 +103,20 @@ def prepare_dataset(
     ids = crystal_ids(table.index, spec.task, str(source.path))
     structures = [_crystal_or_failure(row[structure_at]) for row in table.rows]
     targets = [row[target_at] for row in table.rows]
-    accepted, rejected = _judge(ids, structures, targets, workers)
-    assert len(accepted) + len(rejected) == len(ids)
+    small = [not _is_larger(cell, spec.max_atoms) for cell in structures]
+    if ids and not any(small):
+        raise FoldwiseError(
+            f"every cell has more than {spec.max_atoms} atoms",
+            where=str(source.path),
+            hint="Raise max_atoms, or leave it out.",
+        )
+    accepted, rejected = _judge(
+        list(compress(ids, small)),
+        list(compress(structures, small)),
+        list(compress(targets, small)),
+        workers,
+    )
+    assert len(accepted) + len(rejected) == sum(small)
     if not accepted:
         raise _nothing_left(rejected, source.path)
     card = _card(spec, source, accepted, rejected)
@@ -133,6 +148,12 @@ def _parse_or_failure(value: object) -> CrystalArrays | Failure:
 def _crystal_or_failure(cell: object) -> CrystalArrays | Failure:
     """Cells that were JSON objects are parsed already; what else there is gets its reason here."""
     return cell if isinstance(cell, CrystalArrays | Failure) else _parse_or_failure(cell)
+
+
+def _is_larger(cell: CrystalArrays | Failure, max_atoms: int | None) -> bool:
+    return (
+        max_atoms is not None and isinstance(cell, CrystalArrays) and len(cell.numbers) > max_atoms
+    )
 
 
 def _columns(table: SplitTable, target: str | None, path: Path) -> tuple[int, int]:
@@ -226,7 +247,8 @@ def _card(
     elements = np.unique(np.concatenate([row.crystal.numbers for row in accepted]))
     return {
         "task": spec.task,
-        "source": source.description,
+        "source": source.description
+        + (f", cells of at most {spec.max_atoms} atoms" if spec.max_atoms else ""),
         "source_sha256": source.sha256,
         "licence": source.licence,
         "citation": source.citation,

@@ -14,7 +14,9 @@ from foldwise.tasks.official import PREFIX, OfficialTask, official_task
 
 SourceName = Literal["embedded", "matbench", "file"]
 SOURCE_NAMES: tuple[str, ...] = get_args(SourceName)
-EMBEDDED_FILE = REPOSITORY / "data" / "demo.json.gz"
+EMBEDDED = "demo"
+"""The embedded dataset where none is named."""
+EMBEDDED_FILE = REPOSITORY / "data" / f"{EMBEDDED}.json.gz"
 
 MATBENCH_LICENCE = "MIT (Matbench); structures and properties: Materials Project, CC BY 4.0"
 MATBENCH_CITATION = (
@@ -45,6 +47,13 @@ class SourceFile:
     citation: str
     target: str | None
     notes: str
+
+
+def embedded_names() -> list[str]:
+    """Names of the embedded datasets, which lie in `data/` with a card each."""
+    return sorted(
+        path.name.removesuffix(".card.json") for path in EMBEDDED_FILE.parent.glob("*.card.json")
+    )
 
 
 def locate_source(source: str, task: str, path: str | None, sha256: str | None) -> SourceFile:

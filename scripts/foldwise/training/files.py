@@ -78,7 +78,7 @@ def soft_targets_of(path: Path | None, recipe: Recipe) -> SoftTargets | None:
 
 
 def pretraining_cost(job: SeedJob, recipe: Recipe) -> dict[str, float]:
-    """Seconds that the joint pretraining took; empty without one.
+    """Seconds and passes that the joint pretraining took; empty without one.
 
     Raises:
         FoldwiseError: The recipe has a pretraining and the files are missing, or the reverse.
@@ -91,7 +91,8 @@ def pretraining_cost(job: SeedJob, recipe: Recipe) -> dict[str, float]:
             hint="Give all three or none.",
         )
     record = read_json(job.pretraining) if job.pretraining else {}
-    return {key: float(record[key]) for key in ("wall_time_sec", "cpu_time_sec") if key in record}
+    keys = ("wall_time_sec", "cpu_time_sec", "passes")
+    return {key: float(record[key]) for key in keys if key in record}
 
 
 def check_rows(

@@ -23,12 +23,16 @@ from foldwise.training.trainer import Problem, Progress, Trainer
 
 @dataclass(frozen=True)
 class FitResult:
-    """A trained network, which holds the best averaged weights, and how it came about."""
+    """A trained network, which holds the best averaged weights, and how it came about.
+
+    `passes` counts crystals, copies and views that were fitted, each as often as it was.
+    """
 
     network: FlatCHGNet
     progress: Progress
     early_stopped: bool
     steps: int
+    passes: int
     seconds_per_epoch: list[float]
     resumed_from_epoch: int
 
@@ -160,6 +164,7 @@ def _result(trainer: Trainer, seconds: list[float]) -> FitResult:
         progress=trainer.progress,
         early_stopped=trainer.progress.epoch < trainer.problem.recipe.epochs,
         steps=trainer.step,
+        passes=trainer.passes,
         seconds_per_epoch=seconds,
         resumed_from_epoch=trainer.resumed_from_epoch,
     )

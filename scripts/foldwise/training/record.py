@@ -21,6 +21,7 @@ def outcome(result: FitResult, recipe: Recipe) -> dict[str, Any]:
         "best_epoch": progress.best_epoch,
         "epochs_run": progress.epoch,
         "epochs_max": recipe.epochs,
+        "passes": result.passes,
         "early_stopped": result.early_stopped,
         "patience": recipe.patience,
         "stop_reason": "no better epoch within the patience"
@@ -57,10 +58,10 @@ def compute(
             several were trained at once.
         cpu_seconds: As `seconds`, over all threads.
         trained_together: Models trained at once.
-        pretraining: `wall_time_sec` and `cpu_time_sec` of the joint pretraining before it; empty
-            without one.
+        pretraining: `wall_time_sec`, `cpu_time_sec` and `passes` of the joint pretraining before
+            it; empty without one.
     """
-    before = {"wall_time_sec": 0.0, "cpu_time_sec": 0.0, **pretraining}
+    before = {"wall_time_sec": 0.0, "cpu_time_sec": 0.0, "passes": 0.0, **pretraining}
     on_gpu = device.type == "cuda"
     host_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
@@ -72,6 +73,7 @@ def compute(
         "trained_together": trained_together,
         "wall_time_sec": seconds + before["wall_time_sec"],
         "pretraining_time_sec": before["wall_time_sec"],
+        "pretraining_passes": int(before["passes"]),
         "cpu_time_sec": cpu_seconds + before["cpu_time_sec"],
         "host_peak_memory_bytes": host_peak,
         "sec_per_epoch": statistics.median(result.seconds_per_epoch or [0.0]),

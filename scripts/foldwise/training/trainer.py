@@ -19,6 +19,7 @@ from foldwise.network.devices import LateNumbers
 from foldwise.network.memory import PartBudget
 from foldwise.network.output import network_output
 from foldwise.network.transform import TargetTransform
+from foldwise.study.passes import views_per_row
 from foldwise.study.recipe import Recipe
 from foldwise.training.augmentation import Augmentation, Targets
 from foldwise.training.optimisation import MovingAverage, learning_rate, mixed_loss
@@ -100,6 +101,7 @@ class Trainer:
         self._first_step = 0
         self.resumed_from_epoch = 0
         self.step = 0
+        self.passes = 0
         self.total_steps = steps_per_epoch(problem.samples, recipe) * recipe.epochs
         samples, transform = problem.samples, problem.transform
         offset = transform.offset(problem.composition[samples.rows])
@@ -152,6 +154,7 @@ class Trainer:
         self.optimiser.step()
         self.average.update(self.network)
         self.step += 1
+        self.passes += len(picked) * views_per_row(self.problem.recipe)
         numbers = LateNumbers(torch.stack([loss, norm]))
         # Reading waits for the device: the last step is read when this one is under way.
         self.read_step()
@@ -256,6 +259,7 @@ class Trainer:
             "average": self.average.average,
             "average_steps": self.average.steps,
             "step": self.step,
+            "passes": self.passes,
             "progress": dict(vars(self.progress)),
         }
 
@@ -281,6 +285,7 @@ class Trainer:
         self.average.average = [tensor.to(device) for tensor in state["average"]]
         self.average.steps = state["average_steps"]
         self.step = state["step"]
+        self.passes = state["passes"]
         self.progress = Progress(**state["progress"])
         self.progress.best_state = [tensor.to(device) for tensor in self.progress.best_state]
 

@@ -85,6 +85,7 @@ def test_null_takes_out_and_an_empty_recipe_is_all_defaults():
     for name in set(config["recipes"]) - {"baseline", "student", "plain"}:
         config["recipes"][name] = None
     config["datasets"]["demo_e_hull"] = None
+    config["datasets"]["matbench_mp_gap"] = None
     study = parse_study(config)
     assert list(study.experiments) == ["e0", "e3", "e4"]
     assert list(study.recipes) == ["baseline", "student", "plain"]
@@ -132,7 +133,7 @@ def test_labels_only_trains_as_long_as_the_student_and_its_teachers():
 
 def test_a_series_holds_what_starts_like_its_first_experiment():
     study = parse_study(DEFAULT)
-    scratch = ["e0_scratch", "e3_scratch", "e4_scratch"]
+    scratch = ["e0_scratch", "e3_scratch", "e4_scratch", "labels_only_scratch"]
     assert study.members_of("scratch") == scratch
     assert set(study.members_of("pretrained")) == set(study.experiments) - set(scratch)
 
@@ -184,16 +185,16 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
         ("experiments.e0.seeds", [0, 0],
          "experiments.e0.seeds: 0 is named twice. Name each once."),
         ("experiments.e0.seed", 0, "experiments.e0: unknown key 'seed'. "
-         "Allowed: recipe, seeds, tta, title, purpose, compare_with."),
+         "Allowed: recipe, seeds, tta, replicates, title, purpose, compare_with."),
         ("experiments.e0.tta", 0,
          "experiments.e0.tta: 0 is not accepted. Allowed: a whole number from 1 to 64."),
         ("views.strain", 0.3,
          "views.strain: 0.3 is not accepted. Allowed: a number from 0 to 0.02."),
         ("recipes.multitask.pretrain.tasks", ["demo_e_form", "gap"],
          "recipes.multitask.pretrain.tasks: unknown name 'gap'. "
-         "Allowed: demo_e_form, demo_e_hull."),
-        ("datasets.demo_e_form.unit", "eV", "recipes.ssa.labels: an energy in eV/atom cannot shift "
-         "a target in eV. Set it to unchanged."),
+         "Allowed: demo_e_form, demo_e_hull, matbench_mp_gap."),
+        ("datasets.demo_e_form.unit", "eV", "recipes.ssa_shifted.labels: an energy in eV/atom "
+         "cannot shift a target in eV. Set it to unchanged."),
         ("decisions.e9", {"rule": "adopt", "against": "e0"},
          f"decisions.e9: unknown name 'e9'. Allowed: {EXPERIMENTS}."),
         ("decisions.e1.against", "e3", "decisions.e1.against: e1 is not compared with e3. "
@@ -224,7 +225,8 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
         ("datasets.demo_e_form.intensive", False, "datasets.demo_e_form.intensive: a network's "
          "answer is a mean over atoms, and this target grows with the cell. Give the target per "
          "atom; only pretrain takes extensive tasks."),
-        ("task", "mp_gap", "task: unknown name 'mp_gap'. Allowed: demo_e_form, demo_e_hull."),
+        ("task", "mp_gap", "task: unknown name 'mp_gap'. "
+         "Allowed: demo_e_form, demo_e_hull, matbench_mp_gap."),
         ("recipes.student.extends", "base",
          f"recipes.student.extends: unknown recipe 'base'. Allowed: {RECIPES}."),
         ("recipes.student.extends", ["baseline"],
@@ -313,7 +315,7 @@ def test_replicates_move_every_seed_on_and_leave_the_first_as_it_was():
     once, study = parse_study(DEFAULT), parse_study({**DEFAULT, "replicates": 3})
     assert study.experiments["e0"].replicate_seeds == [[0], [1], [2]]
     assert study.experiments["e3"].replicate_seeds == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
-    assert study.experiments["labels_only"].replicate_seeds == [[3], [4], [5]]
+    assert study.experiments["labels_only"].replicate_seeds == [[0], [1], [2]]
     for name in ("e0", "e3", "e4"):
         resolved = study.resolved(name)
         assert resolved.pop("replicates") == study.experiments[name].replicate_seeds
@@ -327,3 +329,15 @@ def test_replicates_move_every_seed_on_and_leave_the_first_as_it_was():
     counts = {name: len(entry.replicate_seeds) for name, entry in own.experiments.items()}
     assert (counts["e0"], counts["e3"]) == (4, 2)
     assert "replicates" in line_of({**DEFAULT, "replicates": 0})
+
+
+def test_embedded_datasets_are_named_and_known():
+    named = "datasets.matbench_mp_gap.name"
+    assert line_of(changed(named, "mp_gap")) == (
+        f"{named}: there is no embedded dataset 'mp_gap'. "
+        "Allowed: demo, matbench_mp_e_form, matbench_mp_gap."
+    )
+    assert line_of(changed("datasets.matbench_mp_gap.source", "matbench")) == (
+        f"{named}: a name belongs to source: embedded, and to no other. "
+        "Take it out, or change the source."
+    )

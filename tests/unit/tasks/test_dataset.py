@@ -262,3 +262,20 @@ def test_program_ends_with_code_2_and_one_line(tmp_path):
     assert done.stderr == (
         "error: nowhere.json.gz: the file does not exist. Check the path of the dataset.\n"
     )
+
+
+def test_larger_cells_are_no_part_of_the_task(tmp_path):
+    single = structure(site("Cu", 0, 0, 0), a=3.0)
+    content = table([cesium_chloride(), single, cesium_chloride("Rb")], [1.0, 2.0, 3.0])
+    card, failures = prepare(tmp_path, content, max_atoms=1)
+    targets = pd.read_parquet(tmp_path / "out" / "targets.parquet")
+    assert targets[["id", "target"]].to_numpy().tolist() == [["own_task-000002", 2.0]]
+    assert (card["n_source"], card["n_accepted"], card["max_atoms"]) == (1, 1, 1)
+    assert card["source"] == "file: own.json.gz, cells of at most 1 atoms"
+    assert failures.empty
+
+
+def test_a_bound_below_every_cell(tmp_path):
+    assert line_of(tmp_path, table([GOOD]), max_atoms=1) == (
+        "every cell has more than 1 atoms. Raise max_atoms, or leave it out."
+    )

@@ -13,6 +13,9 @@ from foldwise.common.progress import ProgressLog
 from foldwise.network.acceleration import StackedEnergies
 from foldwise.network.checkpoint import new_network
 from foldwise.network.chgnet import plain_torch
+from foldwise.study.passes import with_derived_epochs
+from foldwise.study.recipe import Recipe, Teacher
+from foldwise.study.study import Experiment
 from foldwise.training.fit import Training, fit
 from foldwise.training.samples import Samples
 from training_problems import lite_problem
@@ -126,3 +129,41 @@ def test_a_diverging_batch_is_named(store, tmp_path):
     assert line.startswith("training: loss inf and gradient norm")
     assert store.ids[problem.samples.rows[3]] in line
     assert line.endswith("Lower lr, or look at these crystals' targets.")
+
+
+def with_copies(problem, copies):
+    """The problem of a student whose rows have this many copies, which have soft targets alone."""
+    samples = problem.samples
+    rows = np.tile(samples.rows, 1 + copies)
+    hard = np.full(len(rows), np.nan)
+    hard[: len(samples.rows)] = samples.hard
+    soft = np.where(np.isnan(hard), np.tile(samples.hard, 1 + copies), np.nan)
+    return replace(problem, samples=Samples(rows, hard, soft, np.ones(len(rows))))
+
+
+def test_a_control_fits_as_many_crystals_as_its_student(store, tmp_path):
+    """Counted where the optimiser steps, not reckoned."""
+    experiments = {
+        "e4": Experiment(
+            name="e4", recipe="student", seeds=(0,), title="", purpose="", compare_with=()
+        )
+    }
+    options = {
+        "model": "chgnet_lite", "init": "scratch", "batch_size": 8, "patience": 2, "epochs": 2,
+    }  # fmt: skip
+    recipes = with_derived_epochs(
+        {
+            "student": Recipe(**options, teacher=Teacher(ensemble="e3", targets="augmented")),
+            "control": Recipe(**options),
+        },
+        {"control": ("e4",)},
+        experiments,
+        copies=2,
+    )
+    problem = lite_problem(store, epochs=2)
+    student = with_copies(replace(problem, recipe=recipes["student"]), copies=2)
+    control = replace(problem, recipe=recipes["control"])
+    passes = [
+        run(each, tmp_path / name)[0].passes for name, each in (("s", student), ("c", control))
+    ]
+    assert passes == [2 * 3 * len(problem.samples.rows)] * 2

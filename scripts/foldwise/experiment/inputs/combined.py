@@ -125,6 +125,7 @@ def combined_compute_block(combined: Combined) -> Json:
         "sec_per_epoch": None,
         "num_params": None,
         "peak_memory_bytes": None,
+        "training_passes": 0,
         "wall_time_with_teachers_sec": None,
         "inference": {
             "members": members,

@@ -39,8 +39,8 @@ CARD_KEYS = (
 )  # fmt: skip
 SPLIT_KEYS = ("task", "fold", "n_folds", "protocol", "official", "train", "test")
 FIT_KEYS = (
-    "recipe", "task", "fold", "seed", "best_epoch", "epochs_run", "epochs_max", "early_stopped",
-    "patience", "train_mae_at_best", "val_mae_at_best", "val_mae_last5", "n_train",
+    "recipe", "task", "fold", "seed", "best_epoch", "epochs_run", "epochs_max", "passes",
+    "early_stopped", "patience", "train_mae_at_best", "val_mae_at_best", "val_mae_last5", "n_train",
     "n_validation", "n_soft_targets", "target_transform", "num_params", "device", "gpu_name",
     "precision", "threads", "wall_time_sec", "sec_per_epoch", "peak_memory_bytes", "hyperparams",
 )  # fmt: skip

@@ -79,7 +79,8 @@ _COLUMNS = [
     "experiment", "title", "against", "mae", "mae_against", "delta_mae", "low", "high", "verdict",
     "replicates", "replicates_against", "p_value",
     "folds_better", "folds", "p95", "delta_p95", "p99", "delta_p99", "max", "delta_max",
-    "device", "training_seconds", "training_seconds_against", "passes", "passes_against",
+    "device", "training_seconds", "training_seconds_against", "training_passes",
+    "training_passes_against", "passes", "passes_against",
     "structures_per_s", "structures_per_s_against", "same_start", "decision",
 ]  # fmt: skip
 
@@ -116,6 +117,8 @@ def _row(record: Json, parent: Json, entry: Json, by_name: Mapping[str, Json]) -
         "device": record["compute"]["device"],
         "training_seconds": device_seconds(record, by_name),
         "training_seconds_against": device_seconds(parent, by_name),
+        "training_passes": record["compute"]["training_passes"],
+        "training_passes_against": parent["compute"]["training_passes"],
         "passes": entry["cost"]["passes_per_prediction"],
         "passes_against": entry["cost"]["passes_against"],
         "structures_per_s": entry["cost"]["structures_per_s"],
@@ -140,6 +143,21 @@ def device_seconds(record: Json, by_name: Mapping[str, Json]) -> float:
         return float(compute["wall_time_sec"]) + taught
     wall = float(compute["wall_time_sec"]) * int(compute["threads"] or 1)
     return (wall if used is None else float(used)) + taught
+
+
+def training_passes_text(record: Json, by_name: Mapping[str, Json]) -> str:
+    """Crystals that the models fitted, each as often as they did, and with those of the teachers.
+
+    >>> student = {"hyperparams": {"teacher.ensemble": "e3"}, "compute": {"training_passes": 2000}}
+    >>> teachers = {"hyperparams": {}, "compute": {"training_passes": 6000}}
+    >>> training_passes_text(student, {"e3": teachers}), training_passes_text(teachers, {})
+    ('2,000 (8,000)', '6,000')
+    """
+    own = int(record["compute"]["training_passes"])
+    teachers = by_name.get(str(record["hyperparams"].get("teacher.ensemble")))
+    if teachers is None:
+        return f"{own:,}"
+    return f"{own:,} ({own + int(teachers['compute']['training_passes']):,})"
 
 
 def ablation_markdown(records: Sequence[Json], table: pd.DataFrame, figure: str) -> str:
@@ -187,6 +205,7 @@ def _experiment_line(record: Json, by_name: Mapping[str, Json]) -> list[str]:
         _over_replicates(record),
         *(value_text(_tail(record, tail)) for tail in TAILS),
         f"{device_seconds(record, by_name):,.0f}",
+        training_passes_text(record, by_name),
         str(inference["passes_per_prediction"]),
         f"{speed:,.0f}" if speed else "–",
     ]

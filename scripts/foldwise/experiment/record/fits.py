@@ -92,6 +92,9 @@ def compute_block(inputs: ExperimentInputs) -> Json:
             (int(fit["peak_memory_bytes"]) for fit in fits if fit["peak_memory_bytes"] is not None),
             default=None,
         ),
+        "training_passes": sum(
+            int(fit["passes"]) + int(fit.get("pretraining_passes", 0)) for fit in fits
+        ),
         "wall_time_with_teachers_sec": _with_teachers(inputs, training + predicting),
         "inference": _inference_block(inputs, predicting),
     }

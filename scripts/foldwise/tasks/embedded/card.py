@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from foldwise.common.files import read_json, write_text
 from foldwise.crystals.descriptors import ANION_FAMILIES
 from foldwise.tasks.embedded.selection import CSV_MEMBER, CSV_SHA256, Candidate
+from foldwise.tasks.embedded.subset import target_statistics
 
 _COMMANDS = (
     "pip download --no-deps --no-binary :all: matminer==0.4.2",
@@ -29,6 +32,7 @@ _TASKS = {
     "demo_e_hull": ("e_hull", "energy above the convex hull, per atom"),
 }
 UNIT = "eV/atom"
+_DEMO_CARD = "demo.card.json"
 
 
 def make_card(
@@ -75,7 +79,7 @@ def make_card(
                 "target_name": name,
                 "unit": UNIT,
                 "intensive": True,
-                **_statistics(values[column]),
+                **target_statistics(values[column]),
             }
             for task, (column, name) in _TASKS.items()
         },
@@ -83,8 +87,26 @@ def make_card(
     }
 
 
-def render_readme(card: Mapping[str, Any]) -> str:
-    """`data/README.md`: the same facts in words."""
+def write_readme(folder: Path) -> None:
+    """Write `README.md` beside the cards: the same facts in words.
+
+    Raises:
+        FoldwiseError: The card of the demo dataset is missing.
+    """
+    subsets = [
+        read_json(path) for path in sorted(folder.glob("*.card.json")) if path.name != _DEMO_CARD
+    ]
+    text = render_readme(read_json(folder / _DEMO_CARD), subsets)
+    write_text(folder / "README.md", text)
+
+
+def render_readme(card: Mapping[str, Any], subsets: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The text of `data/README.md`.
+
+    Args:
+        card: Card of the demo dataset.
+        subsets: Cards of the subsets of official tasks.
+    """
     reasons = ", ".join(f"{count} {reason}" for reason, count in card["n_excluded"].items())
     strata = "\n".join(
         f"| {family} | {row['source']} | {row['chosen']} |"
@@ -96,7 +118,13 @@ def render_readme(card: Mapping[str, Any]) -> str:
         for task, row in card["tasks"].items()
     )
     atoms = card["atoms"]
-    return f"""# The embedded dataset
+    return f"""# Embedded data
+
+Nothing here needs a download. The default study takes `demo.json.gz` (`source: embedded`); the
+studies of official Matbench tasks take the subsets at the end of this page (`source: embedded` and
+`name`).
+
+# The demo dataset
 
 `{card["file"]}` holds {card["n_crystals"]} crystals of {card["n_elements"]} elements with energies
 from density functional theory. With it the default study needs no download and takes minutes on
@@ -139,17 +167,39 @@ fewest atoms come first, ties by the number of the id. The same input gives the 
 
 **Checksum** (sha256, checked by the workflow; also in `demo.card.json`):
 `{card["sha256"]}`
+{"".join(_subset_section(subset) for subset in subsets)}"""
+
+
+def _subset_section(card: Mapping[str, Any]) -> str:
+    ((task, facts),) = card["tasks"].items()
+    atoms = card["atoms"]
+    citations = "; ".join(card["citations"])
+    return f"""
+# {task}
+
+`{card["file"]}` holds {card["description"]}, {card["n_elements"]} elements. {card["notes"]}
+
+**Target.** `{facts["column"]}`, {facts["target_name"]}, {facts["unit"]}, intensive:
+{facts["min"]:.3f} to {facts["max"]:.3f}, mean {facts["mean"]:.3f}, standard
+deviation {facts["std"]:.3f}. Cells have {atoms["min"]} to {atoms["max"]} atoms, {atoms["mean"]} on
+average, {atoms["total"]:,} together.
+
+**Licence.** {card["licence"]}.
+
+**Cite.** {citations}.
+
+**What can be checked.** The file is kept byte for byte. Every structure is one of
+`{card["source"]["member"]}` with lattice (Å) and coordinates rounded to
+6 decimals, and every target is the official one of its id:
+
+```
+{card["commands"][0]}
+{card["commands"][1]}
+```
+
+**Checksum** (sha256, checked by the workflow; also in `{task}.card.json`):
+`{card["sha256"]}`
 """
-
-
-def _statistics(values: Sequence[float]) -> dict[str, float]:
-    array = np.array(values)
-    return {
-        "min": round(float(array.min()), 6),
-        "max": round(float(array.max()), 6),
-        "mean": round(float(array.mean()), 6),
-        "std": round(float(array.std()), 6),
-    }
 
 
 def _strata(chosen: Sequence[Candidate], usable: Sequence[Candidate]) -> dict[str, Any]:

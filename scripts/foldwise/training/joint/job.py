@@ -132,6 +132,7 @@ def pretrain(
             task.name: int(np.isfinite(joint.labels[:, at]).sum()) for at, task in enumerate(tasks)
         },
         "epochs": recipe.pretrain.epochs,
+        "passes": len(joint.rows) * len(history),
         "seed": seed,
         "holdout": holdout,
         **selected.counts,

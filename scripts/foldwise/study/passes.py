@@ -1,0 +1,97 @@
+"""How often a training passes crystals through its network, and controls with as many passes.
+
+One pass is one crystal, copy or view that is fitted once. A recipe with `passes_of` takes its
+epochs from the experiments that it names, so that a control cannot fall behind what it controls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import ceil
+from typing import TYPE_CHECKING, TypeVar
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.study.recipe import Recipe
+
+if TYPE_CHECKING:
+    from foldwise.study.study import Experiment
+
+T = TypeVar("T")
+
+
+def views_per_row(recipe: Recipe) -> int:
+    """How often a step passes each of its rows: a consistency compares two views."""
+    return 2 if recipe.consistency else 1
+
+
+def passes_per_epoch(recipe: Recipe, copies: int) -> int:
+    """Passes per row to fit and epoch: copies and second views count as rows of their own.
+
+    Args:
+        recipe: How the model is trained.
+        copies: Copies of each crystal, for soft targets of kind `augmented`.
+    """
+    augmented = recipe.teacher is not None and recipe.teacher.targets == "augmented"
+    return (1 + copies if augmented else 1) * views_per_row(recipe)
+
+
+def with_derived_epochs(
+    recipes: Mapping[str, Recipe],
+    passes_of: Mapping[str, tuple[str, ...]],
+    experiments: Mapping[str, Experiment],
+    copies: int,
+) -> dict[str, Recipe]:
+    """The recipes, those of `passes_of` with as many passes as the experiments named there.
+
+    The epochs are those of all models of the experiments of one fold together, rounded up to whole
+    epochs; the patience keeps its share of them.
+
+    Args:
+        recipes: All recipes of the study.
+        passes_of: Experiments by the recipe that takes its passes from them.
+        experiments: Experiments of trained models of the study.
+        copies: Copies of each crystal.
+
+    Raises:
+        FoldwiseError: An experiment does not exist, has a joint pretraining, whose rows are not
+            known before it runs, or takes its own passes from the recipe.
+    """
+
+    def derived(name: str, asking: tuple[str, ...] = ()) -> Recipe:
+        recipe, where = recipes[name], f"recipes.{name}.passes_of"
+        if name not in passes_of:
+            return recipe
+        if name in asking:
+            raise FoldwiseError(
+                "it takes its passes from itself", where=where, hint="Give one of them epochs."
+            )
+        total = 0
+        for other in passes_of[name]:
+            experiment = _named(other, experiments, where)
+            _named(experiment.recipe, recipes, f"experiments.{other}.recipe")
+            model = derived(experiment.recipe, (*asking, name))
+            _check_countable(model, other, where)
+            total += len(experiment.seeds) * model.epochs * passes_per_epoch(model, copies)
+        epochs = ceil(total / passes_per_epoch(recipe, copies))
+        patience = max(1, round(recipe.patience * epochs / recipe.epochs))
+        return replace(recipe, epochs=epochs, patience=patience)
+
+    return {name: derived(name) for name in recipes}
+
+
+def _named(name: str, known: Mapping[str, T], where: str) -> T:
+    if name not in known:
+        raise FoldwiseError(
+            f"unknown name {name!r}", where=where, hint=f"Allowed: {', '.join(known)}."
+        )
+    return known[name]
+
+
+def _check_countable(recipe: Recipe, experiment: str, where: str) -> None:
+    if recipe.pretrain is not None:
+        raise FoldwiseError(
+            f"{experiment} begins with a joint pretraining, whose rows are not known beforehand",
+            where=where,
+            hint="Name experiments without one.",
+        )
