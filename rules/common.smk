@@ -16,6 +16,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.study.config import parse_study
 from foldwise.study.checks import missing_files, warnings
 from foldwise.tasks.sources import EMBEDDED
+from foldwise.tracking.calls.interpreter import put_interpreter_first
 
 try:
     STUDY = parse_study(config)
@@ -53,9 +54,7 @@ envvars:
 # activated. With conda environments, each rule's own is activated instead: conda may put it where
 # another one stood in PATH, which is then not the beginning.
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
-    os.environ["PATH"] = os.pathsep.join(
-        [os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]
-    )
+    put_interpreter_first()
 
 
 ROOT = STUDY.root
