@@ -168,7 +168,9 @@ def test_the_folder_is_complete_without_what_needs_structures(study):
     assert "prediction of STACKED" in text
     assert "space group" not in text
     review = read_json(folder / "diagnostics" / "review.json")
-    assert review["failed"] == 0
+    # The made-up members are far better than anything published, and the review says so.
+    failed = [check["name"] for check in review["checks"] if check["passed"] is False]
+    assert failed == ["not too good beside published results"]
     assert "15 published fold scores computed again" in str(review["checks"])
 
 
