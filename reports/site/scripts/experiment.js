@@ -1,0 +1,341 @@
+"use strict";
+
+/**
+ * What the pages of rows need of an experiment.
+ * @typedef {{name: string, target: Float64Array, prediction: Float64Array, error: Float64Array,
+ *   std: Float64Array | null, answered: number[]}} Answers
+ */
+
+/**
+ * The answers of an experiment, in the order of the dataset.
+ * @param {string} name
+ * @returns {Promise<Answers>}
+ */
+async function answersOf(name) {
+  const [rows, own] = await Promise.all([table("rows"), table(`answers_${name}`)]);
+  const target = rows.target.values;
+  const prediction = own.prediction.values;
+  const error = target.map((value, row) => Math.abs(prediction[row] - value));
+  const answered = [...prediction.keys()].filter((row) => !Number.isNaN(prediction[row]));
+  return { name, target, prediction, error, std: own.std?.values ?? null, answered };
+}
+
+/**
+ * Rows of a group, e.g. `anion_family=oxide`.
+ * @param {Table} rows
+ * @param {string} group
+ * @returns {(row: number) => boolean}
+ */
+function inGroup(rows, group) {
+  const [kind, value] = splitOnce(group, "=");
+  const column = rows[kind];
+  const code = column?.levels ? column.levels.indexOf(value) : -1;
+  return (row) => code >= 0 && column.values[row] === code;
+}
+
+/**
+ * Rows whose id or formula has the text, or whose formula has all of its elements (`Fe O`).
+ * @param {Table} rows
+ * @param {string} text
+ * @returns {(row: number) => boolean}
+ */
+function matches(rows, text) {
+  const words = text.trim().split(/[\s,]+/).filter(Boolean);
+  const ids = rows.id.texts ?? [];
+  const formulas = rows.formula.texts ?? [];
+  const wanted = text.trim().toLowerCase();
+  const elements = words.length > 1 && words.every((word) => /^[A-Z][a-z]?$/.test(word));
+  if (elements) {
+    return (row) => {
+      const own = elementsOf(formulas[row]);
+      return words.every((word) => own.includes(word));
+    };
+  }
+  return (row) => ids[row].toLowerCase().includes(wanted) || formulas[row].toLowerCase().includes(wanted);
+}
+
+/**
+ * @param {string} formula
+ * @returns {string[]} its elements, sorted
+ */
+function elementsOf(formula) {
+  return [...new Set(formula.match(/[A-Z][a-z]?/g) ?? [])].sort();
+}
+
+/**
+ * @param {any} study
+ * @param {string} name
+ * @param {string | null} group
+ */
+async function showExperiment(study, name, group) {
+  const page = find(`[data-page="experiment"][data-experiment="${CSS.escape(name)}"]`);
+  const experiment = study.experiments.find((/** @type {any} */ each) => each.name === name);
+  showGroups(find('[data-chart="groups"]', page), study, experiment, group);
+  const curves = page.querySelector('[data-chart="curves"]');
+  if (curves) showCurves(/** @type {HTMLElement} */ (curves), study, await piece(`curves_${name}`));
+  const [rows, answers] = await Promise.all([table("rows"), answersOf(name)]);
+  new AnswersView(page, study, experiment, group, rows, answers).update(true);
+}
+
+/** The figures of all answers, and the table that they filter. */
+class AnswersView {
+  /**
+   * @param {HTMLElement} page
+   * @param {any} study
+   * @param {any} experiment
+   * @param {string | null} group
+   * @param {Table} rows
+   * @param {Answers} answers
+   */
+  constructor(page, study, experiment, group, rows, answers) {
+    Object.assign(this, { page, study, experiment, group, rows, answers });
+    this.page = page;
+    this.study = study;
+    this.experiment = experiment;
+    this.group = group;
+    this.rows = rows;
+    this.answers = answers;
+    const { state } = address();
+    this.x = rangeOf(state, "x");
+    this.y = rangeOf(state, "y");
+    this.residual = rangeOf(state, "residual");
+    this.fold = state.get("fold") ?? "";
+    this.text = state.get("q") ?? "";
+    this.head();
+    this.filters();
+    const ids = rows.id.texts ?? [];
+    const formulas = rows.formula.texts ?? [];
+    this.list = new RowTable(find("[data-rows]", page), {
+      label: `Test crystals of ${answers.name}`,
+      sort: "error.desc",
+      remembered: true,
+      open: (row) => link(["crystal", ids[row]]),
+      fields: [
+        { field: "id", title: "crystal", value: (row) => ids[row] },
+        { field: "formula", title: "formula", value: (row) => formulas[row] },
+        { field: "fold", title: "fold", number: true, value: (row) => rows.fold.values[row], text: String },
+        { field: "target", title: `target (${study.unit})`, number: true, value: (row) => answers.target[row] },
+        { field: "prediction", title: "prediction", number: true, value: (row) => answers.prediction[row] },
+        { field: "residual", title: "error", number: true, value: (row) => answers.prediction[row] - answers.target[row], text: signed },
+        { field: "error", title: "absolute error", number: true, value: (row) => answers.error[row] },
+        ...(answers.std ? [{ field: "std", title: "disagreement", number: true, value: (/** @type {number} */ row) => /** @type {Float64Array} */ (answers.std)[row] }] : []),
+        ...["anion_family", "crystal_system"].filter((kind) => rows[kind] && experiment.groups.some((/** @type {any} */ each) => each.kind === kind))
+          .map((kind) => ({ field: kind, title: kind.replace("_", " "), value: (/** @type {number} */ row) => level(rows[kind], row) })),
+      ],
+    });
+  }
+
+  /** The group that the page is about, above everything else. */
+  head() {
+    const place = find("[data-group-head]", this.page);
+    const group = this.experiment.groups.find((/** @type {any} */ each) => each.group === this.group);
+    place.hidden = !this.group;
+    if (!this.group) return;
+    const all = make("a", { href: link(["experiment", this.experiment.name]) }, "all test crystals");
+    if (!group) {
+      place.replaceChildren(make("p", {}, `There is no group “${this.group}”: `, all));
+      return;
+    }
+    place.replaceChildren(
+      make("h2", {}, `Only ${group.description}`),
+      make("p", { class: "lead" }, `${count(group.n)} crystals with an MAE of ${number(group.mae)} ${this.study.unit} [${number(group.mae_low)}, ${number(group.mae_high)}]`,
+        seenMark(this.experiment.seen), `, ${(100 * group.error_share).toFixed(1)} % of the whole error. `, all),
+    );
+  }
+
+  filters() {
+    const folds = [...new Set(this.answers.answered.map((row) => this.rows.fold.values[row]))].sort((a, b) => a - b);
+    const text = make("input", { type: "search", id: `q-${this.experiment.name}`, placeholder: "id, formula, or elements: Fe O", value: this.text });
+    const fold = make("select", { id: `fold-${this.experiment.name}` }, make("option", { value: "" }, "all folds"),
+      ...folds.map((each) => make("option", { value: each, selected: String(each) === this.fold }, `fold ${each}`)));
+    const group = make("select", { id: `group-${this.experiment.name}` }, make("option", { value: "" }, "all groups"),
+      ...this.experiment.groups.map((/** @type {any} */ each) => make("option", { value: each.group, selected: each.group === this.group }, each.description)));
+    text.addEventListener("input", () => {
+      this.text = /** @type {HTMLInputElement} */ (text).value;
+      remember({ q: this.text, page: null });
+      this.update();
+    });
+    fold.addEventListener("change", () => {
+      this.fold = /** @type {HTMLSelectElement} */ (fold).value;
+      remember({ fold: this.fold, page: null });
+      this.update();
+    });
+    group.addEventListener("change", () => {
+      const chosen = /** @type {HTMLSelectElement} */ (group).value;
+      const { state } = address();
+      state.delete("page");
+      location.hash = link(["experiment", this.experiment.name, ...(chosen ? ["group", chosen] : [])], state);
+    });
+    this.chips = make("span", { class: "chips" });
+    find("[data-filters]", this.page).replaceChildren(
+      make("label", { for: text.id }, "Filter ", text), make("label", { for: fold.id }, "Fold ", fold),
+      make("label", { for: group.id }, "Group ", group), this.chips);
+  }
+
+  /** Rows that the filters leave, in the order of the dataset. */
+  kept() {
+    const { target, prediction } = this.answers;
+    const tests = [];
+    if (this.group) tests.push(inGroup(this.rows, this.group));
+    if (this.fold !== "") tests.push((/** @type {number} */ row) => this.rows.fold.values[row] === Number(this.fold));
+    if (this.text.trim()) tests.push(matches(this.rows, this.text));
+    const within = (/** @type {[number, number] | null | undefined} */ range, /** @type {(row: number) => number} */ of) => {
+      if (range) tests.push((/** @type {number} */ row) => of(row) >= range[0] && of(row) <= range[1]);
+    };
+    within(this.x, (row) => target[row]);
+    within(this.y, (row) => prediction[row]);
+    within(this.residual, (row) => this.clipped(prediction[row] - target[row]));
+    return this.answers.answered.filter((row) => tests.every((test) => test(row)));
+  }
+
+  /** The outermost bars of the histogram also hold what lies beyond them.
+   * @param {number} residual
+   */
+  clipped(residual) {
+    const limit = this.limit ?? Infinity;
+    return Math.max(-limit, Math.min(limit, residual));
+  }
+
+  /** @param {boolean} [keep] the page of the table */
+  update(keep = false) {
+    const errors = Float64Array.from(this.answers.answered, (row) => this.answers.error[row]).sort();
+    this.limit = d3.quantileSorted(errors, 0.99) || 1;
+    this.showParity();
+    this.showErrors();
+    const chip = (/** @type {string} */ words, /** @type {() => void} */ clear) =>
+      make("button", { type: "button", onclick: () => { clear(); this.framed(); } }, `${words} ×`);
+    this.chips?.replaceChildren(
+      ...(this.x && this.y ? [chip(`target ${number(this.x[0])} to ${number(this.x[1])}, prediction ${number(this.y[0])} to ${number(this.y[1])}`, () => { this.x = this.y = null; })] : []),
+      ...(this.residual ? [chip(`error ${signed(this.residual[0])} to ${signed(this.residual[1])}`, () => { this.residual = null; })] : []));
+    this.list?.show(this.kept(), keep);
+  }
+
+  framed() {
+    remember({ x: rangeText(this.x ?? null), y: rangeText(this.y ?? null), residual: rangeText(this.residual ?? null), page: null });
+    this.update();
+  }
+
+  /** Rows of the figures: those of the group and the fold, whatever frame is drawn. */
+  drawn() {
+    const { x, y, residual } = this;
+    this.x = this.y = this.residual = null;
+    const rows = this.kept();
+    Object.assign(this, { x, y, residual });
+    return rows;
+  }
+
+  showParity() {
+    const { target, prediction, error } = this.answers;
+    const rows = this.drawn();
+    const worst = rows.length > DOTS ? [...rows].sort((a, b) => error[b] - error[a]).slice(0, DOTS / 2) : rows;
+    const ids = this.rows.id.texts ?? [];
+    const formulas = this.rows.formula.texts ?? [];
+    const extent = d3.extent(rows.flatMap((row) => [target[row], prediction[row]]));
+    const many = rows.length > worst.length;
+    chart(
+      find('[data-chart="parity"]', this.page),
+      (width) => ({
+        height: Math.min(width, 460),
+        marginLeft: 52,
+        marginBottom: 42,
+        x: { domain: extent, nice: true, label: `target: ${this.study.quantity} (${this.study.unit})`, labelAnchor: "center", labelArrow: "none", grid: true, ticks: 6 },
+        y: { domain: extent, nice: true, label: `prediction (${this.study.unit})`, labelArrow: "none", grid: true, ticks: 6 },
+        color: { type: "log", scheme: "Blues", range: [0.25, 1] },
+        marks: [
+          Plot.link([extent], { x1: "0", y1: "0", x2: "1", y2: "1", stroke: "currentColor", strokeOpacity: 0.5 }),
+          many ? Plot.dot(rows, Plot.hexbin({ fill: "count" }, { x: (/** @type {number} */ row) => target[row], y: (/** @type {number} */ row) => prediction[row], binWidth: 7, symbol: "hexagon", r: 3.8 })) : null,
+          Plot.dot(worst, { x: (row) => target[row], y: (row) => prediction[row], r: many ? 1.6 : 2.6, fill: many ? "var(--worse)" : "var(--accent)", fillOpacity: many ? 0.7 : 0.55 }),
+          Plot.tip(worst, Plot.pointer({ x: (row) => target[row], y: (row) => prediction[row], title: (row) => `${formulas[row]}  ${ids[row]}\ntarget ${number(target[row])}, prediction ${number(prediction[row])}\nerror ${signed(prediction[row] - target[row])} ${this.study.unit}` })),
+        ].filter(Boolean),
+      }),
+      {
+        under: [many ? `Line: perfect. Hexagons: all ${count(rows.length)} crystals, darker where there are more; dots: the ${count(worst.length)} largest errors.` : "Line: perfect."],
+        after: (plot, svg) => {
+          selectable(plot, svg, { both: true, frame: { x: this.x ?? undefined, y: this.y ?? undefined }, done: (frame) => { this.x = frame.x ?? null; this.y = frame.y ?? null; this.framed(); } });
+          opens(plot, svg, (row) => { location.hash = link(["crystal", ids[row]]); });
+        },
+      },
+    );
+  }
+
+  showErrors() {
+    const { target, prediction } = this.answers;
+    const rows = this.drawn();
+    const limit = this.limit ?? 1;
+    const beyond = rows.filter((row) => Math.abs(prediction[row] - target[row]) > limit).length;
+    const half = Math.max(5, Math.min(40, Math.floor(0.7 * Math.sqrt(rows.length))));
+    const edges = d3.range(-half, half + 2).map((/** @type {number} */ at) => ((2 * at - 1) * limit) / (2 * half + 1));
+    const residuals = rows.map((row) => this.clipped(prediction[row] - target[row]));
+    const mean = d3.mean(rows, (/** @type {number} */ row) => prediction[row] - target[row]) ?? 0;
+    chart(
+      find('[data-chart="errors"]', this.page),
+      (width) => ({
+        height: Math.min(width, 460),
+        marginLeft: 52,
+        marginBottom: 42,
+        x: { domain: [-limit, limit], label: `prediction minus target (${this.study.unit})`, labelAnchor: "center", labelArrow: "none", ticks: 6 },
+        y: { label: "test crystals", labelArrow: "none", grid: true, ticks: 6, tickFormat: "~s" },
+        marks: [
+          Plot.rectY(residuals, Plot.binX({ y: "count" }, { x: (/** @type {number} */ value) => value, thresholds: edges, fill: "var(--accent)", fillOpacity: 0.75, tip: true })),
+          Plot.ruleY([0]),
+          Plot.ruleX([0], { stroke: "currentColor", strokeOpacity: 0.6 }),
+          Plot.ruleX([mean], { stroke: "var(--worse)", strokeWidth: 2, strokeDasharray: "5 4" }),
+        ],
+      }),
+      {
+        under: [make("span", { class: "key worse" }, `mean error ${signed(mean)} ${this.study.unit}`), ` The outermost bars also hold the ${count(beyond)} largest errors.`],
+        after: (plot, svg) => selectable(plot, svg, { both: false, frame: { x: this.residual ?? undefined }, done: (frame) => { this.residual = frame.x ?? null; this.framed(); } }),
+      },
+    );
+  }
+}
+
+/**
+ * @param {HTMLElement} figure
+ * @param {any} study
+ * @param {any} experiment
+ * @param {string | null} group
+ */
+function showGroups(figure, study, experiment, group) {
+  const overall = experiment.mae;
+  const lines = experiment.groups.map((/** @type {any} */ each) => {
+    const [low, high] = each.mae_high ? [each.mae_low, each.mae_high] : [each.mae, each.mae];
+    return {
+      label: `${each.group === group ? "▸ " : ""}${each.kind.replace(/_/g, " ")}: ${each.value} (n = ${count(each.n)})`,
+      value: each.mae,
+      low,
+      high,
+      verdict: low > overall ? "worse" : high < overall ? "better" : "even",
+      open: link(["experiment", experiment.name, "group", each.group]),
+    };
+  });
+  forest(figure, lines, { axis: `MAE (${study.unit}), 95 % interval; line: all crystals, ${number(overall)}`, zero: overall, legend: false });
+}
+
+/**
+ * @param {HTMLElement} figure
+ * @param {any} study
+ * @param {any[]} curves
+ */
+function showCurves(figure, study, curves) {
+  const points = curves.flatMap((curve) => curve.epoch.flatMap((/** @type {number} */ epoch, /** @type {number} */ at) =>
+    [["training", curve.train_mae[at]], ["validation", curve.val_mae[at]]].map(([part, mae]) => ({
+      epoch, mae, part, fit: `fold ${curve.fold}, seed ${curve.seed}` }))));
+  const colour = (/** @type {any} */ point) => (point.part === "training" ? "var(--grey)" : "var(--accent)");
+  chart(
+    figure,
+    () => ({
+      height: 300,
+      marginLeft: 60,
+      marginBottom: 42,
+      x: { label: "epoch", labelAnchor: "center", labelArrow: "none", ticks: Math.min(10, d3.max(points, (/** @type {any} */ point) => point.epoch)), tickFormat: "d" },
+      y: { type: "log", label: `MAE (${study.unit}), log scale`, labelArrow: "none", grid: true, ticks: 5, tickFormat: "~g" },
+      marks: [
+        Plot.lineY(points, { x: "epoch", y: "mae", z: (/** @type {any} */ point) => point.fit + point.part, stroke: colour, strokeOpacity: 0.6, strokeWidth: 1.3 }),
+        Plot.lineY(points, Plot.groupX({ y: "median" }, { x: "epoch", y: "mae", z: "part", stroke: colour, strokeWidth: 3 })),
+        Plot.tip(points, Plot.pointer({ x: "epoch", y: "mae", title: (/** @type {any} */ point) => `${point.fit}, ${point.part}\nepoch ${point.epoch}: ${number(point.mae)} ${study.unit}` })),
+      ],
+    }),
+    { under: [make("span", { class: "key even" }, "training"), make("span", { class: "key better" }, "validation"), " Thin: one fold and seed; thick: their median."] },
+  );
+}

@@ -1,0 +1,1 @@
+"""The site of a study: a folder that a browser opens without a server, from finding to crystal."""

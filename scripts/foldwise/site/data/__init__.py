@@ -1,0 +1,1 @@
+"""How tables travel to the browser: compressed columns in classic scripts."""

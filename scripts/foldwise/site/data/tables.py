@@ -1,0 +1,76 @@
+"""The tables of test rows, in the order of the dataset, for the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from foldwise.site.data.columns import (
+    code_column,
+    number_column,
+    quantum_of,
+    text_column,
+    whole_column,
+)
+from foldwise.site.data.scripts import write_script
+from foldwise.site.reading.experiments import ExperimentFolder
+
+NEVER_TESTED = -1
+
+
+def write_rows(
+    site: Path, targets: pd.DataFrame, experiments: Sequence[ExperimentFolder]
+) -> pd.DataFrame:
+    """Write `rows.js`: every crystal of the dataset with target, fold and groups.
+
+    Returns:
+        The dataset, indexed by id, with the columns `fold` and those of the groups.
+    """
+    tested = pd.concat([each.rows for each in experiments]).drop_duplicates("id").set_index("id")
+    kinds = sorted({kind for each in experiments for kind in each.group_kinds})
+    table = targets.set_index("id")
+    fold = tested["fold"].reindex(table.index).fillna(NEVER_TESTED).astype(int)
+    columns: dict[str, Any] = {
+        "id": text_column([str(name) for name in table.index]),
+        "formula": text_column([str(formula) for formula in table["formula"]]),
+        "target": number_column(table["target"], quantum_of(table["target"])),
+        "fold": whole_column(fold),
+        "n_atoms": whole_column(table["n_atoms"]),
+    }
+    if "spacegroup" in table and table["spacegroup"].gt(0).any():
+        columns["spacegroup"] = whole_column(table["spacegroup"])
+    groups = {
+        # The quintile is of the tested rows alone; all other kinds are facts of the crystal.
+        kind: (table[kind] if kind in table else tested[kind].reindex(table.index)).fillna("")
+        for kind in kinds
+    }
+    coded = {kind: [_level(value) for value in values] for kind, values in groups.items()}
+    columns |= {kind: code_column(values) for kind, values in coded.items()}
+    write_script(site, "rows", {"columns": columns, "kinds": kinds})
+    return table.assign(fold=fold)
+
+
+def _level(value: object) -> str:
+    """A group's value as `groups/_index.csv` has it: a whole number without a decimal point."""
+    return str(int(value)) if isinstance(value, float) else str(value)
+
+
+def write_answers(site: Path, experiment: ExperimentFolder, table: pd.DataFrame) -> None:
+    """Write `answers_{experiment}.js`, and `members_{experiment}.js` where several answered."""
+    rows = experiment.rows.set_index("id").reindex(table.index)
+    quantum = quantum_of(table["target"])
+    columns = {"prediction": number_column(rows["prediction"], quantum)}
+    if rows["std"].notna().any():
+        columns["std"] = number_column(rows["std"], quantum / 10)
+    write_script(site, f"answers_{experiment.name}", {"columns": columns})
+    if experiment.record["ensemble"] is None:
+        return
+    members = experiment.members.reindex(table.index)
+    write_script(
+        site,
+        f"members_{experiment.name}",
+        {"columns": {str(name): number_column(members[name], quantum) for name in members}},
+    )

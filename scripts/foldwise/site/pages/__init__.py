@@ -1,0 +1,1 @@
+"""What the pages say: templates, sentences, the libraries that they carry."""

@@ -1,0 +1,1 @@
+"""What the site reads: result folders, the registry, structures. Nothing here is recomputed."""
