@@ -134,7 +134,8 @@ function forest(figure, lines, how) {
       const room = Math.min(longest * 6.6 + 16, width * 0.46);
       const letters = Math.floor((room - 16) / 6.6);
       return {
-        height: 46 + 24 * lines.length,
+        height: 56 + 24 * lines.length,
+        marginBottom: 42,
         marginLeft: room,
         marginRight: 24,
         marginTop: 6,

@@ -3,7 +3,7 @@
 /**
  * What the pages of rows need of an experiment.
  * @typedef {{name: string, target: Float64Array, prediction: Float64Array, error: Float64Array,
- *   std: Float64Array | null, answered: number[]}} Answers
+ *   std: Float64Array | null, views: Float64Array | null, answered: number[]}} Answers
  */
 
 /**
@@ -17,7 +17,7 @@ async function answersOf(name) {
   const prediction = own.prediction.values;
   const error = target.map((value, row) => Math.abs(prediction[row] - value));
   const answered = [...prediction.keys()].filter((row) => !Number.isNaN(prediction[row]));
-  return { name, target, prediction, error, std: own.std?.values ?? null, answered };
+  return { name, target, prediction, error, std: own.std?.values ?? null, views: own.view_std?.values ?? null, answered };
 }
 
 /**
