@@ -1,5 +1,6 @@
 # make run    set up, then the main job: results/e4 on the embedded dataset
 # make smoke  set up, then every behaviour of a long study in two minutes
+# make site   set up, then the whole study and its pages: open results/site/index.html
 # make check  set up, then lint, types and the unit tests without the slow ones
 # make test   set up, then every check and test
 # make bench  set up, then the engine against stock CHGNet
@@ -18,7 +19,7 @@ BENCH_LARGE := $(if $(filter data/demo.json.gz,$(BENCH_DATASET)),256,512)
 BENCH_BATCHES ?= $(if $(filter cuda,$(BENCH_DEVICE)),64 $(BENCH_LARGE),32)
 BENCH_STRUCTURES ?= $(if $(filter cuda,$(BENCH_DEVICE)),3589,640)
 
-.PHONY: setup run smoke study report check test lint bench clean
+.PHONY: setup run smoke study report site check test lint lint-site bench clean
 
 setup: .venv/.complete
 
@@ -40,6 +41,9 @@ smoke: setup
 report: study
 	$(SNAKEMAKE) --report results/report.html
 
+site: setup
+	$(SNAKEMAKE) results/site/index.html
+
 lint: setup
 	"$(BIN)/ruff" check .
 	"$(BIN)/ruff" format --check .
@@ -50,6 +54,11 @@ lint: setup
 
 check: lint
 	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest -m "not slow" tests/unit
+
+# Needs Node.js, so it is no part of lint.
+lint-site:
+	cd reports/site && npx --yes --package typescript@5.9.3 tsc --project jsconfig.json
+	cd reports/site && npx --yes --package eslint@9.39.1 eslint scripts
 
 test: lint
 	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest

@@ -216,6 +216,13 @@ def leaderboard(task):
     return [path] if Path(path).is_file() else []
 
 
+def site_files():
+    """Templates, scripts and libraries of the site."""
+    return sorted(
+        str(path) for path in Path("reports/site").rglob("*") if path.is_file()
+    )
+
+
 def is_ensemble(exp):
     return len(STUDY.experiments[exp].seeds) > 1
 

@@ -18,7 +18,9 @@ def main() -> None:
     parser.add_argument("--targets", type=Path, required=True, help="targets.parquet of the task")
     parser.add_argument("--card", type=Path, required=True, help="card.json of the task")
     parser.add_argument("--structures", type=Path, help="structures.npz, if the task has any")
-    parser.add_argument("--duplicates", type=Path, help="duplicates.csv, if structures were matched")
+    parser.add_argument(
+        "--duplicates", type=Path, help="duplicates.csv, if structures were matched"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the site")
     options = parser.parse_args()
     paths = SitePaths(

@@ -7,7 +7,9 @@ const MEANING = [
   ["worse", "higher error, interval without zero"],
   ["even", "interval with zero: no difference shown"],
 ];
-const DOTS = 4000;
+const LETTER = 7.2;
+const DOTS = 5000;
+const WORST_DOTS = 600;
 
 /** @typedef {{x?: [number, number], y?: [number, number]}} Frame */
 
@@ -123,7 +125,7 @@ function opens(plot, svg, open) {
  * Differences with their intervals, one line each.
  * @param {HTMLElement} figure
  * @param {{label: string, value: number, low: number, high: number, verdict: string, open?: string}[]} lines
- * @param {{axis: string, title?: string, zero?: number, legend?: boolean}} how
+ * @param {{axis: string, title?: string, zero?: number, legend?: boolean, note?: string}} how
  */
 function forest(figure, lines, how) {
   const names = lines.map((line) => line.label);
@@ -131,15 +133,15 @@ function forest(figure, lines, how) {
   chart(
     figure,
     (width) => {
-      const room = Math.min(longest * 6.6 + 16, width * 0.46);
-      const letters = Math.floor((room - 16) / 6.6);
+      const room = Math.min(longest * LETTER + 16, width * 0.46);
+      const letters = Math.round((room - 16) / LETTER);
       return {
         height: 56 + 24 * lines.length,
-        marginBottom: 42,
+        marginBottom: 46,
         marginLeft: room,
         marginRight: 24,
         marginTop: 6,
-        x: { label: how.axis, labelAnchor: "center", labelArrow: "none", grid: true, ticks: width < 500 ? 4 : 7, nice: true },
+        x: { label: how.axis, labelOffset: 38, labelAnchor: "center", labelArrow: "none", grid: true, ticks: width < 500 ? 4 : 7, nice: true },
         y: { label: null, domain: names, tickFormat: (/** @type {string} */ name) => (name.length > letters ? `${name.slice(0, letters - 1)}…` : name), tickSize: 0 },
         marks: [
           Plot.ruleX([how.zero ?? 0], { stroke: "var(--text)", strokeOpacity: 0.6 }),
@@ -151,8 +153,10 @@ function forest(figure, lines, how) {
     },
     {
       title: how.title,
-      under: how.legend === false ? [] : MEANING.filter(([verdict]) => lines.some((line) => line.verdict === verdict))
-        .map(([verdict, words]) => make("span", { class: `key ${verdict}` }, words)),
+      under: [
+        ...(how.legend === false ? [] : MEANING.filter(([verdict]) => lines.some((line) => line.verdict === verdict))
+          .map(([verdict, words]) => make("span", { class: `key ${verdict}` }, words))),
+        how.note ?? "Whiskers: 95 % intervals."],
       after: (plot, svg) => opens(plot, svg, (line) => { if (line.open) location.hash = line.open; }),
     },
   );

@@ -70,8 +70,8 @@ async function showCompare(study, first, second) {
     const edges = d3.range(-half, half + 2).map((/** @type {number} */ at) => ((2 * at - 1) * limit) / (2 * half + 1));
     const values = shared.map((row) => clip(difference[row]));
     chart(figures[0], (width) => ({
-      height: Math.min(width, 380), marginLeft: 52, marginBottom: 42,
-      x: { domain: [-limit, limit], label: `absolute error of ${b} minus that of ${a} (${study.unit})`, labelAnchor: "center", labelArrow: "none", ticks: 6 },
+      height: Math.min(width, 380), marginLeft: 52, marginBottom: 46,
+      x: { domain: [-limit, limit], label: `absolute error of ${b} minus that of ${a} (${study.unit})`, labelOffset: 38, labelAnchor: "center", labelArrow: "none", ticks: 6 },
       y: { label: "test crystals", labelArrow: "none", grid: true, ticks: 6, tickFormat: "~s" },
       marks: [
         Plot.rectY(values, Plot.binX({ y: "count" }, { x: (/** @type {number} */ value) => value, thresholds: edges, fill: (/** @type {number} */ value) => (value < -limit / (2 * half + 1) ? "var(--accent)" : value > limit / (2 * half + 1) ? "var(--worse)" : "var(--grey)"), fillOpacity: 0.8, tip: true })),
@@ -89,12 +89,12 @@ async function showCompare(study, first, second) {
     });
   };
   const groups = found.groups.map((/** @type {any} */ each) => ({
-    label: `${splitOnce(each.group, "=")[0].replace(/_/g, " ")}: ${splitOnce(each.group, "=")[1]} (n = ${count(each.n)})`,
+    label: `${groupLabel(each.group)} (n = ${count(each.n)})`,
     value: each.delta, low: each.low, high: each.high, verdict: each.high < 0 ? "better" : each.low > 0 ? "worse" : "even",
     open: link(["experiment", pair[1], "group", each.group]) }));
   const clear = groups.filter((/** @type {any} */ each) => each.verdict !== "even");
   forest(figures[1], groups, {
-    axis: `difference of the MAE (${study.unit}), ${b} minus ${a}, 95 % interval`,
+    axis: `MAE of ${b} minus that of ${a} (${study.unit})`,
     title: clear.length ? `${b} errs less in ${clear.filter((/** @type {any} */ each) => each.verdict === "better").length} groups and more in ${clear.filter((/** @type {any} */ each) => each.verdict === "worse").length} of ${groups.length}` : `In none of ${groups.length} groups a difference is shown`,
   });
   update(true);

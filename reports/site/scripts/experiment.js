@@ -88,7 +88,6 @@ class AnswersView {
    * @param {Answers} answers
    */
   constructor(page, study, experiment, group, rows, answers) {
-    Object.assign(this, { page, study, experiment, group, rows, answers });
     this.page = page;
     this.study = study;
     this.experiment = experiment;
@@ -175,6 +174,7 @@ class AnswersView {
   /** Rows that the filters leave, in the order of the dataset. */
   kept() {
     const { target, prediction } = this.answers;
+    /** @type {((row: number) => boolean)[]} */
     const tests = [];
     if (this.group) tests.push(inGroup(this.rows, this.group));
     if (this.fold !== "") tests.push((/** @type {number} */ row) => this.rows.fold.values[row] === Number(this.fold));
@@ -227,7 +227,7 @@ class AnswersView {
   showParity() {
     const { target, prediction, error } = this.answers;
     const rows = this.drawn();
-    const worst = rows.length > DOTS ? [...rows].sort((a, b) => error[b] - error[a]).slice(0, DOTS / 2) : rows;
+    const worst = rows.length > DOTS ? [...rows].sort((a, b) => error[b] - error[a]).slice(0, WORST_DOTS) : rows;
     const ids = this.rows.id.texts ?? [];
     const formulas = this.rows.formula.texts ?? [];
     const extent = d3.extent(rows.flatMap((row) => [target[row], prediction[row]]));
@@ -237,15 +237,15 @@ class AnswersView {
       (width) => ({
         height: Math.min(width, 460),
         marginLeft: 52,
-        marginBottom: 42,
-        x: { domain: extent, nice: true, label: `target: ${this.study.quantity} (${this.study.unit})`, labelAnchor: "center", labelArrow: "none", grid: true, ticks: 6 },
+        marginBottom: 46,
+        x: { domain: extent, nice: true, label: `target: ${this.study.quantity} (${this.study.unit})`, labelOffset: 38, labelAnchor: "center", labelArrow: "none", grid: true, ticks: 6 },
         y: { domain: extent, nice: true, label: `prediction (${this.study.unit})`, labelArrow: "none", grid: true, ticks: 6 },
         color: { type: "log", scheme: "Blues", range: [0.25, 1] },
         marks: [
           Plot.link([extent], { x1: "0", y1: "0", x2: "1", y2: "1", stroke: "currentColor", strokeOpacity: 0.5 }),
           many ? Plot.dot(rows, Plot.hexbin({ fill: "count" }, { x: (/** @type {number} */ row) => target[row], y: (/** @type {number} */ row) => prediction[row], binWidth: 7, symbol: "hexagon", r: 3.8 })) : null,
-          Plot.dot(worst, { x: (row) => target[row], y: (row) => prediction[row], r: many ? 1.6 : 2.6, fill: many ? "var(--worse)" : "var(--accent)", fillOpacity: many ? 0.7 : 0.55 }),
-          Plot.tip(worst, Plot.pointer({ x: (row) => target[row], y: (row) => prediction[row], title: (row) => `${formulas[row]}  ${ids[row]}\ntarget ${number(target[row])}, prediction ${number(prediction[row])}\nerror ${signed(prediction[row] - target[row])} ${this.study.unit}` })),
+          Plot.dot(worst, { x: (/** @type {number} */ row) => target[row], y: (/** @type {number} */ row) => prediction[row], r: many ? 1.6 : 2.6, fill: many ? "var(--worse)" : "var(--accent)", fillOpacity: many ? 0.7 : 0.55 }),
+          Plot.tip(worst, Plot.pointer({ x: (/** @type {number} */ row) => target[row], y: (/** @type {number} */ row) => prediction[row], title: (/** @type {number} */ row) => `${formulas[row]}  ${ids[row]}\ntarget ${number(target[row])}, prediction ${number(prediction[row])}\nerror ${signed(prediction[row] - target[row])} ${this.study.unit}` })),
         ].filter(Boolean),
       }),
       {
@@ -272,8 +272,8 @@ class AnswersView {
       (width) => ({
         height: Math.min(width, 460),
         marginLeft: 52,
-        marginBottom: 42,
-        x: { domain: [-limit, limit], label: `prediction minus target (${this.study.unit})`, labelAnchor: "center", labelArrow: "none", ticks: 6 },
+        marginBottom: 46,
+        x: { domain: [-limit, limit], label: `prediction minus target (${this.study.unit})`, labelOffset: 38, labelAnchor: "center", labelArrow: "none", ticks: 6 },
         y: { label: "test crystals", labelArrow: "none", grid: true, ticks: 6, tickFormat: "~s" },
         marks: [
           Plot.rectY(residuals, Plot.binX({ y: "count" }, { x: (/** @type {number} */ value) => value, thresholds: edges, fill: "var(--accent)", fillOpacity: 0.75, tip: true })),
@@ -290,6 +290,20 @@ class AnswersView {
   }
 }
 
+const FIFTHS = ["lowest", "second", "middle", "fourth", "highest"];
+
+/**
+ * A group in few words, e.g. "oxide", "2 elements", "lowest fifth of targets".
+ * @param {string} group
+ * @returns {string}
+ */
+function groupLabel(group) {
+  const [kind, value] = splitOnce(group, "=");
+  if (kind === "n_elements") return `${value} element${value === "1" ? "" : "s"}`;
+  if (kind === "target_quintile") return `${FIFTHS[Number(value) - 1]} fifth of targets`;
+  return value;
+}
+
 /**
  * @param {HTMLElement} figure
  * @param {any} study
@@ -301,7 +315,7 @@ function showGroups(figure, study, experiment, group) {
   const lines = experiment.groups.map((/** @type {any} */ each) => {
     const [low, high] = each.mae_high ? [each.mae_low, each.mae_high] : [each.mae, each.mae];
     return {
-      label: `${each.group === group ? "▸ " : ""}${each.kind.replace(/_/g, " ")}: ${each.value} (n = ${count(each.n)})`,
+      label: `${each.group === group ? "▸ " : ""}${groupLabel(each.group)} (n = ${count(each.n)})`,
       value: each.mae,
       low,
       high,
@@ -309,7 +323,7 @@ function showGroups(figure, study, experiment, group) {
       open: link(["experiment", experiment.name, "group", each.group]),
     };
   });
-  forest(figure, lines, { axis: `MAE (${study.unit}), 95 % interval; line: all crystals, ${number(overall)}`, zero: overall, legend: false });
+  forest(figure, lines, { axis: `MAE (${study.unit})`, zero: overall, legend: false, note: `Line: all crystals, ${number(overall)}; whiskers: 95 % intervals; a click opens the group.` });
 }
 
 /**
@@ -327,8 +341,8 @@ function showCurves(figure, study, curves) {
     () => ({
       height: 300,
       marginLeft: 60,
-      marginBottom: 42,
-      x: { label: "epoch", labelAnchor: "center", labelArrow: "none", ticks: Math.min(10, d3.max(points, (/** @type {any} */ point) => point.epoch)), tickFormat: "d" },
+      marginBottom: 46,
+      x: { label: "epoch", labelOffset: 38, labelAnchor: "center", labelArrow: "none", ticks: Math.min(10, d3.max(points, (/** @type {any} */ point) => point.epoch)), tickFormat: "d" },
       y: { type: "log", label: `MAE (${study.unit}), log scale`, labelArrow: "none", grid: true, ticks: 5, tickFormat: "~g" },
       marks: [
         Plot.lineY(points, { x: "epoch", y: "mae", z: (/** @type {any} */ point) => point.fit + point.part, stroke: colour, strokeOpacity: 0.6, strokeWidth: 1.3 }),

@@ -18,7 +18,7 @@ function showOverview(study) {
       open: link(["compare", each.against, each.experiment]),
     }));
   if (figure && lines.length) {
-    forest(/** @type {HTMLElement} */ (figure), lines, { axis: "difference of the MAE, % (left is better), 95 % interval" });
+    forest(/** @type {HTMLElement} */ (figure), lines, { axis: "difference of the MAE, %", note: "Left is better; whiskers: 95 % intervals." });
   }
   showCosts(find('[data-chart="cost"]', page), study);
 }
@@ -38,7 +38,7 @@ function showCosts(figure, study) {
   }));
   if (experiments.every((/** @type {any} */ each) => each.recorded)) {
     forest(figure, experiments.map((/** @type {any} */ each) => ({ ...each, value: each.mae, verdict: "better", open: link(["experiment", each.name]) })),
-      { axis: `MAE (${study.unit}), 95 % interval; nothing was trained`, zero: d3.min(experiments, (/** @type {any} */ each) => each.low), legend: false });
+      { axis: `MAE (${study.unit})`, zero: d3.min(experiments, (/** @type {any} */ each) => each.low), legend: false });
     return;
   }
   const starts = [...new Set(experiments.map((/** @type {any} */ each) => each.start))];
@@ -52,7 +52,7 @@ function showCosts(figure, study) {
       width: panels.length > 1 && width > 640 ? width / 2 - 12 : width,
       height: 300,
       marginLeft: 64,
-      marginBottom: 44,
+      marginBottom: 46,
       marginRight: 44,
       ...costPanel(panels[0], study.unit, unit, String(starts[0])),
     }),
@@ -64,7 +64,7 @@ function showCosts(figure, study) {
         for (const at of panels.keys()) {
           if (!at) continue;
           const width = host.clientWidth > 640 ? host.clientWidth / 2 - 12 : host.clientWidth;
-          const other = Plot.plot({ width, height: 300, marginLeft: 64, marginBottom: 44, marginRight: 44, style: { background: "transparent", overflow: "visible" }, ...costPanel(panels[at], study.unit, unit, String(starts[at])) });
+          const other = Plot.plot({ width, height: 300, marginLeft: 64, marginBottom: 46, marginRight: 44, style: { background: "transparent", overflow: "visible" }, ...costPanel(panels[at], study.unit, unit, String(starts[at])) });
           const drawing = other.tagName === "svg" ? other : other.querySelector("svg");
           drawing.setAttribute("role", "img");
           drawing.setAttribute("aria-label", `Error and cost, ${starts[at]}`);
@@ -85,10 +85,11 @@ function showCosts(figure, study) {
  */
 function costPanel(experiments, unit, seconds, start) {
   return {
-    x: { type: "log", label: `${seconds} of training (log scale); ${start}`, labelAnchor: "center", labelArrow: "none", grid: true, ticks: 4, tickFormat: "~s",
+    x: { type: "log", label: `${seconds} of training, log scale`, labelOffset: 38, labelAnchor: "center", labelArrow: "none", grid: true, ticks: 4, tickFormat: "~s",
       domain: paddedLog(experiments.map((each) => Math.max(each.cost, 1e-3))) },
     y: { label: `MAE (${unit})`, labelArrow: "none", grid: true, nice: true, ticks: 6 },
     marks: [
+      Plot.text([start], { frameAnchor: "top-right", text: (/** @type {string} */ text) => text, fill: "var(--soft)", dy: -12 }),
       Plot.ruleX(experiments, { x: "cost", y1: "low", y2: "high", stroke: "var(--grey)", strokeWidth: 1.5 }),
       Plot.dot(experiments, { x: "cost", y: "mae", r: 5, fill: "var(--accent)" }),
       Plot.text(experiments, { x: "cost", y: "mae", text: "label", dx: 9, textAnchor: "start", fontWeight: 600, fill: "currentColor", stroke: "var(--page)", strokeWidth: 4 }),

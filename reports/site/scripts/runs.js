@@ -100,7 +100,7 @@ function oneRun(run) {
     ...(progress ? [make("h3", {}, "How far it was when this page was made"), make("p", {}, `${progress.done} of ${progress.jobs} jobs done.`),
       plainTable("Jobs at work", ["job", "step", "time left"], progress.working.map((/** @type {any} */ each) => [each.rule, `${each.step} of ${each.steps}`, each.eta]))] : []),
     make("h3", {}, "Numbers"),
-    plainTable("Numbers of the run", ["metric", { text: "value", number: true }], Object.entries(run.metrics).map(([key, value]) => [key, make("span", {}, number(Number(value)), key.startsWith("mae") ? seenMark(run.test_presumably_seen) : null)])),
+    plainTable("Numbers of the run", ["metric", { text: "value", number: true }], Object.entries(run.metrics).map(([key, value]) => [key, make("span", {}, quantity(value), key.startsWith("mae") ? seenMark(run.test_presumably_seen) : null)])),
     make("h3", {}, "Config"),
     plainTable("Config of the run", ["key", "value"], Object.entries(run.config).map(([key, value]) => [key, textOf(value)])),
   ];
@@ -115,7 +115,7 @@ function sideBySide(one, two) {
   const keys = [...new Set([...Object.keys(one.config), ...Object.keys(two.config)])].sort();
   const different = keys.filter((key) => JSON.stringify(one.config[key]) !== JSON.stringify(two.config[key]));
   const metrics = [...new Set([...Object.keys(one.metrics), ...Object.keys(two.metrics)])];
-  const value = (/** @type {any} */ run, /** @type {string} */ key) => make("span", {}, key in run.metrics ? number(Number(run.metrics[key])) : "–", key.startsWith("mae") && key in run.metrics ? seenMark(run.test_presumably_seen) : null);
+  const value = (/** @type {any} */ run, /** @type {string} */ key) => make("span", {}, quantity(run.metrics[key]), key.startsWith("mae") && key in run.metrics ? seenMark(run.test_presumably_seen) : null);
   const header = [one, two].map((run) => `${run.experiment.toUpperCase()} ${run.identity}`);
   return [
     make("h2", {}, `${different.length} config key${different.length === 1 ? "" : "s"} differ${different.length === 1 ? "s" : ""} between ${one.experiment.toUpperCase()} and ${two.experiment.toUpperCase()}`),
@@ -127,6 +127,14 @@ function sideBySide(one, two) {
     plainTable("How each ended", ["", ...header], [["status", one.status, two.status], ["reason", one.failure?.reason ?? "", two.failure?.reason ?? ""],
       ["decision", one.decision.reason ?? "", two.decision.reason ?? ""], ["commit", one.git_commit ?? "", two.git_commit ?? ""]]),
   ];
+}
+
+/**
+ * @param {any} value
+ * @returns {string}
+ */
+function quantity(value) {
+  return Number.isInteger(value) ? count(value) : number(value);
 }
 
 /**

@@ -100,27 +100,82 @@ function cif(structure) {
     ...atoms, ""].join("\n");
 }
 
+const NEAR = 1e-3;
+
+/**
+ * Atoms of `many` cells along each edge, those on a face, an edge or a corner on every side.
+ * @param {Structure} structure
+ * @param {number} many
+ * @returns {string} in the xyz format, the first cell vector along x
+ */
+function xyz(structure, many) {
+  const { edges, angles } = parameters(structure.lattice);
+  const [ca, cb, cg] = angles.map((angle) => Math.cos((angle * Math.PI) / 180));
+  const sg = Math.sin((angles[2] * Math.PI) / 180);
+  const [a, b, c] = edges;
+  const up = (ca - cb * cg) / sg;
+  const height = Math.sqrt(Math.max(0, 1 - cb * cb - up * up));
+  const lines = structure.numbers.flatMap((number, at) => {
+    const inside = structure.frac.slice(3 * at, 3 * at + 3).map((part) => ((part % 1) + 1) % 1);
+    const images = inside.map((part) => d3.range(-1, many + 1).map((/** @type {number} */ cell) => part + cell)
+      .filter((/** @type {number} */ place) => place > -NEAR && place < many + NEAR));
+    return d3.cross(d3.cross(images[0], images[1]), images[2], (/** @type {number[]} */ [u, v], /** @type {number} */ w) =>
+      [SYMBOLS[number - 1], a * u + b * cg * v + c * cb * w, b * sg * v + c * up * w, c * height * w].join(" "));
+  });
+  return [lines.length, "", ...lines].join("\n");
+}
+
 /**
  * @param {Structure} structure
  * @param {{many: number, named: boolean, edges: boolean}} how
  */
 function drawStructure(structure, how) {
+  const { edges, angles } = parameters(structure.lattice);
   viewer.clear();
-  const model = viewer.addModel(cif(structure), "cif", { doAssembly: true, duplicateAssemblyAtoms: true, normalizeAssembly: true });
-  viewer.setStyle({}, { sphere: { scale: 0.3, colorscheme: "Jmol" }, stick: { radius: 0.12, colorscheme: "Jmol" } });
+  const model = viewer.addModel(xyz(structure, how.many), "xyz", { assignBonds: false });
+  joinNeighbours(model.selectedAtoms({}));
+  model.setCrystData(edges[0], edges[1], edges[2], angles[0], angles[1], angles[2]);
+  viewer.setStyle({}, { sphere: { scale: 0.28, colorscheme: "Jmol" }, stick: { radius: 0.1, colorscheme: "Jmol" } });
   if (how.edges) {
     const grey = getComputedStyle(document.documentElement).getPropertyValue("--grey").trim();
-    viewer.addUnitCell(model, { box: { color: grey }, astyle: { hidden: true }, bstyle: { hidden: true }, cstyle: { hidden: true }, alabel: "a", blabel: "b", clabel: "c", alabelstyle: labelStyle(), blabelstyle: labelStyle(), clabelstyle: labelStyle() });
+    const none = { hidden: true };
+    viewer.addUnitCell(model, { box: { color: grey }, astyle: none, bstyle: none, cstyle: none, alabel: "a", blabel: "b", clabel: "c", alabelstyle: labelStyle(), blabelstyle: labelStyle(), clabelstyle: labelStyle() });
   }
-  if (how.many > 1) viewer.replicateUnitCell(how.many, how.many, how.many, model, true);
-  if (how.named) viewer.addPropertyLabels("elem", {}, { ...labelStyle(), alignment: "center" });
+  if (how.named) viewer.addPropertyLabels("elem", {}, { ...labelStyle(), showBackground: true, alignment: "center" });
+  viewer.setView([0, 0, 0, 0, 0, 0, 0, 1]);
+  viewer.rotate(-68, "x");
+  viewer.rotate(-22, "y");
+  viewer.rotate(6, "x");
   viewer.zoomTo();
+  viewer.zoom(how.many > 1 ? 0.95 : 1.1);
   viewer.render();
 }
 
+const SHELL = 1.12;
+
+/**
+ * Sticks between nearest neighbours: atoms no farther than 12 % beyond the shortest distance of both.
+ * @param {any[]} atoms
+ */
+function joinNeighbours(atoms) {
+  const apart = (/** @type {any} */ one, /** @type {any} */ two) => Math.hypot(one.x - two.x, one.y - two.y, one.z - two.z);
+  const shortest = atoms.map((one) => d3.min(atoms, (/** @type {any} */ two) => (one === two ? Infinity : apart(one, two))));
+  atoms.forEach((one, at) => {
+    one.index = at;
+    one.bonds = [];
+    one.bondOrder = [];
+    atoms.forEach((two, other) => {
+      if (at !== other && apart(one, two) <= SHELL * Math.min(shortest[at], shortest[other])) {
+        one.bonds.push(other);
+        one.bondOrder.push(1);
+      }
+    });
+  });
+}
+
 function labelStyle() {
-  const colour = getComputedStyle(document.documentElement).getPropertyValue("--text").trim();
-  return { fontColor: colour, showBackground: false, fontSize: 13, inFront: true };
+  const style = getComputedStyle(document.documentElement);
+  return { fontColor: style.getPropertyValue("--text").trim(), backgroundColor: style.getPropertyValue("--page").trim(), backgroundOpacity: 0.75, showBackground: false, fontSize: 12, inFront: true };
 }
 
 /**

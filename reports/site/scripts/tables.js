@@ -3,7 +3,7 @@
 
 /**
  * @typedef {{field: string, title: string, number?: boolean, value: (row: number) => any,
- *   text?: (value: any, row: number) => string | Node, width?: number}} Field
+ *   text?: (value: any, row: number) => string | Node}} Field
  */
 
 const PAGE = 25;
@@ -26,6 +26,7 @@ class RowTable {
     const wanted = (how.remembered && state.get("sort")) || how.sort;
     const [field, direction] = known.has(wanted.split(".")[0]) ? wanted.split(".") : how.sort.split(".");
     this.order = { field, direction };
+    this.stamp = "";
     this.first = how.remembered ? Number(state.get("page")) || 1 : 1;
     const place = make("div", { "aria-label": how.label });
     host.replaceChildren(place);
@@ -38,7 +39,8 @@ class RowTable {
     const { fields, open } = this.how;
     return new Promise((/** @type {(value: void) => void} */ resolve) => {
       this.grid = new Tabulator(place, {
-        layout: "fitDataFill",
+        layout: "fitColumns",
+        columnDefaults: { minWidth: 92, headerWordWrap: true },
         placeholder: "No crystal is left: widen the filters.",
         pagination: true,
         paginationMode: "remote",
@@ -56,7 +58,7 @@ class RowTable {
           hozAlign: field.number ? "right" : "left",
           headerHozAlign: field.number ? "right" : "left",
           headerSortStartingDir: field.number ? "desc" : "asc",
-          width: field.width,
+          minWidth: at ? 12 + 8 * Math.max(10, ...field.title.split(" ").map((word) => word.length)) : 168,
           formatter: (/** @type {any} */ cell) => {
             const row = cell.getRow().getData().row;
             const value = cell.getValue();

@@ -1,8 +1,8 @@
 """Columns as text for a script: rounded, byte planes side by side, gzip, base64.
 
-A page opened from a folder may load scripts and nothing else, so a column is a string in a
-script. Numbers are integers in a unit that the column names; the four bytes of all rows are laid out
-plane by plane, because the high bytes hardly change and compress to nothing.
+A page opened from a folder may load scripts and nothing else, so a column is a string in a script.
+Numbers are integers in a unit that the column names; the four bytes of all rows are laid out plane
+by plane, because the high bytes hardly change and compress to nothing.
 """
 
 from __future__ import annotations

@@ -48,14 +48,15 @@ def write_copies(site: Path, ids: Sequence[str], path: Path, answers: pd.DataFra
         The number of copies.
     """
     names, crystals = read_structures(path)
-    labels = answers.set_index("id")
+    labels = {
+        str(row["id"]): {key: float(row[key]) for key in ("mean", "std")}
+        for row in answers.to_dict("records")
+    }
     of_crystal: defaultdict[str, list[Json]] = defaultdict(list)
     for name, crystal in zip(names, crystals, strict=True):
         origin, _, number = name.rpartition("#")
         entry: Json = {"copy": int(number), "structure": _plain(crystal)}
-        if name in labels.index:
-            entry |= {key: float(labels.loc[name, key]) for key in ("mean", "std")}
-        of_crystal[origin].append(entry)
+        of_crystal[origin].append(entry | labels.get(name, {}))
     for start in range(0, len(ids), SHARD):
         part = [of_crystal.get(name, []) for name in ids[start : start + SHARD]]
         write_script(site, f"copies_{start // SHARD}", part)

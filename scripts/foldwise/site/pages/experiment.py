@@ -80,7 +80,7 @@ def titles(experiment: ExperimentFolder, curves: Sequence[Json]) -> Json:
 
 
 def _group_title(experiment: ExperimentFolder) -> str:
-    """The worst group of a fair size whose interval lies beyond the overall MAE, if there is one."""
+    """The worst group of a fair size whose interval lies beyond the overall MAE, if any."""
     table, name = experiment.groups, experiment.name.upper()
     clear: pd.DataFrame = table[(table["n"] >= MIN_GROUP) & (table["mae_low"] > experiment.mae)]
     if clear.empty:

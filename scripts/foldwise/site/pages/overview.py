@@ -30,7 +30,7 @@ def overview(experiments: Sequence[ExperimentFolder]) -> Json:
 
 
 def finding(experiments: Sequence[ExperimentFolder], comparisons: Sequence[Comparison]) -> str:
-    """The study in one sentence: what became of its student, or else which experiment errs least."""
+    """The study in one sentence: what became of its student, or else what errs least."""
     student = _headline(experiments)
     own = f"{student.name.upper()} ({_lower_first(student.record['title'])})"
     unit = student.record["unit"]
@@ -101,8 +101,7 @@ def chains(
         reference = costs[stages[0].name]
         found.append(
             {
-                "title": f"From {plural(_passes(ensemble), 'teacher')} to "
-                f"{student.name.upper()}",
+                "title": f"From {plural(_passes(ensemble), 'teacher')} to {student.name.upper()}",
                 "stages": [_stage(each, costs[each.name], reference) for each in stages],
                 "links": [
                     _link(stages[at + 1].name, stages[at].name, comparisons)
@@ -200,6 +199,8 @@ def forest_title(comparisons: Sequence[Comparison]) -> str:
 def cost_title(experiments: Sequence[ExperimentFolder], costs: Mapping[str, float]) -> str:
     """What the figure of cost and error shows."""
     best = min(experiments, key=lambda each: each.mae)
+    if all(each.record["combination"] is not None for each in experiments):
+        return f"{best.name.upper()} has the smallest MAE; nothing was trained"
     cheapest = min(experiments, key=lambda each: costs[each.name])
     if best is cheapest:
         return f"{best.name.upper()} errs least and is the cheapest to train"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 import pandas as pd
 
 from foldwise.common.files import read_json

@@ -1,0 +1,42 @@
+# The site of the study: a folder that a browser opens without a server.
+SITE_STRUCTURES = STUDY.task in WITH_STRUCTURES
+
+
+rule write_site:
+    input:
+        experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
+        targets=f"{TASK_DATA}/targets.parquet",
+        card=f"{TASK_DATA}/card.json",
+        structures=f"{TASK_DATA}/structures.npz" if SITE_STRUCTURES else [],
+        duplicates=(
+            f"{ROOT}/splits/{STUDY.task}/duplicates.csv" if SITE_STRUCTURES else []
+        ),
+        templates=site_files(),
+        published=leaderboard(STUDY.task),
+        code=sources_of("write_site.py"),
+    output:
+        index=f"{ROOT}/site/index.html",
+    log:
+        f"{LOGS}/write_site.log",
+    benchmark:
+        f"{BENCHMARKS}/write_site.tsv"
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        folders=lambda wildcards, input: [
+            path.rsplit("/", 1)[0] for path in input.experiments
+        ],
+        structures=lambda wildcards, input: (
+            f"--structures {input.structures} --duplicates {input.duplicates}"
+            if input.structures
+            else ""
+        ),
+    shell:
+        "python scripts/write_site.py --root $(dirname $(dirname {output.index}))"
+        " --experiments {params.folders}"
+        " --targets {input.targets} --card {input.card} {params.structures}"
+        " --out $(dirname {output.index}) > {log} 2>&1"
