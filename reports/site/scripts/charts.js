@@ -41,8 +41,7 @@ function chart(figure, options, more = {}) {
     const width = Math.max(280, Math.min(host.clientWidth || 640, 1100));
     const plot = Plot.plot({ width, style: { background: "transparent", overflow: "visible" }, ...options(width) });
     const svg = plot.tagName === "svg" ? plot : plot.querySelector("svg:last-of-type");
-    svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", caption.textContent ?? "");
+    described(host, svg, caption.textContent ?? "");
     host.replaceChildren(plot);
     more.after?.(plot, svg);
   };
@@ -56,20 +55,33 @@ function chart(figure, options, more = {}) {
 }
 
 /**
+ * One picture for a screen reader, with its title; what it shows stands in a table beside it.
+ * @param {HTMLElement} host
+ * @param {Element} svg
+ * @param {string} title
+ */
+function described(host, svg, title) {
+  svg.setAttribute("aria-hidden", "true");
+  host.setAttribute("role", "img");
+  host.setAttribute("aria-label", title);
+}
+
+/**
  * @param {HTMLElement} figure
  */
 function saveSvg(figure) {
   const source = /** @type {SVGSVGElement} */ (figure.querySelector("svg"));
   const copy = /** @type {SVGSVGElement} */ (source.cloneNode(true));
-  copy.querySelectorAll("[data-frame]").forEach((frame) => frame.remove());
+  copy.querySelectorAll("[data-frame], [aria-label=tip]").forEach((frame) => frame.remove());
   const style = getComputedStyle(document.documentElement);
+  copy.style.background = "var(--page)";
+  copy.style.font = "12px sans-serif";
   let text = new XMLSerializer().serializeToString(copy);
   // A file of its own knows no variables of the page.
   for (const name of ["--accent", "--worse", "--grey", "--text", "--soft", "--faint", "--page"]) {
     text = text.replaceAll(`var(${name})`, style.getPropertyValue(name).trim());
   }
   text = text.replaceAll("currentColor", style.getPropertyValue("--text").trim());
-  text = text.replace("<svg", `<svg style="font: 12px sans-serif; background: ${style.getPropertyValue("--page").trim()}"`);
   const name = `${figure.dataset.experiment || "study"}_${figure.dataset.chart}.svg`;
   const url = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
   make("a", { href: url, download: name }).click();
@@ -99,7 +111,11 @@ function selectable(plot, svg, how) {
   }
   brush.on("end", (/** @type {any} */ event) => {
     if (!event.sourceEvent) return;
-    if (!event.selection) return how.done({});
+    if (!event.selection) {
+      // A click where no frame was drawn is about a dot, not about frames.
+      if (how.frame.x) how.done({});
+      return;
+    }
     if (!how.both) return how.done({ x: event.selection.map(x.invert) });
     const [[x0, y0], [x1, y1]] = event.selection;
     how.done({ x: [x.invert(x0), x.invert(x1)], y: [y.invert(y1), y.invert(y0)] });

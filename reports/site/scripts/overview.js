@@ -66,8 +66,7 @@ function showCosts(figure, study) {
           const width = host.clientWidth > 640 ? host.clientWidth / 2 - 12 : host.clientWidth;
           const other = Plot.plot({ width, height: 300, marginLeft: 64, marginBottom: 46, marginRight: 44, style: { background: "transparent", overflow: "visible" }, ...costPanel(panels[at], study.unit, unit, String(starts[at])) });
           const drawing = other.tagName === "svg" ? other : other.querySelector("svg");
-          drawing.setAttribute("role", "img");
-          drawing.setAttribute("aria-label", `Error and cost, ${starts[at]}`);
+          drawing.setAttribute("aria-hidden", "true");
           opens(other, drawing, (each) => { location.hash = link(["experiment", each.name]); });
           host.append(other);
         }

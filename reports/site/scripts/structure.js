@@ -143,11 +143,10 @@ function drawStructure(structure, how) {
   }
   if (how.named) viewer.addPropertyLabels("elem", {}, { ...labelStyle(), showBackground: true, alignment: "center" });
   viewer.setView([0, 0, 0, 0, 0, 0, 0, 1]);
-  viewer.rotate(-68, "x");
-  viewer.rotate(-22, "y");
-  viewer.rotate(6, "x");
+  viewer.rotate(-20, "z");
+  viewer.rotate(-76, "x");
   viewer.zoomTo();
-  viewer.zoom(how.many > 1 ? 0.95 : 1.1);
+  viewer.zoom(how.many > 1 ? 0.85 : 1.05);
   viewer.render();
 }
 

@@ -29,7 +29,9 @@ class RowTable {
     this.stamp = "";
     this.first = how.remembered ? Number(state.get("page")) || 1 : 1;
     const place = make("div", { "aria-label": how.label });
-    host.replaceChildren(place);
+    this.pages = make("div", { class: "pages" });
+    this.counter = make("span", { class: "counter" });
+    host.replaceChildren(place, make("div", { class: "below" }, this.counter, this.pages));
     /** @type {Promise<void>} */
     this.ready = script("assets/tabulator/tabulator.min.js").then(() => this.build(place));
   }
@@ -46,7 +48,8 @@ class RowTable {
         paginationMode: "remote",
         paginationSize: PAGE,
         paginationInitialPage: this.first,
-        paginationCounter: () => `${count(this.rows.length)} rows`,
+        // Below the grid, not in it: a grid has rows and nothing else.
+        paginationElement: this.pages,
         sortMode: "remote",
         headerSortTristate: false,
         initialSort: [{ column: this.order.field, dir: this.order.direction }],
@@ -67,7 +70,10 @@ class RowTable {
           },
         })),
       });
-      this.grid.on("tableBuilt", () => resolve());
+      this.grid.on("tableBuilt", () => {
+        place.querySelector(".tabulator-tableholder")?.removeAttribute("tabindex");
+        resolve();
+      });
     });
   }
 
@@ -78,6 +84,7 @@ class RowTable {
   answer(asked) {
     const by = asked.sort?.[0] ?? { field: this.order.field, dir: this.order.direction };
     this.sortBy(by.field, by.dir);
+    this.counter.textContent = `${count(this.rows.length)} rows`;
     const pages = Math.max(1, Math.ceil(this.rows.length / PAGE));
     const page = Math.min(asked.page, pages);
     if (this.how.remembered && this.grid) {

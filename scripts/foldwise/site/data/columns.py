@@ -23,6 +23,7 @@ DIGITS = 5
 """Digits that a number keeps below the leading one of its column's standard deviation."""
 MISSING = -(2**31)
 _LARGEST = 2**31 - 1
+_SMALLEST = -300
 
 
 def quantum_of(values: npt.ArrayLike) -> float:
@@ -37,9 +38,9 @@ def quantum_of(values: npt.ArrayLike) -> float:
     largest = float(np.abs(known).max()) if known.size else 0.0
     scale = spread or largest or 1.0
     exponent = math.floor(math.log10(scale)) - DIGITS
-    # A column must fit 32 bits, whatever its outliers.
-    least = math.ceil(math.log10(largest / _LARGEST)) if largest else exponent
-    return 10.0 ** max(exponent, least)
+    # A column must fit 32 bits, whatever its outliers, and a unit must not be zero.
+    least = math.ceil(math.log10(largest) - math.log10(_LARGEST)) if largest else exponent
+    return float(10.0 ** max(exponent, least, _SMALLEST))
 
 
 def number_column(values: npt.ArrayLike, quantum: float) -> Json:
