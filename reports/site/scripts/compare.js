@@ -63,9 +63,9 @@ async function showCompare(study, first, second) {
       { field: "difference", title: `|${b}| minus |${a}|`, number: true, value: (row) => difference[row], text: signed },
     ],
   });
-  const update = (/** @type {boolean} */ keep) => {
+  const update = async (/** @type {boolean} */ keep) => {
     const range = view.range;
-    rowList.show(range ? shared.filter((row) => clip(difference[row]) >= range[0] && clip(difference[row]) <= range[1]) : shared.slice(), keep);
+    const showing = rowList.show(range ? shared.filter((row) => clip(difference[row]) >= range[0] && clip(difference[row]) <= range[1]) : shared.slice(), keep);
     const half = Math.max(5, Math.min(40, Math.floor(0.7 * Math.sqrt(shared.length))));
     const edges = d3.range(-half, half + 2).map((/** @type {number} */ at) => ((2 * at - 1) * limit) / (2 * half + 1));
     const values = shared.map((row) => clip(difference[row]));
@@ -87,6 +87,7 @@ async function showCompare(study, first, second) {
         update(false);
       } }),
     });
+    await showing;
   };
   const groups = found.groups.map((/** @type {any} */ each) => ({
     label: `${groupLabel(each.group)} (n = ${count(each.n)})`,
@@ -94,10 +95,11 @@ async function showCompare(study, first, second) {
     open: link(["experiment", pair[1], "group", each.group]) }));
   const clear = groups.filter((/** @type {any} */ each) => each.verdict !== "even");
   forest(figures[1], groups, {
+    note: `Whiskers: 95 % intervals from ${count(found.resamples)} resamples of formulas, not corrected for the number of groups.`,
     axis: `MAE of ${b} minus that of ${a} (${study.unit})`,
     title: clear.length ? `${b} errs less in ${clear.filter((/** @type {any} */ each) => each.verdict === "better").length} groups and more in ${clear.filter((/** @type {any} */ each) => each.verdict === "worse").length} of ${groups.length}` : `In none of ${groups.length} groups a difference is shown`,
   });
-  update(true);
+  await update(true);
 }
 
 /**

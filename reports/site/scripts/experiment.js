@@ -74,7 +74,7 @@ async function showExperiment(study, name, group) {
   const curves = page.querySelector('[data-chart="curves"]');
   if (curves) showCurves(/** @type {HTMLElement} */ (curves), study, await piece(`curves_${name}`));
   const [rows, answers] = await Promise.all([table("rows"), answersOf(name)]);
-  new AnswersView(page, study, experiment, group, rows, answers).update(true);
+  await new AnswersView(page, study, experiment, group, rows, answers).update(true);
 }
 
 /** The figures of all answers, and the table that they filter. */
@@ -207,7 +207,7 @@ class AnswersView {
     this.chips?.replaceChildren(
       ...(this.x && this.y ? [chip(`target ${number(this.x[0])} to ${number(this.x[1])}, prediction ${number(this.y[0])} to ${number(this.y[1])}`, () => { this.x = this.y = null; })] : []),
       ...(this.residual ? [chip(`error ${signed(this.residual[0])} to ${signed(this.residual[1])}`, () => { this.residual = null; })] : []));
-    this.list?.show(this.kept(), keep);
+    return this.list?.show(this.kept(), keep);
   }
 
   framed() {

@@ -26,7 +26,7 @@ async function showRuns(study, rest) {
       { field: "commit", title: "commit", value: (row) => (runs[row].git_commit ?? "").slice(0, 10) },
     ],
   });
-  runFilters(runs, all, list);
+  await runFilters(runs, all, list);
   const detail = find("[data-run-detail]");
   if (one && two) detail.replaceChildren(...sideBySide(one, two));
   else if (one) detail.replaceChildren(...oneRun(one));
@@ -62,11 +62,11 @@ function runFilters(runs, all, list) {
   const update = (/** @type {boolean} */ keep) => {
     const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
     const of = (/** @type {any} */ run) => `${run.identity} ${run.experiment} ${run.title} ${run.status} ${run.decision.verdict ?? ""} ${run.git_commit ?? ""}`.toLowerCase();
-    list.show(all.filter((row) => words.every((word) => of(runs[row]).includes(word))), keep);
+    return list.show(all.filter((row) => words.every((word) => of(runs[row]).includes(word))), keep);
   };
   text.addEventListener("input", () => { remember({ q: text.value, page: null }); update(false); });
   host.prepend(make("div", { class: "filters" }, make("label", {}, "Filter ", text), "Two ticks put two runs side by side."));
-  update(true);
+  return update(true);
 }
 
 /**

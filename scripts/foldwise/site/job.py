@@ -67,7 +67,7 @@ def write_site(paths: SitePaths, out: Path) -> Path:
         table = write_rows(site, targets, experiments)
         ids = [str(name) for name in table.index]
         for experiment in experiments:
-            write_answers(site, experiment, table)
+            write_answers(site, paths.root, experiment, table)
         crystals = _write_crystals(site, paths, ids, experiments)
         pairs = all_pairs(experiments)
         write_script(site, "pairs", pairs)

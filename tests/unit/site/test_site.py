@@ -109,14 +109,24 @@ def test_pairs_are_those_of_the_records_and_of_the_rows(site, site_study):
     ]
     difference = tables[0]["abs_error"] - tables[1]["abs_error"].reindex(tables[0].index)
     for group in own["groups"]:
+        assert group["low"] <= group["high"]
         kind, _, value = group["group"].partition("=")
         rows = difference[tables[0][kind].astype(str) == value]
         assert group["n"] == len(rows)
         assert group["delta"] == pytest.approx(rows.mean(), abs=1e-12)
-        # A normal interval is a fair oracle of a bootstrap one where rows are many.
-        if len(rows) >= 12:
-            width = 2 * 1.96 * rows.std() / np.sqrt(len(rows))
-            assert group["high"] - group["low"] == pytest.approx(width, rel=0.3)
+        low, high = drawn_by_hand(rows, tables[0]["formula"].reindex(rows.index))
+        assert [group["low"], group["high"]] == pytest.approx([low, high], abs=0.15 * (high - low))
+
+
+def drawn_by_hand(values, formulas):
+    """Percentiles of the mean over drawn formulas, each with all its rows, one draw at a time."""
+    parts = [part.to_numpy() for _, part in values.groupby(formulas)]
+    generator = np.random.default_rng(1)
+    means = [
+        np.concatenate([parts[at] for at in generator.integers(0, len(parts), len(parts))]).mean()
+        for _ in range(4000)
+    ]
+    return np.quantile(means, [0.025, 0.975])
 
 
 def test_progress_counts_outputs_and_reads_the_last_step(tmp_path):

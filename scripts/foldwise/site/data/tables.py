@@ -17,6 +17,7 @@ from foldwise.site.data.columns import (
 )
 from foldwise.site.data.scripts import write_script
 from foldwise.site.reading.experiments import ExperimentFolder
+from foldwise.site.reading.views import view_spread
 
 NEVER_TESTED = -1
 
@@ -58,13 +59,18 @@ def _level(value: object) -> str:
     return str(int(value)) if isinstance(value, float) else str(value)
 
 
-def write_answers(site: Path, experiment: ExperimentFolder, table: pd.DataFrame) -> None:
+def write_answers(
+    site: Path, root: Path, experiment: ExperimentFolder, table: pd.DataFrame
+) -> None:
     """Write `answers_{experiment}.js`, and `members_{experiment}.js` where several answered."""
     rows = experiment.rows.set_index("id").reindex(table.index)
     quantum = quantum_of(table["target"])
     columns = {"prediction": number_column(rows["prediction"], quantum)}
     if rows["std"].notna().any():
         columns["std"] = number_column(rows["std"], quantum / 10)
+    views = view_spread(root, experiment)
+    if views is not None:
+        columns["view_std"] = number_column(views.reindex(table.index), quantum / 10)
     write_script(site, f"answers_{experiment.name}", {"columns": columns})
     if experiment.record["ensemble"] is None:
         return

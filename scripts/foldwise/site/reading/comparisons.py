@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
+from foldwise.experiment.inputs.rows import replicate_predictions
 from foldwise.experiment.inputs.types import Json
 from foldwise.experiment.pages.ablation import BETTER, EVEN, WORSE, device_seconds
 from foldwise.site.reading.experiments import ExperimentFolder
-from foldwise.statistics.bootstrap import Interval, mean_interval
+from foldwise.statistics.bootstrap import Interval, mae_difference_interval, mean_interval
 
-GROUP_RESAMPLES = 2_000
+GROUP_RESAMPLES = 1_000
 """Resamples for a group of a pair: there are hundreds of them, and they only say where to look."""
 
 
@@ -31,7 +31,8 @@ class Comparison:
         low: Lower end of its interval.
         high: Upper end of its interval.
         verdict: "better", "worse" or "even".
-        sentence: The verdict in words, if the record has one.
+        star: Whether the difference is claimed: of crystals and training seeds, after correction.
+        sentence: The verdict in words.
         same_start: Whether both, or neither, have presumably seen the test crystals.
     """
 
@@ -43,6 +44,7 @@ class Comparison:
     low: float
     high: float
     verdict: str
+    star: bool
     sentence: str
     same_start: bool
 
@@ -66,8 +68,8 @@ def _recorded(own: ExperimentFolder, other: ExperimentFolder, entry: Json) -> Co
     low, high = (float(end) for end in entry["interval"])
     return Comparison(
         own.name, other.name, float(entry["mae"]), float(entry["mae_against"]),
-        float(entry["delta_mae"]), low, high, verdict_of(low, high), str(entry["verdict"]),
-        own.seen == other.seen,
+        float(entry["delta_mae"]), low, high, verdict_of(low, high), bool(entry["star"]),
+        str(entry["verdict"]), own.seen == other.seen,
     )  # fmt: skip
 
 
@@ -96,45 +98,54 @@ def all_pairs(experiments: Sequence[ExperimentFolder]) -> list[Json]:
 
 
 def _pair(own: ExperimentFolder, other: ExperimentFolder, known: Comparison | None) -> Json:
-    rows = _shared_rows(own, other)
-    if len(rows) < 2:
-        return {"experiment": own.name, "against": other.name, "rows": len(rows), "groups": []}
-    report = own.config["report"]["bootstrap"], own.config["random_state"]
+    first, second = _shared_rows(own, other)
+    pair: Json = {"experiment": own.name, "against": other.name, "rows": len(first)}
+    if len(first) < 2:
+        return pair | {"groups": []}
+    resamples, seed = int(own.config["report"]["bootstrap"]), int(own.config["random_state"])
     overall = (
         {"delta": known.delta, "low": known.low, "high": known.high}
         if known
-        else _ends(paired_interval(rows["difference"], *report))
+        else _ends(paired_interval(first, second, resamples, seed))
     )
-    fewer = min(report[0], GROUP_RESAMPLES), report[1]
     groups = [
         {"group": f"{kind}={value}", "n": len(part)}
-        | _ends(paired_interval(part["difference"], *fewer))
+        | _ends(paired_interval(part, second.loc[part.index], GROUP_RESAMPLES, seed))
         for kind in own.group_kinds
-        for value, part in rows.groupby(kind, sort=True)
+        for value, part in first.groupby(kind, sort=True)
         if len(part) > 1
     ]
-    return {
-        "experiment": own.name,
-        "against": other.name,
-        "rows": len(rows),
-        "same_start": own.seen == other.seen,
-        **overall,
-        "groups": sorted(groups, key=lambda line: -abs(float(line["delta"]))),
-    }
+    same = {"same_start": own.seen == other.seen, "resamples": GROUP_RESAMPLES}
+    return pair | same | overall | {"groups": sorted(groups, key=lambda line: -abs(line["delta"]))}
 
 
-def paired_interval(differences: pd.Series[float], resamples: int, seed: int) -> Interval:
-    """The project's interval of a mean difference of absolute errors."""
-    return mean_interval(differences.to_numpy(), resamples=resamples, seed=seed)
+def paired_interval(
+    first: pd.DataFrame, second: pd.DataFrame, resamples: int, seed: int
+) -> Interval:
+    """The project's interval of the difference of two experiments on the same rows.
+
+    Args:
+        first: Test rows of the one that is judged.
+        second: The same rows of the other.
+        resamples: Number of resamples.
+        seed: Seed of the resamples.
+    """
+    target, formula = first["target"].to_numpy(), first["formula"].to_numpy()
+    own, other = replicate_predictions(first), replicate_predictions(second)
+    if len(own) == len(other) == 1:
+        difference = abs(own[0] - target) - abs(other[0] - target)
+        return mean_interval(difference, formula, resamples=resamples, seed=seed)
+    return mae_difference_interval(target, own, other, formula, resamples=resamples, seed=seed)
 
 
 def _ends(interval: Interval) -> Json:
     return {"delta": interval.estimate, "low": interval.low, "high": interval.high}
 
 
-def _shared_rows(own: ExperimentFolder, other: ExperimentFolder) -> pd.DataFrame:
-    """Rows that both have predicted, in the order of ids, with the difference of their errors."""
-    first = own.rows.set_index("id")
-    second = other.rows.set_index("id")["abs_error"]
-    shared = first.join(second.rename("other_error"), how="inner").sort_index()
-    return shared.assign(difference=np.subtract(shared["abs_error"], shared["other_error"]))
+def _shared_rows(
+    own: ExperimentFolder, other: ExperimentFolder
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows that both have predicted, in the order of ids."""
+    tables = [each.rows.set_index("id") for each in (own, other)]
+    shared = tables[0].index.intersection(tables[1].index).sort_values()
+    return tables[0].loc[shared], tables[1].loc[shared]
