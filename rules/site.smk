@@ -30,13 +30,10 @@ rule write_site:
         folders=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.experiments
         ],
-        structures=lambda wildcards, input: (
-            f"--structures {input.structures} --duplicates {input.duplicates}"
-            if input.structures
-            else ""
-        ),
+        structures="--structures" if SITE_STRUCTURES else "",
+        duplicates="--duplicates" if SITE_STRUCTURES else "",
     shell:
-        "python scripts/write_site.py --root $(dirname $(dirname {output.index}))"
-        " --experiments {params.folders}"
-        " --targets {input.targets} --card {input.card} {params.structures}"
-        " --out $(dirname {output.index}) > {log} 2>&1"
+        'python scripts/write_site.py --root "$(dirname "$(dirname {output.index:q})")"'
+        " --experiments {params.folders:q} --targets {input.targets:q} --card {input.card:q}"
+        " {params.structures} {input.structures:q} {params.duplicates} {input.duplicates:q}"
+        ' --out "$(dirname {output.index:q})" > {log:q} 2>&1'
