@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -29,6 +29,7 @@ def unpacked(column):
     return [int.from_bytes(row, "little", signed=True) for row in rows]
 
 
+@settings(deadline=None)
 @given(arrays(np.float64, st.integers(1, 40), elements=FINITE | st.just(np.nan)))
 def test_numbers_come_back_to_half_a_quantum(values):
     quantum = quantum_of(values)
@@ -53,6 +54,7 @@ def test_one_outlier_does_not_break_the_other_numbers():
     assert max(map(abs, unpacked(column))) < 2**31 - 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["oxide", "halide", "<b>", "산화물"]), min_size=1))
 def test_levels_come_back(values):
     column = code_column(values)
