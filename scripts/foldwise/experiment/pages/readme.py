@@ -95,7 +95,7 @@ def _soft_target_text(inputs: ExperimentInputs, record: Json) -> str | None:
     fits = [model.fit for model in inputs.models]
     tried = teacher["soft_weight"]
     if isinstance(tried, list):
-        chosen = sorted({float(fit["hyperparams"]["teacher"]["soft_weight"]) for fit in fits})
+        chosen = sorted({float(flatten(fit["hyperparams"])["teacher.soft_weight"]) for fit in fits})
         listed = listing([f"{weight:g}" for weight in tried])
         share = (
             f"their mean weighs {listing([f'{weight:g}' for weight in chosen])} (of {listed}, by "
