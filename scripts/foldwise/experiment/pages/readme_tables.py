@@ -16,6 +16,7 @@ from foldwise.experiment.pages.ablation import training_passes_text
 from foldwise.experiment.pages.summary import read_records
 from foldwise.statistics.bootstrap import Resamples, absolute_errors, resample_means
 from foldwise.statistics.kept_share import KeptShare, kept_share
+from foldwise.statistics.multiplicity import LEVEL, holm
 from foldwise.statistics.wording import signed_text, value_text
 from foldwise.study.config import parse_study
 from foldwise.study.files import load_config
@@ -23,7 +24,7 @@ from foldwise.study.study import Study
 
 DEFAULT = "config/config.yaml"
 _TABLE = re.compile(
-    r"(?P<begin><!-- (?P<kind>study|soft targets): (?P<config>\S+) -->\n)"
+    r"(?P<begin><!-- (?P<kind>study|soft targets): (?P<config>\S+)(?P<names>(?: \w+)*) -->\n)"
     r"(?P<table>.*?)"
     r"(?P<end><!-- end -->)",
     re.DOTALL,
@@ -35,7 +36,8 @@ def with_readme_tables(page: str, root: Path) -> str:
     """The page with its tables made again.
 
     A table stands between `<!-- study: CONFIG -->` or `<!-- soft targets: CONFIG -->` and
-    `<!-- end -->`; the results of that study must be there.
+    `<!-- end -->`; the results of that study must be there. Experiments named after CONFIG are the
+    only ones of a `study` table.
 
     Args:
         page: Text of the README.
@@ -44,7 +46,7 @@ def with_readme_tables(page: str, root: Path) -> str:
     Raises:
         FoldwiseError: A config or a result is missing, or the page has no such place.
     """
-    makers: Mapping[str, Callable[[Study, Path], list[str]]] = {
+    makers: Mapping[str, Callable[[Study, Path, Sequence[str]], list[str]]] = {
         "study": study_table,
         "soft targets": soft_target_table,
     }
@@ -58,20 +60,22 @@ def with_readme_tables(page: str, root: Path) -> str:
     def table(match: re.Match[str]) -> str:
         files = dict.fromkeys([DEFAULT, match["config"]])
         study = parse_study(load_config([root / file for file in files]))
-        lines = makers[match["kind"]](study, root / study.root)
+        lines = makers[match["kind"]](study, root / study.root, match["names"].split())
         return match["begin"] + "\n".join(lines) + "\n" + match["end"]
 
     return _TABLE.sub(table, page)
 
 
-def study_table(study: Study, results: Path) -> list[str]:
-    """Every experiment beside those that it is compared with, in the config's order.
+def study_table(study: Study, results: Path, names: Sequence[str] = ()) -> list[str]:
+    """Experiments beside those that they are compared with, in the config's order.
 
     Args:
         study: The study.
         results: Folder of its experiments.
+        names: The experiments of the table; without one, all of the study.
     """
-    records = read_records([results / name for name in study.names])
+    shown = [name for name in study.names if name in (names or study.names)]
+    records = read_records([results / name for name in shown])
     by_name = {str(record["experiment"]): record for record in records}
     unit = records[0]["unit"]
     lines = [
@@ -79,8 +83,13 @@ def study_table(study: Study, results: Path) -> list[str]:
         "| against |",
         "|---|---|---|---|---|---|---|",
     ]
-    for record in records:
-        comparisons = record["decision"]["comparisons"]
+    of_table = {
+        name: [entry for entry in record["decision"]["comparisons"] if entry["against"] in by_name]
+        for name, record in by_name.items()
+    }
+    starred = iter(_starred([entry for entries in of_table.values() for entry in entries]))
+    for name, record in by_name.items():
+        comparisons = [next(starred) for _ in of_table[name]]
         first = [
             f"`{record['experiment']}` {record['title']}",
             _start(record),
@@ -94,7 +103,7 @@ def study_table(study: Study, results: Path) -> list[str]:
     return lines
 
 
-def soft_target_table(study: Study, results: Path) -> list[str]:
+def soft_target_table(study: Study, results: Path, _names: Sequence[str] = ()) -> list[str]:
     """Every arm beside one model and beside labels alone, and its share of the ensemble's gain.
 
     The single model is the first experiment, the ensemble the one that teaches the students, the
@@ -120,16 +129,20 @@ def soft_target_table(study: Study, results: Path) -> list[str]:
         "| kept of the ensemble's gain [95 %] |",
         "|---|---|---|---|---|---|---|",
     ]
+    of_table = {
+        (name, other): entry
+        for name, record in records.items()
+        for other in (single, control)
+        if (entry := _against(record, other)) is not None
+    }
+    starred = dict(zip(of_table, _starred(list(of_table.values())), strict=True))
     for name, record in records.items():
         cells = [
             f"`{name}` {record['title']}",
             training_passes_text(record, records),
             str(record["compute"]["inference"]["passes_per_prediction"]),
             _mae_over_seeds(record),
-            *(
-                _change(entry)[0] if (entry := _against(record, other)) else ""
-                for other in (single, control)
-            ),
+            *(_change(starred.get((name, other)))[0] for other in (single, control)),
             ""
             if name in (single, ensemble)
             else share_text(kept_share(drawn, columns[single], columns[ensemble], columns[name])),
@@ -229,5 +242,14 @@ def _change(entry: Json | None) -> tuple[str, str]:
     if entry is None:
         return "", ""
     low, high = (signed_text(end) for end in entry["interval"])
-    star = " *" if entry["star"] else ""
+    star = " ★" if entry["star"] else ""
     return f"{signed_text(entry['delta_mae'])} [{low}, {high}]{star}", f"`{entry['against']}`"
+
+
+def _starred(entries: Sequence[Json]) -> list[Json]:
+    """The comparisons of one table, their stars by Holm's correction over this table."""
+    adjusted = holm([float(entry["p_value"]) for entry in entries])
+    return [
+        {**entry, "star": min(entry["replicates"]) > 1 and p_value < LEVEL}
+        for entry, p_value in zip(entries, adjusted, strict=True)
+    ]

@@ -95,6 +95,6 @@ def test_missing_results_and_pages_without_a_place(root):
 
 def test_readme_has_a_place_for_both_tables():
     text = (REPOSITORY / "README.md").read_text()
-    assert "<!-- study: config/config.yaml -->" in text
+    assert "<!-- study: config/config.yaml " in text
     assert "<!-- soft targets: config/distillation_mp_e_form.yaml -->" in text
     assert text.count("<!-- end -->") == 2
