@@ -13,6 +13,13 @@ include: "rules/ensembles.smk"
 include: "rules/submission_lookup.smk"
 include: "rules/submissions.smk"
 include: "rules/experiments.smk"
+
+
+if config.get("leaderboard"):
+
+    include: "rules/leaderboard.smk"
+
+
 include: "rules/mlm.smk"
 include: "rules/mlflow.smk"
 include: "rules/tracking.smk"
@@ -32,9 +39,7 @@ wildcard_constraints:
 rule all:
     default_target: True
     input:
-        expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
-        f"{ROOT}/RESULTS.md",
-        f"{ROOT}/ablation.md",
+        GOALS,
 
 
 include: "rules/targets.smk"

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.settings import CLOSED, DIFFERENT, Name, Number
 from foldwise.study.recorded_teachers import DOWNLOADS, TARGETS_SOURCE
 from foldwise.submissions.board.members import find_submissions
 from foldwise.tasks.official import any_official_task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class WrittenTask:
+    """A task of the leaderboard, as the config writes it."""
+
+    low: Number | None = Field(
+        default=None,
+        description="smallest value that physics allows; a prediction below it is moved there",
+    )
+    beside: Annotated[tuple[str, ...], *DIFFERENT] = Field(
+        default=(), description="tasks whose members say something about the same compounds"
+    )
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class WrittenBoard:
+    """The whole leaderboard, as the config writes it."""
+
+    tasks: dict[Name, WrittenTask | None] = Field(description="official tasks")
+
+
+@dataclasses.dataclass(frozen=True)
 class BoardTask:
     """A task of the leaderboard.
 
@@ -30,7 +54,7 @@ class BoardTask:
     beside: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Board:
     """The leaderboard of a config.
 
