@@ -27,6 +27,15 @@ def board_settings(wildcards):
     ]
 
 
+def of_numbers(pattern):
+    """`pattern`, for every fold, of a task whose target is a number; the folder of classes has no use for it."""
+    return lambda wildcards: (
+        []
+        if BOARD.tasks[wildcards.task].classification
+        else sorted(set(expand(pattern, task=wildcards.task, fold=STUDY.folds)))
+    )
+
+
 def quoted(values):
     return " ".join(shlex.quote(str(value)) for value in values)
 
@@ -92,8 +101,8 @@ rule write_board_task:
         targets=f"{DATA}/targets.parquet",
         card=f"{DATA}/card.json",
         dataset_failures=f"{DATA}/failures.csv",
-        duplicates=f"{ROOT}/splits/{{task}}/duplicates.json",
-        splits=expand(SPLIT, fold=STUDY.folds, allow_missing=True),
+        duplicates=of_numbers(f"{ROOT}/splits/{{task}}/duplicates.json"),
+        splits=of_numbers(SPLIT),
         templates=[
             "reports/README.txt.j2",
             "reports/board_README.txt.j2",
@@ -123,7 +132,8 @@ rule write_board_task:
         " --members {input.members}/{wildcards.task} --answers {input.answers}"
         " --targets {input.targets} --card {input.card}"
         " --dataset-failures {input.dataset_failures} --duplicates {input.duplicates}"
-        ' --splits {input.splits} --command "${{FOLDWISE_CALL}} {output.folder}"'
+        " --splits {input.splits}"
+        ' --command "${{FOLDWISE_CALL}} {output.folder}"'
         " --out {output.folder} 2> {log}"
 
 

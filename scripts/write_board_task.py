@@ -17,14 +17,12 @@ def main() -> None:
     parser.add_argument("--targets", required=True, help="targets.parquet of the task")
     parser.add_argument("--card", required=True, help="card.json of the task")
     parser.add_argument("--dataset-failures", required=True, help="failures.csv of the dataset")
-    parser.add_argument("--duplicates", required=True, help="duplicates.json of the splits")
-    parser.add_argument("--splits", required=True, nargs="+", help="fold_*.json, one per fold")
+    parser.add_argument("--duplicates", nargs="?", help="duplicates.json; not for a class")
+    parser.add_argument("--splits", nargs="*", default=[], help="fold_*.json; not for a class")
     parser.add_argument("--command", help="the command that makes it again, for the record")
     parser.add_argument("--out", required=True, help="folder to write; an older one is replaced")
     arguments = vars(parser.parse_args())
-    task, study, out, command = (
-        arguments.pop(key) for key in ("task", "study", "out", "command")
-    )
+    task, study, out, command = (arguments.pop(key) for key in ("task", "study", "out", "command"))
     write_board_task(BoardPaths(**arguments), task, json.loads(study), out, command)
 
 

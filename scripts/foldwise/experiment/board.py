@@ -46,8 +46,8 @@ class BoardPaths:
         targets: `targets.parquet`.
         card: `card.json`.
         dataset_failures: `failures.csv`.
-        duplicates: `duplicates.json`.
-        splits: One JSON per fold.
+        duplicates: `duplicates.json`; None for a class.
+        splits: One JSON per fold; none for a class.
     """
 
     members: str | Path
@@ -55,7 +55,7 @@ class BoardPaths:
     targets: str | Path
     card: str | Path
     dataset_failures: str | Path
-    duplicates: str | Path
+    duplicates: str | Path | None
     splits: Paths
 
 
@@ -116,7 +116,9 @@ def _write_rule(
 def _scores(table: pd.DataFrame, rule: str, *, classes: bool) -> list[float]:
     return [
         fold_score(
-            rows["target"].to_numpy(dtype=np.float64), rows[rule].to_numpy(dtype=np.float64), classes
+            rows["target"].to_numpy(dtype=np.float64),
+            rows[rule].to_numpy(dtype=np.float64),
+            classes,
         )
         for _, rows in table.groupby("fold")
     ]
@@ -153,6 +155,7 @@ def _write_class_submission(folder: Path, task: str, table: pd.DataFrame, combin
 def _write_chosen(
     folder: Path, paths: BoardPaths, task: str, study: Json, combined: Json, command: str | None
 ) -> None:
+    assert paths.duplicates is not None, "a regression has its splits"
     members = Path(paths.members)
     config = _experiment(task, study, combined, members)
     written = folder / "config.json"
@@ -193,4 +196,3 @@ def _experiment(task: str, study: Json, combined: Json, members: Path) -> dict[s
         "tta": 1,
         "parents": [],
     }
-

@@ -125,4 +125,6 @@ def _task(
             where=f"{where}.beside",
             hint="Name other tasks of the leaderboard.",
         )
-    return BoardTask(name, official.is_classification, value.get("low"), tuple(value.get("beside", ())))
+    return BoardTask(
+        name, official.is_classification, value.get("low"), tuple(value.get("beside", ()))
+    )

@@ -1,9 +1,9 @@
 """The content of a submission's file: its folds and predictions, in the shapes that are out there.
 
 What matbench writes is `{"tasks": {task: {"results": {"fold_0": {"data": {id: value}, …}}}}}`.
-Files that people pass on differ from it without being wrong: plain JSON under a name in `.gz`, folds
-as a list or under their bare numbers, a prediction in a list of its own, all predictions of a fold
-as one list in the official order. Those are read. What leaves a prediction open is refused.
+Files that people pass on differ from it without being wrong: plain JSON under a name in `.gz`,
+folds as a list or under their bare numbers, a prediction in a list of its own, all predictions of a
+fold as one list in the official order. Those are read. What leaves a prediction open is refused.
 """
 
 from __future__ import annotations

@@ -176,8 +176,8 @@ def _fold_score(
     }
     if len(present) < len(predicted):
         return score
-    true = targets.loc[predicted.index].to_numpy(dtype=np.float64)
-    values = predicted.to_numpy(dtype=np.float64)
+    true = np.asarray(targets.loc[predicted.index], dtype=np.float64)
+    values = np.asarray(predicted, dtype=np.float64)
     classes = submission.metric == "rocauc"
     recomputed = [fold_score(true, values, classes)]
     if classes:

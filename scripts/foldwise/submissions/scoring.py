@@ -3,9 +3,8 @@
 matbench 0.6 (`matbench.data_ops.score_array`) goes through the metrics accuracy, balanced accuracy,
 F1 and ROC-AUC in this order and, at the first, replaces probabilities by labels (above 0.5) for
 good. What it calls `rocauc` is therefore the ROC-AUC of *labels*: the mean of the true positive and
-the true negative rate, equal to its balanced accuracy in every file of the leaderboard. This is what
-is ranked, so this is what is computed here; `probability_rocauc` is the ROC-AUC of the probabilities
-themselves, beside it.
+the true negative rate, which is its balanced accuracy. This is what is ranked, so this is what is
+computed here; `probability_rocauc` is the ROC-AUC of the probabilities themselves, beside it.
 """
 
 from __future__ import annotations

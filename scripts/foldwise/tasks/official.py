@@ -117,10 +117,7 @@ def official_folds(task: OfficialTask) -> list[dict[str, list[str]]]:
 def _official_tasks() -> dict[str, OfficialTask]:
     matbench = read_json(_package("matbench") / "matbench_v0.1_dataset_metadata.json")
     matminer = read_json(_package("matminer") / "datasets" / "dataset_metadata.json")
-    return {
-        name: _task(name, entry, matminer[name])
-        for name, entry in matbench.items()
-    }
+    return {name: _task(name, entry, matminer[name]) for name, entry in matbench.items()}
 
 
 def _task(name: str, entry: dict[str, Any], file: dict[str, Any]) -> OfficialTask:

@@ -189,7 +189,9 @@ def _written_atoms(text: str) -> tuple[tuple[int, float], ...] | None:
             # Light noble gases have no electronegativity; pymatgen says so.
             warnings.simplefilter("ignore", UserWarning)
             amounts = Composition(text).get_el_amt_dict()
-        return tuple(sorted((Element(symbol).Z, count) for symbol, count in amounts.items())) or None
+        return (
+            tuple(sorted((Element(symbol).Z, count) for symbol, count in amounts.items())) or None
+        )
     except ValueError:
         return None
 

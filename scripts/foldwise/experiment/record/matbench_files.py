@@ -86,9 +86,7 @@ def write_submission(
     benchmark = MatbenchBenchmark(autoload=False, subset=[task])
     official = any_official_task(task)
     classes = official is not None and official.is_classification
-    _record_folds(
-        benchmark.tasks_map[task], targets > 0.5 if classes else targets, answers, params
-    )
+    _record_folds(benchmark.tasks_map[task], targets > 0.5 if classes else targets, answers, params)
     errors = benchmark.validate()
     if errors:
         raise FoldwiseError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ Matrix = npt.NDArray[np.float32]
 
 
 class Features:
-    """Columns of all rows of a task; what does not depend on the fold is computed once.
+    """Columns of all rows of a task; what does not depend on the fold is computed once, if needed.
 
     Attributes:
         rows: The rows.
@@ -25,8 +26,11 @@ class Features:
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
         self._members = member_features(rows.values)
-        formulas = rows.formulas.tolist()
-        self._composition = np.hstack([composition_features(formulas), element_fractions(formulas)])
+
+    @cached_property
+    def _composition(self) -> Floats:
+        formulas = self.rows.formulas.tolist()
+        return np.hstack([composition_features(formulas), element_fractions(formulas)])
 
     def matrix(self, groups: Collection[str], known: Collection[int], base: Floats) -> Matrix:
         """The columns of `groups` for all rows `[n, p]`, single precision.

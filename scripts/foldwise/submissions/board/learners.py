@@ -47,7 +47,7 @@ def fit_booster(
         asked: Rows to answer `[n]`.
         settings: Settings of the boosters.
     """
-    return _boosted(matrix, target, fitted, asked, settings, {"objective": "l1"})
+    return _mean_answer({"objective": "l1"}, settings, _data(matrix, target, fitted, asked))
 
 
 def fit_classifier(
@@ -59,25 +59,25 @@ def fit_classifier(
     what Matbench ranks by.
     """
     true = float(np.clip(target[fitted].mean(), 1e-6, 1 - 1e-6))
-    chosen = {"objective": "binary", "scale_pos_weight": (1.0 - true) / true}
-    return _boosted(matrix, target, fitted, asked, settings, chosen)
+    objective = {"objective": "binary", "scale_pos_weight": (1.0 - true) / true}
+    return _mean_answer(objective, settings, _data(matrix, target, fitted, asked))
 
 
-def _boosted(
-    matrix: Matrix,
-    target: Floats,
-    fitted: Bools,
-    asked: Bools,
-    settings: BoosterSettings,
-    objective: dict[str, Any],
-) -> Floats:
-    answer = np.zeros(int(asked.sum()))
+def _data(
+    matrix: Matrix, target: Floats, fitted: Bools, asked: Bools
+) -> tuple[lightgbm.Dataset, Matrix]:
+    """Rows to fit, and rows to answer, with the columns that teach something."""
     # A column that is NaN in every fitted row teaches nothing.
     columns = ~np.isnan(matrix[fitted]).all(axis=0)
-    data = lightgbm.Dataset(
-        matrix[np.ix_(fitted, columns)], target[fitted], params={"verbosity": -1, "max_bin": 255}
-    )
-    questions = matrix[np.ix_(asked, columns)]
+    data = lightgbm.Dataset(matrix[np.ix_(fitted, columns)], target[fitted])
+    return data, matrix[np.ix_(asked, columns)]
+
+
+def _mean_answer(
+    objective: dict[str, Any], settings: BoosterSettings, data: tuple[lightgbm.Dataset, Matrix]
+) -> Floats:
+    rows, questions = data
+    answer = np.zeros(len(questions))
     for seed in range(settings.seeds):
         options = {
             **settings.options,
@@ -87,8 +87,9 @@ def _boosted(
             "force_row_wise": True,
             "num_threads": 1,
             "verbosity": -1,
+            "feature_pre_filter": False,
         }
-        model = lightgbm.train(options, data, settings.trees)
+        model = lightgbm.train(options, rows, settings.trees)
         answer += np.asarray(model.predict(questions, num_threads=1), dtype=np.float64)
     return answer / settings.seeds
 

@@ -3,8 +3,8 @@
 For test fold k every rule is fitted on the other folds without j, and answers fold j, for the inner
 folds j. Those answers compare the rules, and teach the second level its weights. Then the rules are
 fitted on all other folds and answer fold k. No label of fold k enters a fit, a comparison or a
-choice; a fit without folds k and j serves both, so all of it costs 15 fits of a rule (10 for a large
-task), not 25.
+choice; a fit without folds k and j serves both, so all of it costs 15 fits of a rule, not 25 (and
+10 for a large task).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from foldwise.submissions.board.learners import (
     fit_logistic,
     fit_weights,
 )
-from foldwise.submissions.board.rows import Rows
+from foldwise.submissions.board.rows import Bools, Rows
 from foldwise.submissions.scoring import loss
 
 SMALL_ROWS, LARGE_ROWS = 3_000, 30_000
@@ -75,11 +75,19 @@ _LARGE = BoosterSettings(
     400, 1,
     {"learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 50, "feature_fraction": 0.6},
 )  # fmt: skip
-_LARGEST = BoosterSettings(
-    600,
+_LARGER = BoosterSettings(
+    300,
     1,
     {
-        **_SAMPLED, "learning_rate": 0.05, "num_leaves": 127, "min_data_in_leaf": 30,
+        **_SAMPLED, "learning_rate": 0.08, "num_leaves": 63, "min_data_in_leaf": 50,
+        "feature_fraction": 0.5, "lambda_l2": 1.0,
+    },
+)  # fmt: skip
+_LARGEST = BoosterSettings(
+    500,
+    1,
+    {
+        **_SAMPLED, "learning_rate": 0.06, "num_leaves": 127, "min_data_in_leaf": 30,
         "feature_fraction": 0.4, "lambda_l2": 1.0,
     },
 )  # fmt: skip
@@ -90,7 +98,7 @@ def level_one(rows: Rows) -> list[str]:
     names = [*BASIC, "boosted", "neighbours", "composition"]
     if rows.beside.shape[1]:
         names.append("beside")
-    if not rows.classification and len(rows.ids) < LARGE_ROWS:
+    if not rows.classification:
         names.append("weighted")
     return names
 
@@ -127,17 +135,20 @@ def answer(
 
 
 def settings_for(rows: Rows, rule: str) -> BoosterSettings:
-    """Settings of a rule's boosters."""
+    """Settings of a rule's boosters: regularised strongly for few rows, the last one largest."""
     if len(rows.ids) < SMALL_ROWS:
         return _SMALL
     if len(rows.ids) < LARGE_ROWS:
         return _MIDDLE
-    return _LARGE if rule in ("boosted", "neighbours") else _LARGEST
+    if rule in ("boosted", "neighbours"):
+        return _LARGE
+    return _LARGEST if rule == level_one(rows)[-1] else _LARGER
 
 
 def average(answers: Mapping[str, Floats]) -> Floats:
     """Mean answer `[n]` of the rules with a booster, given the answers of level one by rule."""
-    return np.mean([values for name, values in answers.items() if name in _BOOSTED], axis=0)
+    boosted = [values for name, values in answers.items() if name in _BOOSTED]
+    return np.asarray(np.mean(boosted, axis=0), dtype=np.float64)
 
 
 def second_level(columns: Floats, target: Floats, asked: Floats, classification: bool) -> Floats:
@@ -148,7 +159,7 @@ def second_level(columns: Floats, target: Floats, asked: Floats, classification:
 
 
 def _boosted(
-    features: Features, rule: str, known: Collection[int], fitted: Floats, asked: Floats
+    features: Features, rule: str, known: Collection[int], fitted: Bools, asked: Bools
 ) -> Floats:
     rows, made = features.rows, _BOOSTED[rule]
     base = np.median(rows.values, axis=1)
@@ -162,7 +173,7 @@ def _boosted(
     return np.asarray(base[asked] + correction, dtype=np.float64)
 
 
-def _best_member(rows: Rows, fitted: Floats, asked: Floats) -> Floats:
+def _best_member(rows: Rows, fitted: Bools, asked: Bools) -> Floats:
     losses = [
         loss(rows.target[fitted], rows.values[fitted, index], rows.classification)
         for index in range(len(rows.names))
@@ -170,7 +181,7 @@ def _best_member(rows: Rows, fitted: Floats, asked: Floats) -> Floats:
     return np.asarray(rows.values[asked, int(np.argmin(losses))], dtype=np.float64)
 
 
-def _stacked(rows: Rows, fitted: Floats, asked: Floats) -> Floats:
+def _stacked(rows: Rows, fitted: Bools, asked: Bools) -> Floats:
     values, target = rows.values[fitted], rows.target[fitted]
     if rows.classification:
         return fit_logistic(values, target, rows.values[asked])
@@ -179,7 +190,7 @@ def _stacked(rows: Rows, fitted: Floats, asked: Floats) -> Floats:
     return np.asarray(rows.values[asked] @ fit_weights(values, target, exact=full))
 
 
-_BASIC_RULES: dict[str, Callable[[Rows, Floats, Floats], Floats]] = {
+_BASIC_RULES: dict[str, Callable[[Rows, Bools, Bools], Floats]] = {
     "best_member": _best_member,
     "mean": lambda rows, _, asked: rows.values[asked].mean(axis=1),
     "median": lambda rows, _, asked: np.median(rows.values[asked], axis=1),

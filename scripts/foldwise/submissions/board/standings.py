@@ -1,4 +1,4 @@
-"""The rows of LEADERBOARD.csv: the score of each rule of a task, with its interval over formulas."""
+"""The rows of LEADERBOARD.csv: the score of each rule, with its interval over formulas."""
 
 from __future__ import annotations
 
