@@ -1,4 +1,4 @@
-"""The folder of a task of the leaderboard: every rule's predictions, and the chosen rule's folder."""
+"""The folder of a task of the leaderboard: every rule's predictions, and the chosen one's folder."""
 
 from __future__ import annotations
 

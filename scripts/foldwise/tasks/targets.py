@@ -1,8 +1,9 @@
 """Datasets without structures: id, composition and target of each row.
 
-The target is a number, or a class, which becomes 0 or 1. A study of recorded teachers trains nothing, so it needs no crystal structures: the table is read
-from a CSV, or taken from the official file, whose structures are then used for their composition
-alone. Columns that only a structure can tell are "unknown".
+The target is a number, or a class, which becomes 0 or 1. A study of recorded teachers trains
+nothing, so it needs no crystal structures: the table is read from a CSV, or taken from the official
+file, whose structures are then used for their composition alone. Columns that only a structure can
+tell are "unknown".
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def prepare_targets(
     table = pd.DataFrame(accepted).astype(
         {"n_atoms": np.int32, "n_elements": np.int32, "spacegroup": np.int32, "target": np.float64}
     )
-    card = _card(spec, official, raw, table, len(rejected), len(elements))
+    card = _card(spec, raw, table, len(rejected), len(elements))
     folder = Path(out_dir)
     write_parquet(folder / "targets.parquet", table)
     write_csv(folder / "failures.csv", pd.DataFrame(rejected, columns=list(_FAILURES)))
@@ -236,12 +237,12 @@ def _finite(value: object) -> float | None:
 
 def _card(
     spec: TargetSpec,
-    official: OfficialTask | None,
     raw: _Raw,
     table: pd.DataFrame,
     n_failed: int,
     n_elements: int,
 ) -> dict[str, Any]:
+    official = any_official_task(spec.task)
     targets = table["target"].to_numpy()
     citation = f"{MATBENCH_CITATION}; {official.reference}" if official else "not stated"
     return {

@@ -14,7 +14,6 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256, read_parquet, write_json, write_parquet
 from foldwise.submissions.content import read_content
 from foldwise.submissions.predictions import recorded_predictions, recorded_scores, submitted_task
-from foldwise.tasks.official import PREFIX
 
 FILE_NAMES = ("results.json.gz", "results.json")
 _BENCHMARK = "matbench_v0.1_"
@@ -107,7 +106,13 @@ def read_members(
     tables = {task: _targets(path) for task, path in targets.items()}
     columns: dict[str, dict[str, pd.DataFrame]] = {task: {} for task in targets}
     for name, path in files.items():
-        _read_one(name, Path(path), checksums.get(name), tables, columns, census, folder)
+        content = _opened(name, Path(path), checksums.get(name), census)
+        known = _known_tasks(name, content, tables, census)
+        for task in known:
+            where = folder / task / name
+            found = _read_task(name, task, content, tables[task], census, where)
+            if found is not None:
+                columns[task][name] = found
     if not any(census.members.values()):
         reasons = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in census.refused)
         raise FoldwiseError(
@@ -124,57 +129,62 @@ def read_members(
     return census
 
 
-def _read_one(
-    name: str,
-    path: Path,
-    checksum: str | None,
-    tables: Mapping[str, pd.DataFrame],
-    columns: Mapping[str, dict[str, pd.DataFrame]],
-    census: Census,
-    folder: Path,
-) -> None:
-    """Read one submission for every task that it has."""
+def _opened(name: str, path: Path, checksum: str | None, census: Census) -> Mapping[str, Any]:
+    """The content of a submission's file; empty where the whole file is refused."""
     try:
         content = read_content(path)
         sha256 = file_sha256(path)
     except FoldwiseError as error:
-        census.refuse(name, None, _reason(error, path))
-        return
+        census.refuse(name, None, error.what)
+        return {}
     same = [other for other, file in census.files.items() if file["sha256"] == sha256]
     if same:
         census.refuse(name, None, f"the same file as {same[0]}")
-        return
+        return {}
     if checksum and checksum != sha256:
-        expected = f"{checksum[:12]}…"
-        census.note(name, None, f"sha256 is {sha256[:12]}…, the config names {expected}")
+        census.note(name, None, f"sha256 is {sha256[:12]}…, the config names {checksum[:12]}…")
+    census.files[name] = {"file": str(path), "sha256": sha256}
+    return content
+
+
+def _known_tasks(
+    name: str, content: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], census: Census
+) -> list[str]:
+    """Tasks of the study that a submission has; without any it is refused."""
+    if not content:
+        return []
     known = [task for task in tables if task in content["tasks"]]
     if not known:
         tasks = ", ".join(sorted(str(task) for task in content["tasks"])) or "none"
         census.refuse(name, None, f"it has no task of this study (its tasks: {tasks[:120]})")
-        return
-    census.files[name] = {"file": str(path), "sha256": sha256}
-    for task in known:
-        targets = tables[task].set_index("id")["target"]
-        try:
-            submission = submitted_task(content, name, task, str(path), sha256)
-            scores = recorded_scores(submission, targets)
-        except FoldwiseError as error:
-            census.refuse(name, task, _reason(error, path))
-            continue
-        predictions = recorded_predictions(submission, pd.Index(targets.index))
-        write_parquet(folder / task / name / "predictions.parquet", predictions)
-        write_json(folder / task / name / "scores.json", scores)
-        columns[task][name] = predictions
-        census.members[task].append(name)
-        for note in submission.notes:
-            census.note(name, task, note)
+    return known
+
+
+def _read_task(
+    name: str,
+    task: str,
+    content: Mapping[str, Any],
+    table: pd.DataFrame,
+    census: Census,
+    folder: Path,
+) -> pd.DataFrame | None:
+    """Predictions of one task of a submission, also written; None where it is refused."""
+    targets = table.set_index("id")["target"]
+    file = census.files[name]
+    try:
+        submission = submitted_task(content, name, task, file["file"], file["sha256"])
+        scores = recorded_scores(submission, targets)
+    except FoldwiseError as error:
+        census.refuse(name, task, error.what)
+        return None
+    predictions = recorded_predictions(submission, pd.Index(targets.index))
+    write_parquet(folder / "predictions.parquet", predictions)
+    write_json(folder / "scores.json", scores)
+    census.members[task].append(name)
+    for note in submission.notes:
+        census.note(name, task, note)
+    return predictions
 
 
 def _targets(path: str | os.PathLike[str]) -> pd.DataFrame:
     return read_parquet(path, ("id", "formula", "target"))
-
-
-def _reason(error: FoldwiseError, path: Path) -> str:
-    """What is wrong, without the place: the page names the submission itself."""
-    text = str(error).removeprefix(f"{path}: ")
-    return text.split(". ", maxsplit=1)[0] if not text.startswith(PREFIX) else text
