@@ -1,4 +1,4 @@
-"""The folder of a task of the leaderboard: every rule's predictions, and the chosen one's folder."""
+"""The folder of a task of the leaderboard: every rule, and the chosen one in full."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from foldwise.submissions.scoring import fold_score, metric_name
 from foldwise.tasks.official import any_official_task
 
 TITLE = "What public submissions know together: the rule that the other folds chose"
+CONFIG = "chosen.json"
 PURPOSE = (
     "How accurate a combination of all public submissions is whose rule and settings were chosen, "
     "for each fold, on the other folds alone."
@@ -89,7 +90,11 @@ def write_board_task(
         if classes:
             _write_class_submission(folder / CHOSEN, task, table, combined)
         else:
-            _write_chosen(folder, paths, task, study, combined, command)
+            config = _experiment(task, study, combined, Path(paths.members))
+            write_json(folder / CONFIG, config)
+            inputs = load_inputs(_input_paths(paths, folder / CONFIG, combined), CHOSEN)
+            write_experiment(inputs, folder / CHOSEN, command)
+            (folder / CONFIG).unlink()
 
 
 def _write_rule(
@@ -152,32 +157,24 @@ def _write_class_submission(folder: Path, task: str, table: pd.DataFrame, combin
     )
 
 
-def _write_chosen(
-    folder: Path, paths: BoardPaths, task: str, study: Json, combined: Json, command: str | None
-) -> None:
+def _input_paths(paths: BoardPaths, config: Path, combined: Json) -> InputPaths:
+    """Where an experiment of recorded teachers finds its files."""
     assert paths.duplicates is not None, "a regression has its splits"
-    members = Path(paths.members)
-    config = _experiment(task, study, combined, members)
-    written = folder / "config.json"
-    write_json(written, config)
-    answers = Path(paths.answers)
+    members, answers = Path(paths.members), Path(paths.answers)
     folds = [answers / f"fold_{fold}" for fold in sorted(combined["chosen"], key=int)]
-    inputs = InputPaths(
-        config=written,
+    each = [members / name for name in combined["members"]]
+    return InputPaths(
+        config=config,
         targets=paths.targets,
         card=paths.card,
         dataset_failures=paths.dataset_failures,
         duplicates=paths.duplicates,
         splits=paths.splits,
         ensembles=[fold / "test.parquet" for fold in folds],
-        submissions=[members / name / "scores.json" for name in combined["members"]],
-        submission_predictions=[
-            members / name / "predictions.parquet" for name in combined["members"]
-        ],
+        submissions=[member / "scores.json" for member in each],
+        submission_predictions=[member / "predictions.parquet" for member in each],
         combinations=[fold / "test.json" for fold in folds],
     )
-    write_experiment(load_inputs(inputs, CHOSEN), folder / CHOSEN, command)
-    written.unlink()
 
 
 def _experiment(task: str, study: Json, combined: Json, members: Path) -> dict[str, Any]:

@@ -109,10 +109,12 @@ def read_members(
         content = _opened(name, Path(path), checksums.get(name), census)
         known = _known_tasks(name, content, tables, census)
         for task in known:
-            where = folder / task / name
-            found = _read_task(name, task, content, tables[task], census, where)
-            if found is not None:
-                columns[task][name] = found
+            found = _read_task(name, task, content, tables[task], census)
+            if found is None:
+                continue
+            columns[task][name], scores = found
+            write_parquet(folder / task / name / "predictions.parquet", columns[task][name])
+            write_json(folder / task / name / "scores.json", scores)
     if not any(census.members.values()):
         reasons = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in census.refused)
         raise FoldwiseError(
@@ -155,6 +157,7 @@ def _known_tasks(
         return []
     known = [task for task in tables if task in content["tasks"]]
     if not known:
+        del census.files[name]
         tasks = ", ".join(sorted(str(task) for task in content["tasks"])) or "none"
         census.refuse(name, None, f"it has no task of this study (its tasks: {tasks[:120]})")
     return known
@@ -166,9 +169,8 @@ def _read_task(
     content: Mapping[str, Any],
     table: pd.DataFrame,
     census: Census,
-    folder: Path,
-) -> pd.DataFrame | None:
-    """Predictions of one task of a submission, also written; None where it is refused."""
+) -> tuple[pd.DataFrame, dict[str, Any]] | None:
+    """Predictions and scores of one task of a submission; None where it is refused."""
     targets = table.set_index("id")["target"]
     file = census.files[name]
     try:
@@ -178,12 +180,10 @@ def _read_task(
         census.refuse(name, task, error.what)
         return None
     predictions = recorded_predictions(submission, pd.Index(targets.index))
-    write_parquet(folder / "predictions.parquet", predictions)
-    write_json(folder / "scores.json", scores)
     census.members[task].append(name)
     for note in submission.notes:
         census.note(name, task, note)
-    return predictions
+    return predictions, scores
 
 
 def _targets(path: str | os.PathLike[str]) -> pd.DataFrame:
