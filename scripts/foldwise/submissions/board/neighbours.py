@@ -28,7 +28,8 @@ def neighbour_features(
     Returns:
         `[n, 3]`; the means are NaN where the count is 0.
     """
-    totals = np.zeros((int(codes.max()) + 1, int(fold.max()) + 1, 3))
+    folds = max(*known, int(fold.max())) + 1
+    totals = np.zeros((int(codes.max()) + 1, folds, 3))
     for number in known:
         rows = fold == number
         residual = target[rows] - base[rows]
