@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from matbench.task import MatbenchTask
 
 from board_files import CLASSES, STEELS, results_of, submission_of, write_plain, write_targets_of
 from paths import REPOSITORY
@@ -112,8 +113,6 @@ def test_odd_submissions_are_members_and_defective_ones_are_named(finished):
 
 
 def test_complete_tasks_have_official_files(finished):
-    from matbench.task import MatbenchTask
-
     for task in (STEELS, CLASSES):
         folder = finished.root / ROOT / task / "chosen"
         content = json.loads((folder / "results.json").read_text())

@@ -12,7 +12,7 @@ PROBABILITY = np.clip(0.4 * TRUE + GENERATOR.random(300) * 0.6, 0.0, 1.0).round(
 
 
 def test_rocauc_is_what_matbench_computes_of_probabilities_and_of_labels():
-    """matbench 0.6 turns probabilities into labels before its ROC-AUC; this would notice a change."""
+    """matbench 0.6 turns probabilities into labels before its ROC-AUC."""
     own = fold_score(TRUE.astype(float), PROBABILITY, classification=True)
     theirs = score_array(TRUE.tolist(), PROBABILITY.tolist(), CLF_KEY)["rocauc"]
     assert own == pytest.approx(theirs, abs=1e-12)

@@ -163,7 +163,7 @@ def no_scores(results, _):
     ("defect", "reason"),
     [
         (drop_row, f"fold 1 has 62 of 63 official test rows and misses '{FIRST}'"),
-        (not_a_number, f"fold 1 has 1 prediction(s) that are no finite number, the first for '{FIRST}'"),
+        (not_a_number, "fold 1 has 1 prediction(s) that are no finite number, the first for"),
         (labels_for_numbers, "fold 1 has 1 prediction(s) that are no finite number"),
         (two_values, "fold 1 has 1 prediction(s) that are no finite number"),
         (wrong_ids, "fold 1 has 62 of 63 official test rows and misses"),
@@ -242,9 +242,7 @@ def test_another_checksum_than_the_configs_is_said(tmp_path, targets):
 
 def test_without_a_single_member_the_study_stops_with_the_reasons(tmp_path, targets):
     write_plain(tmp_path / "in" / "odd" / "results.json.gz", {"tasks": {}})
-    with pytest.raises(
-        FoldwiseError, match="none of 1 submissions can be used .odd: it has no task"
-    ):
+    with pytest.raises(FoldwiseError, match=r"none of 1 submissions can be used \(odd: it has no"):
         read(tmp_path, targets)
 
 
