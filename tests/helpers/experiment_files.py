@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise.common.files import write_csv, write_json, write_parquet
+from foldwise.common.files import flatten, write_csv, write_json, write_parquet
 from foldwise.experiment.inputs.types import InputPaths
 
 TASK = "demo_e_form"
@@ -203,7 +203,7 @@ def _write_model(
             "device": "cpu", "threads": 1, "views": 1,
         },
     )  # fmt: skip
-    flat = {key: value for key, value in _recipe(recipe, study.init).items() if key != "teacher"}
+    flat = flatten(_recipe(recipe, study.init))
     write_json(
         folder / "fit.json",
         {

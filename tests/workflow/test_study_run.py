@@ -263,7 +263,7 @@ RECIPES = CONFIG["recipes"]
         (
             {"experiments": {**EXPERIMENTS, "e0": {"seed": [0]}}},
             "experiments.e0: unknown key 'seed'. "
-            "Allowed: recipe, seeds, tta, title, purpose, compare_with.",
+            "Allowed: recipe, seeds, tta, replicates, title, purpose, compare_with.",
         ),
         (
             {"experiments": {**EXPERIMENTS, "e0": {"seeds": [0.5]}}},
@@ -285,7 +285,7 @@ RECIPES = CONFIG["recipes"]
             {"recipes": {**RECIPES, "baseline": {"epoch": 3}}},
             "recipes.baseline: unknown key 'epoch'. Allowed: model, init, epochs, batch_size, lr, "
             "weight_decay, warmup, loss, huber_delta, ema_decay, clip_norm, patience, bootstrap, "
-            "teacher, augment, consistency, labels, pretrain, extends.",
+            "teacher, augment, consistency, labels, pretrain, extends, passes_of, soft_weights.",
         ),
         (
             {"splits": {"holdouts": 2}},

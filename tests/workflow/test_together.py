@@ -57,7 +57,7 @@ def test_one_fold_alone_is_an_incomplete_study(study, tmp_path):
         ({"splits": {**CONFIG["splits"], "only": [0, 2]}},
          "error: config: splits.only: there is no fold 2. Allowed: 0 to 1."),
         ({"engine": {"precision": "fp8"}},
-         "error: config: engine.precision: 'fp8' is not one of ['float32', 'tf32', 'bf16']."),
+         "error: config: engine.precision: 'fp8' is not accepted. Allowed: float32, tf32, bf16."),
     ],
 )  # fmt: skip
 def test_mistakes(bare_house, changes, line):

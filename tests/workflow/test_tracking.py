@@ -200,7 +200,9 @@ def test_the_study_is_in_the_registry_with_metrics_and_decisions(study):
         assert entry["status"] == "complete"
         assert entry["metrics"]["mae_mean"] == record["metrics"]["aggregate"]["mae_mean"]
         assert entry["dataset_sha256"] == record["provenance"]["dataset_sha256"]
-        assert entry["decision"]["verdict"] in ("keep", "discard")
+        held_back = record["decision"]["review"] is not None
+        allowed = ("needs review",) if held_back else ("keep", "discard")
+        assert entry["decision"]["verdict"] in allowed
     assert sum(entry["is_best"] for entry in recorded.values()) == 1
     board = (study.results / "leaderboard.csv").read_text().splitlines()
     assert len(board) == 4

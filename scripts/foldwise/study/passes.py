@@ -9,20 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.study.recipe import Recipe
-
-if TYPE_CHECKING:
-    from foldwise.study.study import Experiment
+from foldwise.study.study import Experiment
 
 T = TypeVar("T")
-
-
-def views_per_row(recipe: Recipe) -> int:
-    """How often a step passes each of its rows: a consistency compares two views."""
-    return 2 if recipe.consistency else 1
 
 
 def passes_per_epoch(recipe: Recipe, copies: int) -> int:
@@ -33,7 +26,7 @@ def passes_per_epoch(recipe: Recipe, copies: int) -> int:
         copies: Copies of each crystal, for soft targets of kind `augmented`.
     """
     augmented = recipe.teacher is not None and recipe.teacher.targets == "augmented"
-    return (1 + copies if augmented else 1) * views_per_row(recipe)
+    return (1 + copies if augmented else 1) * recipe.views_per_row
 
 
 def with_derived_epochs(

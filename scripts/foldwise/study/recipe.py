@@ -141,6 +141,11 @@ class Recipe:
             and self.teacher.targets != "augmented"
         )
 
+    @property
+    def views_per_row(self) -> int:
+        """How often a step passes each of its rows: a consistency compares two views."""
+        return 2 if self.consistency else 1
+
     def as_dict(self) -> dict[str, Any]:
         """Plain nested dictionary, for JSON."""
         return asdict(self)

@@ -215,6 +215,9 @@ class Study:
         teachers = self.teacher_experiment(experiment.recipe)
         if teachers is not None:
             recipe["teacher"] |= {"recipe": teachers.recipe, "seeds": list(teachers.seeds)}
+        if experiment.recipe in self.searches:
+            tried = [self.recipes[name].teacher for name in self.searches[experiment.recipe]]
+            recipe["teacher"]["soft_weight"] = [one.soft_weight for one in tried if one]
         replicates = {"replicates": experiment.replicate_seeds}
         return self._shared() | {
             "experiment": name,

@@ -19,7 +19,6 @@ from foldwise.network.devices import LateNumbers
 from foldwise.network.memory import PartBudget
 from foldwise.network.output import network_output
 from foldwise.network.transform import TargetTransform
-from foldwise.study.passes import views_per_row
 from foldwise.study.recipe import Recipe
 from foldwise.training.augmentation import Augmentation, Targets
 from foldwise.training.optimisation import MovingAverage, learning_rate, mixed_loss
@@ -154,7 +153,7 @@ class Trainer:
         self.optimiser.step()
         self.average.update(self.network)
         self.step += 1
-        self.passes += len(picked) * views_per_row(self.problem.recipe)
+        self.passes += len(picked) * self.problem.recipe.views_per_row
         numbers = LateNumbers(torch.stack([loss, norm]))
         # Reading waits for the device: the last step is read when this one is under way.
         self.read_step()

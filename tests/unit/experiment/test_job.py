@@ -114,6 +114,18 @@ def test_readme_answers_the_seven_questions_in_lines_that_fit(study):
         assert "nearly all of them were presumably" in " ".join(text.split())
 
 
+def test_a_soft_weight_chosen_on_the_hold_out_is_said_and_no_contradiction(copy):
+    path = copy.paths("e4").config
+    config = read_json(path)
+    config["recipe"]["teacher"]["soft_weight"] = [0.25, 0.5]
+    write_json(path, config)
+    write_experiment(load_inputs(copy.paths("e4"), "e4"), copy.out("e4"))
+    text = " ".join((copy.out("e4") / "README.txt").read_text().split())
+    assert "their mean weighs 0.5 (of 0.25 and 0.5, by the error on the hold-out)" in text
+    checks = read_json(copy.out("e4") / "diagnostics" / "review.json")["checks"]
+    assert next(one for one in checks if one["name"] == "resolved config")["passed"] is True
+
+
 def test_e4_compares_itself_with_e0_and_e3(study):
     record = read_json(study.out("e4") / "results.json")
     text = " ".join((study.out("e4") / "README.txt").read_text().split())

@@ -19,6 +19,8 @@ def test_one_candidate_per_weight():
     assert study.searches == {"student": ["student_soft_025", "student_soft_100"]}
     weights = [study.recipes[name].teacher.soft_weight for name in study.searches["student"]]
     assert weights == [0.25, 1.0]
+    # What an experiment says of itself names all weights that were tried; its fits say which one.
+    assert study.resolved("e4")["recipe"]["teacher"]["soft_weight"] == [0.25, 1.0]
     assert study.first_seed("student") == 0
     # A candidate is trained exactly as the recipe: the same hold-out, which its teachers lack.
     assert {study.holdout(name, 0) for name in ("student", "student_soft_025")} == {3}

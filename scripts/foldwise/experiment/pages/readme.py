@@ -91,16 +91,25 @@ def _soft_target_text(inputs: ExperimentInputs, record: Json) -> str | None:
     teacher = inputs.recipe.get("teacher")
     if not teacher:
         return None
-    weight = float(teacher["soft_weight"])
     weighting = teacher.get("weighting")
     fits = [model.fit for model in inputs.models]
+    tried = teacher["soft_weight"]
+    if isinstance(tried, list):
+        chosen = sorted({float(flatten(fit["hyperparams"])["teacher.soft_weight"]) for fit in fits})
+        listed = listing([f"{weight:g}" for weight in tried])
+        share = (
+            f"their mean weighs {listing([f'{weight:g}' for weight in chosen])} (of {listed}, by "
+            "the error on the hold-out) and the DFT value the rest"
+        )
+    else:
+        share = f"their mean weighs {tried:g} and the DFT value {1 - tried:g}"
     soft, hard = (mean(fit[key] for fit in fits) for key in ("n_soft_targets", "n_train"))
-    weights = (
+    agreement = (
         " Rows on which the teachers disagree count less." if weighting == "disagreement" else ""
     )
     return (
         f"The student learns from {teacher_text(teacher)}: in the loss of a crystal that they "
-        f"labelled, their mean weighs {weight:g} and the DFT value {1 - weight:g}.{weights} Per "
+        f"labelled, {share}.{agreement} Per "
         f"model, {soft:,.0f} soft targets go with {hard:,.0f} labelled training crystals. "
         f"{record['leakage']['soft_targets']['statement']}"
     )
