@@ -64,8 +64,8 @@ rule read_board_members:
     shell:
         "python scripts/read_board_members.py --names {params.names}"
         " --submissions {input.submissions:q} --tasks {params.tasks}"
-        " --targets {input.targets} --checksums {params.checksums:q}"
-        " --out {output.members} > {log} 2>&1"
+        " --targets {input.targets:q} --checksums {params.checksums:q}"
+        " --out {output.members:q} > {log:q} 2>&1"
 
 
 rule combine_board_task:
@@ -90,8 +90,8 @@ rule combine_board_task:
         settings=lambda wildcards: quoted(board_settings(wildcards)),
     shell:
         "python scripts/combine_board_task.py --task {wildcards.task}"
-        " --members {input.members}/{wildcards.task}/members.parquet"
-        " {params.settings} --out {output.answers} 2> {log}"
+        " --members {input.members:q}/{wildcards.task}/members.parquet"
+        " {params.settings} --out {output.answers:q} 2> {log:q}"
 
 
 rule write_board_task:
@@ -129,12 +129,12 @@ rule write_board_task:
         ),
     shell:
         "python scripts/write_board_task.py --task {wildcards.task} --study {params.study:q}"
-        " --members {input.members}/{wildcards.task} --answers {input.answers}"
-        " --targets {input.targets} --card {input.card}"
-        " --dataset-failures {input.dataset_failures} --duplicates {input.duplicates}"
-        " --splits {input.splits}"
+        " --members {input.members:q}/{wildcards.task} --answers {input.answers:q}"
+        " --targets {input.targets:q} --card {input.card:q}"
+        " --dataset-failures {input.dataset_failures:q} --duplicates {input.duplicates:q}"
+        " --splits {input.splits:q}"
         ' --command "${{FOLDWISE_CALL}} {output.folder}"'
-        " --out {output.folder} 2> {log}"
+        " --out {output.folder:q} 2> {log:q}"
 
 
 rule write_board:
@@ -165,7 +165,7 @@ rule write_board:
         absent=quoted(BOARD.absent),
         resamples=STUDY.report["bootstrap"],
     shell:
-        "python scripts/write_board.py --answers {input.answers}"
-        " --census {input.members}/census.json --absent {params.absent}"
-        " --resamples {params.resamples} --out-markdown {output.markdown}"
-        " --out-csv {output.csv} 2> {log}"
+        "python scripts/write_board.py --answers {input.answers:q}"
+        " --census {input.members:q}/census.json --absent {params.absent}"
+        " --resamples {params.resamples} --out-markdown {output.markdown:q}"
+        " --out-csv {output.csv:q} 2> {log:q}"

@@ -9,7 +9,7 @@ from foldwise.experiment.comparison.leaderboard import (
 )
 from foldwise.tasks.official import official_task
 
-TASKS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+TASKS = sorted(path.stem for path in FOLDER.glob("*.yaml") if official_task(path.stem))
 
 
 def record(mae=0.0169, *, seen=False, written=True, members=None):
