@@ -84,7 +84,7 @@ def write_board_task(
             write_text(folder / "README.txt", f"No submission has {task}; nothing was combined.\n")
             return
         table = read_parquet(answers / "answers.parquet", (*ANSWER_COLUMNS, CHOSEN))
-        for rule in table.columns.difference(ANSWER_COLUMNS, sort=False):
+        for rule in table.columns.difference(list(ANSWER_COLUMNS), sort=False):
             if rule != CHOSEN or classes:
                 _write_rule(folder / str(rule), task, str(rule), table, combined, classes=classes)
         if classes:
