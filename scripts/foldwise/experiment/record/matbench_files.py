@@ -124,10 +124,8 @@ def _incomplete(inputs: ExperimentInputs, rows: TestRows) -> str | None:
 def _record_folds(
     task: Any, targets: pd.Series[Any], answers: pd.Series[float], params: Json
 ) -> None:
-    # The package scores against its own table; structures are not needed for that. A class must be
-    # Python's own truth value.
-    true = targets.astype(object) if targets.dtype == bool else targets
-    task.df = pd.DataFrame({task.metadata.input_type: None, task.metadata.target: true})
+    # The package scores against its own table; structures are not needed for that.
+    task.df = pd.DataFrame({task.metadata.input_type: None, task.metadata.target: targets})
     for number, key in task.folds_map.items():
         order = list(task.validation[key].test)
         # Numbers other than Python's own fail its validation.
