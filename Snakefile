@@ -14,6 +14,13 @@ include: "rules/submission_lookup.smk"
 include: "rules/submissions.smk"
 include: "rules/experiments.smk"
 include: "rules/site.smk"
+
+
+if config.get("leaderboard"):
+
+    include: "rules/leaderboard.smk"
+
+
 include: "rules/mlm.smk"
 include: "rules/mlflow.smk"
 include: "rules/tracking.smk"
@@ -33,9 +40,7 @@ wildcard_constraints:
 rule all:
     default_target: True
     input:
-        expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
-        f"{ROOT}/RESULTS.md",
-        f"{ROOT}/ablation.md",
+        GOALS,
 
 
 include: "rules/targets.smk"

@@ -68,6 +68,13 @@ TASK_DATA = DATA.format(task=STUDY.task)
 LOGS = f"{ROOT}/logs"
 BENCHMARKS = f"{ROOT}/benchmarks"
 
+# What a call without targets makes.
+GOALS = [
+    *expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
+    f"{ROOT}/RESULTS.md",
+    f"{ROOT}/ablation.md",
+]
+
 
 def dataset_file(task):
     """The local file of a task; nothing where the matbench package downloads it."""

@@ -26,6 +26,7 @@ from foldwise.common.settings import (
     Whole,
 )
 from foldwise.network.machine import EngineSettings
+from foldwise.study.board import WrittenBoard
 from foldwise.study.recipe import Augment, WrittenRecipe
 from foldwise.study.recorded_teachers import Submission, WrittenCombination
 from foldwise.study.rules import Decision, Series
@@ -167,7 +168,10 @@ class StudyFile:
     )
     series: dict[Name, Series | None] = Field(description="when a series of experiments stops")
     force: Flag = Field(description="go on with every series whatever its first experiment shows")
-    only: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+    leaderboard: WrittenBoard | None = Field(
+        default=None, description="official tasks on which all submissions are combined"
+    )
+    only: tuple[str, ...] | None = Field(
         default=None,
         description="experiments of this study; all others, and comparisons with them, are left "
         "out",

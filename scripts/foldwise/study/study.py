@@ -233,6 +233,10 @@ class Study:
             **(replicates if len(experiment.replicate_seeds) > 1 else {}),
         }
 
+    def shared_with(self, task: str) -> dict[str, Any]:
+        """What an experiment on another task of the same config has in common with the study's."""
+        return self._shared() | {"task": task, "dataset": self.datasets[task]}
+
     def _shared(self) -> dict[str, Any]:
         """What all experiments of the study have in common."""
         return {

@@ -7,11 +7,7 @@ another dataset are found before anything is built on them.
 
 from __future__ import annotations
 
-import gzip
-import json
-import math
 import os
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +18,18 @@ import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256
-from foldwise.statistics.metrics import fold_metrics
-from foldwise.tasks.official import OfficialTask, official_folds, official_task
+from foldwise.submissions.content import (
+    AGAIN,
+    fold_predictions,
+    published_score,
+    read_content,
+    task_folds,
+)
+from foldwise.submissions.scoring import fold_score, metric_name, probability_rocauc
+from foldwise.tasks.official import any_official_task
 
 SCORE_TOLERANCE = 1e-4
 """By how much a published fold score may differ from the one that is computed again."""
-
-_AGAIN = "Copy or download the file again."
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ class Submission:
         sha256: Checksum of the file.
         recorded: Date on which matbench recorded it, as it stands in the file; may be empty.
         predictions: By fold, the prediction for each official test row of the fold, by id.
-        published: By fold, the MAE that the submission states.
+        published: By fold, the score that the submission states: MAE, or ROC-AUC.
+        metric: "mae" or "rocauc".
+        notes: What was unusual about the file.
     """
 
     name: str
@@ -50,6 +53,8 @@ class Submission:
     recorded: str
     predictions: list[pd.Series[float]]
     published: list[float]
+    metric: str
+    notes: tuple[str, ...]
 
 
 def read_submission(
@@ -67,34 +72,53 @@ def read_submission(
         FoldwiseError: The task is not official, or the file is missing, damaged, another one, or
             lacks the task, a fold, or a row.
     """
-    official = official_task(task)
+    content = read_content(Path(path))
+    return submitted_task(content, name, task, str(path), _checked_sha256(path, name, sha256))
+
+
+def submitted_task(
+    content: Mapping[str, Any], name: str, task: str, where: str, sha256: str
+) -> Submission:
+    """One task of a submission whose file has been read.
+
+    Args:
+        content: What `read_content` gives.
+        name: Name of the submission.
+        task: Official Matbench task.
+        where: The file, for messages.
+        sha256: Checksum of the file.
+
+    Raises:
+        FoldwiseError: The task is not official, or the submission lacks it, a fold, or a row.
+    """
+    official = any_official_task(task)
     if official is None:
         raise FoldwiseError(
             f"{task!r} is no official Matbench task, so no submission has predictions for it",
             where=f"submission {name}",
             hint="Use recorded teachers with official tasks only.",
         )
-    where = str(path)
-    content = _content(Path(path))
-    actual = file_sha256(path)
-    if sha256 and actual != sha256:
+    metric = metric_name(official.is_classification)
+    folds = task_folds(content, official, where)
+    found = {}
+    for number, fold in enumerate(folds):
+        place, values = fold_predictions(fold, official, number, where)
+        found[place] = (number, values, published_score(fold, metric, number, where))
+    if len(found) < len(folds):
         raise FoldwiseError(
-            f"sha256 is {actual[:12]}…, expected {sha256[:12]}…",
-            where=where,
-            hint=f"{_AGAIN} Or correct submissions.{name}.sha256 in the config.",
+            "two of its folds hold the test rows of the same official fold", where=where, hint=AGAIN
         )
-    folds = _folds(content, official, where)
-    published = official_folds(official)
+    order = [found[place] for place in range(len(folds))]
+    renumbered = [number for number, _, _ in order] != list(range(len(folds)))
     return Submission(
         name=name,
         task=task,
-        sha256=actual,
+        sha256=sha256,
         recorded=str(content.get("datestamp", "")),
-        predictions=[
-            _predictions(fold, set(published[number]["test"]), number, where)
-            for number, fold in enumerate(folds)
-        ],
-        published=[_published_mae(fold, number, where) for number, fold in enumerate(folds)],
+        predictions=[values for _, values, _ in order],
+        published=[score for _, _, score in order],
+        metric=metric,
+        notes=("its folds are numbered in another order",) if renumbered else (),
     )
 
 
@@ -107,12 +131,13 @@ def recorded_scores(submission: Submission, targets: pd.Series[float]) -> dict[s
 
     Returns:
         For `scores.json`: name, task, sha256, recorded, `folds` (fold, n, rows present, published
-        and recomputed MAE, the latter `None` where rows are missing), `published_mae_mean`, and
-        `verified` (every fold was checked).
+        and recomputed MAE or ROC-AUC, the latter `None` where rows are missing), the mean of the
+        published ones, and `verified` (every fold was checked).
 
     Raises:
         FoldwiseError: A published score differs by more than `SCORE_TOLERANCE`.
     """
+    metric = submission.metric
     folds = [
         _fold_score(submission, number, targets) for number in range(len(submission.predictions))
     ]
@@ -122,8 +147,8 @@ def recorded_scores(submission: Submission, targets: pd.Series[float]) -> dict[s
         "sha256": submission.sha256,
         "recorded": submission.recorded,
         "folds": folds,
-        "published_mae_mean": float(np.mean(submission.published)),
-        "verified": all(fold["recomputed_mae"] is not None for fold in folds),
+        f"published_{metric}_mean": float(np.mean(submission.published)),
+        "verified": all(fold[f"recomputed_{metric}"] is not None for fold in folds),
     }
 
 
@@ -146,98 +171,35 @@ def _fold_score(
         "fold": number,
         "n": len(predicted),
         "present": len(present),
-        "published_mae": published,
-        "recomputed_mae": None,
+        f"published_{submission.metric}": published,
+        f"recomputed_{submission.metric}": None,
     }
     if len(present) < len(predicted):
         return score
-    true = targets.loc[predicted.index].to_numpy(dtype=np.float64)
-    recomputed = float(fold_metrics(true, predicted.to_numpy(dtype=np.float64))["mae"])
-    if abs(recomputed - published) > SCORE_TOLERANCE:
+    true = np.asarray(targets.loc[predicted.index], dtype=np.float64)
+    values = np.asarray(predicted, dtype=np.float64)
+    classes = submission.metric == "rocauc"
+    recomputed = [fold_score(true, values, classes)]
+    if classes:
+        recomputed.append(probability_rocauc(true, values))
+    closest = min(recomputed, key=lambda score: abs(score - published))
+    if abs(closest - published) > SCORE_TOLERANCE:
+        named = "a ROC-AUC" if classes else "an MAE"
         raise FoldwiseError(
-            f"fold {number} states an MAE of {published:.6f}, its predictions give "
-            f"{recomputed:.6f} (they may differ by {SCORE_TOLERANCE:g})",
+            f"fold {number} states {named} of {published:.6f}, its predictions give "
+            f"{recomputed[0]:.6f} (they may differ by {SCORE_TOLERANCE:g})",
             where=f"submission {submission.name}",
             hint="Check that its file and the targets are the official ones.",
         )
-    return {**score, "recomputed_mae": recomputed}
+    return {**score, f"recomputed_{submission.metric}": recomputed[0]}
 
 
-def _content(path: Path) -> Mapping[str, Any]:
-    problem = None
-    try:
-        content = json.loads(gzip.decompress(path.read_bytes()))
-    except FileNotFoundError:
+def _checked_sha256(path: str | os.PathLike[str], name: str, expected: str | None) -> str:
+    actual = file_sha256(path)
+    if expected and actual != expected:
         raise FoldwiseError(
-            "the submission is not there",
+            f"sha256 is {actual[:12]}…, expected {expected[:12]}…",
             where=str(path),
-            hint="Correct submissions_dir or the path, or leave both out to download it.",
-        ) from None
-    except (EOFError, zlib.error):
-        problem = "the file is truncated"
-    except gzip.BadGzipFile:
-        problem = "the file is not gzip"
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        problem = f"the file cannot be read ({error})"
-    if problem:
-        raise FoldwiseError(problem, where=str(path), hint=_AGAIN)
-    if not isinstance(content, Mapping) or not isinstance(content.get("tasks"), Mapping):
-        raise FoldwiseError(
-            "the file is no Matbench submission (no object 'tasks')", where=str(path), hint=_AGAIN
+            hint=f"{AGAIN} Or correct submissions.{name}.sha256 in the config.",
         )
-    return content
-
-
-def _folds(
-    content: Mapping[str, Any], official: OfficialTask, where: str
-) -> list[Mapping[str, Any]]:
-    tasks = content["tasks"]
-    if official.name not in tasks:
-        raise FoldwiseError(
-            f"the submission has no {official.name} (its tasks: {', '.join(sorted(tasks))})",
-            where=where,
-            hint="Take it out of the members of this study.",
-        )
-    results = tasks[official.name].get("results", {})
-    names = [f"fold_{number}" for number in range(len(official_folds(official)))]
-    missing = [name for name in names if not isinstance(results.get(name), Mapping)]
-    if missing:
-        raise FoldwiseError(f"{missing[0]} of {official.name} is missing", where=where, hint=_AGAIN)
-    return [results[name] for name in names]
-
-
-def _predictions(
-    fold: Mapping[str, Any], expected: set[str], number: int, where: str
-) -> pd.Series[float]:
-    data = fold.get("data")
-    if not isinstance(data, Mapping):
-        raise FoldwiseError(f"fold {number} has no predictions", where=where, hint=_AGAIN)
-    if set(data) != expected:
-        lost, extra = expected - set(data), set(data) - expected
-        which = f"misses {min(lost)!r}" if lost else f"holds {min(extra)!r}"
-        raise FoldwiseError(
-            f"fold {number} has {len(data)} of {len(expected)} official test rows and {which}",
-            where=where,
-            hint=_AGAIN,
-        )
-    bad = [row for row, value in data.items() if not _finite(value)]
-    if bad:
-        raise FoldwiseError(
-            f"fold {number} has {len(bad)} prediction(s) that are no finite number, the first for "
-            f"{bad[0]!r}",
-            where=where,
-            hint="Take the submission out of the members of this study.",
-        )
-    return pd.Series(data, dtype=np.float64)
-
-
-def _published_mae(fold: Mapping[str, Any], number: int, where: str) -> float:
-    scores = fold.get("scores")
-    value = scores.get("mae") if isinstance(scores, Mapping) else None
-    if not _finite(value):
-        raise FoldwiseError(f"fold {number} states no MAE", where=where, hint=_AGAIN)
-    return float(value)  # type: ignore[arg-type]
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return actual

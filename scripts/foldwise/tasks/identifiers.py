@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.tasks.official import OfficialTask, official_task
+from foldwise.tasks.official import OfficialTask, any_official_task
 
 # Ids name folders of sample reports, so they must be plain file names; copies add "#{copy}".
 _FILE_NAME = re.compile(r"(?!\.)[^/\\#\x00-\x1f]{1,100}")
@@ -27,7 +27,7 @@ def crystal_ids(index: Sequence[object], task: str, where: str) -> list[str]:
     Raises:
         FoldwiseError: Labels of mixed type, negative, duplicate, no file names, or not official.
     """
-    official = official_task(task)
+    official = any_official_task(task)
     if all(isinstance(label, str) for label in index):
         ids = [str(label) for label in index]
         _check_names(ids, where)

@@ -21,13 +21,15 @@ PREFIX = "matbench_"
 
 @dataclass(frozen=True)
 class OfficialTask:
-    """A structure-based regression task of Matbench v0.1.
+    """A task of Matbench v0.1.
 
     Attributes:
         name: Task name, "matbench_…".
         n_samples: Rows of the complete dataset.
         target: Column of the target.
         unit: Unit of the target.
+        input_type: "structure" or "composition": the other column of the file.
+        task_type: "regression" or "classification".
         url: Where the official file is served.
         sha256: Checksum of that file.
         reference: Where its data come from.
@@ -37,9 +39,16 @@ class OfficialTask:
     n_samples: int
     target: str
     unit: str
+    input_type: str
+    task_type: str
     url: str
     sha256: str
     reference: str
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the target is a class, scored by ROC-AUC, and not a number, scored by MAE."""
+        return self.task_type == "classification"
 
     @property
     def file_path(self) -> Path:
@@ -63,10 +72,30 @@ def official_task(task: str) -> OfficialTask | None:
     """
     if not task.startswith(PREFIX):
         return None
-    tasks = _official_tasks()
+    trainable = {
+        name: entry
+        for name, entry in _official_tasks().items()
+        if entry.input_type == "structure" and not entry.is_classification
+    }
+    return _named(task, trainable, "official Matbench task with structures and a numeric target")
+
+
+def any_official_task(task: str) -> OfficialTask | None:
+    """As `official_task`, of all 13 tasks: also those of compositions, and of classes.
+
+    Raises:
+        FoldwiseError: The name begins with "matbench_" but is no task of Matbench v0.1, or a
+            package is not installed.
+    """
+    if not task.startswith(PREFIX):
+        return None
+    return _named(task, _official_tasks(), "task of Matbench v0.1")
+
+
+def _named(task: str, tasks: dict[str, OfficialTask], what: str) -> OfficialTask:
     if task not in tasks:
         raise FoldwiseError(
-            f"{task!r} is no official Matbench task with structures and a numeric target",
+            f"{task!r} is no {what}",
             where="task",
             hint=f"Use one of {', '.join(sorted(tasks))}, or a name without {PREFIX!r}.",
         )
@@ -79,20 +108,22 @@ def official_folds(task: OfficialTask) -> list[dict[str, list[str]]]:
     Raises:
         FoldwiseError: The matbench package is not installed or damaged.
     """
-    splits = read_json(_package("matbench") / "matbench_v0.1_validation.json")["splits"]
-    folds = splits[task.name]
+    folds = _splits(_package("matbench"))[task.name]
     return [folds[f"fold_{number}"] for number in range(len(folds))]
+
+
+@cache
+def _splits(package: Path) -> dict[str, Any]:
+    """All published folds; the file takes a third of a second to read."""
+    splits: dict[str, Any] = read_json(package / "matbench_v0.1_validation.json")["splits"]
+    return splits
 
 
 @cache
 def _official_tasks() -> dict[str, OfficialTask]:
     matbench = read_json(_package("matbench") / "matbench_v0.1_dataset_metadata.json")
     matminer = read_json(_package("matminer") / "datasets" / "dataset_metadata.json")
-    return {
-        name: _task(name, entry, matminer[name])
-        for name, entry in matbench.items()
-        if entry["input_type"] == "structure" and entry["task_type"] == "regression"
-    }
+    return {name: _task(name, entry, matminer[name]) for name, entry in matbench.items()}
 
 
 def _task(name: str, entry: dict[str, Any], file: dict[str, Any]) -> OfficialTask:
@@ -100,7 +131,9 @@ def _task(name: str, entry: dict[str, Any], file: dict[str, Any]) -> OfficialTas
         name=name,
         n_samples=entry["n_samples"],
         target=entry["target"],
-        unit=entry["unit"],
+        unit=entry["unit"] or "class",
+        input_type=entry["input_type"],
+        task_type=entry["task_type"],
         url=file["url"],
         sha256=file["hash"],
         reference=" ".join(file["reference"].split()),

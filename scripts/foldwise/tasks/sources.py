@@ -123,6 +123,15 @@ def _matbench(task: str, path: str | None) -> SourceFile:
             where="task",
             hint=f"Official names begin with {PREFIX!r}, as in 'matbench_mp_e_form'.",
         )
+    return locate_official(official)
+
+
+def locate_official(official: OfficialTask) -> SourceFile:
+    """The file of an official task, downloaded if needed, its checksum verified.
+
+    Raises:
+        FoldwiseError: No file and no network, or another checksum.
+    """
     if not official.file_path.exists():
         _download(official)
     actual = _checksum(official.file_path, hint="Delete it to download it again.")

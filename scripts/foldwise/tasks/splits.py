@@ -14,7 +14,7 @@ from sklearn.model_selection import KFold
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json
-from foldwise.tasks.official import OfficialTask, official_folds, official_task
+from foldwise.tasks.official import OfficialTask, any_official_task, official_folds
 
 MATBENCH_SEED = 18012019  # random_state of the published Matbench folds (Dunn et al. 2020)
 N_FOLDS = 5
@@ -165,7 +165,7 @@ def make_fold(
     """
     where = f"{task} fold {fold}"
     ids = targets["id"].astype(str).tolist()
-    official = official_task(task)
+    official = any_official_task(task)
     _check_request(official, fold, n_folds, len(ids), where)
     if official is None:
         train, test = _shuffled_fold(ids, fold, n_folds, seed)

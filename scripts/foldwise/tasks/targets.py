@@ -1,8 +1,9 @@
 """Datasets without structures: id, composition and target of each row.
 
-A study of recorded teachers trains nothing, so it needs no crystal structures: the table is read
-from a CSV, or taken from the official file, whose structures are then used for their composition
-alone. Columns that only a structure can tell are "unknown".
+The target is a number, or a class, which becomes 0 or 1. A study of recorded teachers trains
+nothing, so it needs no crystal structures: the table is read from a CSV, or taken from the official
+file, whose structures are then used for their composition alone. Columns that only a structure can
+tell are "unknown".
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 
 from foldwise.common.errors import FoldwiseError
@@ -25,12 +28,13 @@ from foldwise.common.files import file_sha256, write_csv, write_json, write_parq
 from foldwise.crystals.descriptors import UNKNOWN_SYSTEM, anion_family, reduced_formula
 from foldwise.tasks.identifiers import crystal_ids
 from foldwise.tasks.matbench_json import read_split_json
-from foldwise.tasks.official import official_task
-from foldwise.tasks.sources import MATBENCH_CITATION, MATBENCH_LICENCE, locate_source
+from foldwise.tasks.official import OfficialTask, any_official_task
+from foldwise.tasks.sources import MATBENCH_CITATION, MATBENCH_LICENCE, locate_official
 
 COMPOSITION_COLUMN = "composition"
 _AMOUNT = re.compile(r"([A-Z][a-z]?)(\d+)")
 _NOTES = "No structures: composition and target alone; what only a structure can tell is unknown."
+_CLASSES = {"True": 1.0, "False": 0.0}
 _FAILURES = ("id", "stage", "reason", "detail")
 
 
@@ -82,20 +86,22 @@ def prepare_targets(
     Raises:
         FoldwiseError: The file as a whole cannot be used, or every row failed.
     """
-    raw = _from_official(spec.task) if path is None else _from_csv(Path(path), spec)
+    official = any_official_task(spec.task)
+    raw = _from_official(spec.task, official) if path is None else _from_csv(Path(path), spec)
+    read = _written_atoms if official and official.input_type == COMPOSITION_COLUMN else _atoms
     ids = crystal_ids(raw.labels, spec.task, raw.where)
     accepted: list[dict[str, Any]] = []
     rejected: list[tuple[str, str, str, str]] = []
     elements: set[int] = set()
     for name, text, target in zip(ids, raw.compositions, raw.targets, strict=True):
-        number, atoms = _finite(target), _atoms(text)
+        number, atoms = _finite(target), read(text)
         if number is None:
             rejected.append((name, "dataset", "target is not a finite number", repr(target)[:80]))
         elif atoms is None:
             rejected.append((name, "dataset", "composition cannot be read", repr(text)[:80]))
         else:
             elements.update(z for z, _ in atoms)
-            accepted.append({"id": name, **_description(atoms), "target": number})
+            accepted.append({"id": name, **_description(atoms, text), "target": number})
     if not accepted:
         raise FoldwiseError(
             f"none of {len(ids)} rows can be used",
@@ -146,14 +152,19 @@ def _from_csv(path: Path, spec: TargetSpec) -> _Raw:
     )
 
 
-def _from_official(task: str) -> _Raw:
-    source, official = locate_source("matbench", task, None, None), official_task(task)
-    assert official is not None, "locate_source takes official tasks only"
+def _from_official(task: str, official: OfficialTask | None) -> _Raw:
+    if official is None:
+        raise FoldwiseError(
+            f"{task!r} is no official Matbench task, so nothing can be downloaded",
+            where="targets_dir",
+            hint=f"Give the folder that holds {task}.csv.gz.",
+        )
+    source = locate_official(official)
     table = read_split_json(source.path, structure_composition)
-    structure, target = table.columns.index("structure"), table.columns.index(official.target)
+    given, target = table.columns.index(official.input_type), table.columns.index(official.target)
     return _Raw(
         labels=table.index,
-        compositions=[str(row[structure]) for row in table.rows],
+        compositions=[str(row[given]) for row in table.rows],
         targets=[row[target] for row in table.rows],
         source=source.description,
         sha256=source.sha256,
@@ -172,7 +183,21 @@ def structure_composition(structure: Mapping[str, Any]) -> str:
     return " ".join(f"{element}{count}" for element, count in amounts.items())
 
 
-def _atoms(text: str) -> tuple[tuple[int, int], ...] | None:
+def _written_atoms(text: str) -> tuple[tuple[int, float], ...] | None:
+    """As `_atoms`, of a chemical formula such as "Ag(AuS)2" or "Fe0.62C0.38"."""
+    try:
+        with warnings.catch_warnings():
+            # Light noble gases have no electronegativity; pymatgen says so.
+            warnings.simplefilter("ignore", UserWarning)
+            amounts = Composition(text).get_el_amt_dict()
+        return (
+            tuple(sorted((Element(symbol).Z, count) for symbol, count in amounts.items())) or None
+        )
+    except ValueError:
+        return None
+
+
+def _atoms(text: str) -> tuple[tuple[int, float], ...] | None:
     """(atomic number, count) of each element of "K4 Mn4 O8"; None where it is no composition."""
     amounts: Counter[int] = Counter()
     for part in text.split():
@@ -183,10 +208,16 @@ def _atoms(text: str) -> tuple[tuple[int, int], ...] | None:
     return tuple(sorted(amounts.items())) or None
 
 
-def _description(atoms: Sequence[tuple[int, int]]) -> dict[str, Any]:
+def _description(atoms: Sequence[tuple[int, float]], text: str) -> dict[str, Any]:
+    """Columns of a row; without whole numbers of atoms the formula stays as it is written."""
+    whole = tuple((number, int(count)) for number, count in atoms if count == int(count))
+    if len(whole) < len(atoms):
+        whole, formula = (), text.strip()
+    else:
+        formula = reduced_formula(whole)
     return {
-        "formula": reduced_formula(tuple(atoms)),
-        "n_atoms": sum(count for _, count in atoms),
+        "formula": formula,
+        "n_atoms": sum(count for _, count in whole),
         "n_elements": len(atoms),
         "anion_family": anion_family(np.array([z for z, _ in atoms], dtype=np.int32)),
         "crystal_system": UNKNOWN_SYSTEM,
@@ -195,6 +226,8 @@ def _description(atoms: Sequence[tuple[int, int]]) -> dict[str, Any]:
 
 
 def _finite(value: object) -> float | None:
+    if str(value) in _CLASSES:
+        return _CLASSES[str(value)]
     try:
         number = float(str(value))
     except ValueError:
@@ -203,9 +236,13 @@ def _finite(value: object) -> float | None:
 
 
 def _card(
-    spec: TargetSpec, raw: _Raw, table: pd.DataFrame, n_failed: int, n_elements: int
+    spec: TargetSpec,
+    raw: _Raw,
+    table: pd.DataFrame,
+    n_failed: int,
+    n_elements: int,
 ) -> dict[str, Any]:
-    official = official_task(spec.task)
+    official = any_official_task(spec.task)
     targets = table["target"].to_numpy()
     citation = f"{MATBENCH_CITATION}; {official.reference}" if official else "not stated"
     return {

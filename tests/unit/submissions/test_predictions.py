@@ -101,7 +101,8 @@ def test_a_damaged_submission_is_named(tmp_path, change, message):
         (gzip.compress(b"[1, 2"), "cannot be read"),
         (gzip.compress(b'{"tasks": {}}'), f"has no {TASK}"),
         (gzip.compress(bytes(1000))[:-12], "truncated"),
-        (b"{}", "not gzip"),
+        (b"{}", "no Matbench submission"),
+        (b"{", "cannot be read"),
     ],
 )
 def test_a_file_that_is_no_submission_is_named(tmp_path, content, message):

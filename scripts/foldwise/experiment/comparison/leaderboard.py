@@ -23,14 +23,15 @@ CONTAMINATION = (
     "Pretrained entries may have seen the test crystals, or their labels, in other data: their "
     "errors must not be ranked beside those of models trained from scratch."
 )
-_KEYS = ("name", "mae", "start", "source", "date")
+_KEYS = ("name", "start", "source", "date")
 
 
 def read_leaderboard(task: str, folder: Path = FOLDER) -> Json | None:
     """Published results of a task, `None` where the repository has none.
 
     Returns:
-        `task`, `unit`, and `entries` (name, mae, start, source, date).
+        `task`, `unit`, `metric` ("mae" or "rocauc") and `entries` (name, the metric, start, source,
+        date).
 
     Raises:
         FoldwiseError: The file is no such list.
@@ -51,17 +52,19 @@ def read_leaderboard(task: str, folder: Path = FOLDER) -> Json | None:
         raise FoldwiseError(
             f"it holds no entries of task {task!r}", where=str(path), hint="See the other files."
         )
+    metric = str(content.get("metric", "mae"))
+    keys = (*_KEYS, metric)
     for number, entry in enumerate(entries):
-        missing = [key for key in _KEYS if key not in entry]
+        missing = [key for key in keys if key not in entry]
         if missing or entry["start"] not in STARTS:
             raise FoldwiseError(
                 f"entry {number + 1} lacks {missing[0]!r}"
                 if missing
                 else f"entry {number + 1} starts from {entry['start']!r}",
                 where=str(path),
-                hint=f"Each entry has {', '.join(_KEYS)}; start is {' or '.join(STARTS)}.",
+                hint=f"Each entry has {', '.join(keys)}; start is {' or '.join(STARTS)}.",
             )
-    return {"task": task, "unit": str(content["unit"]), "entries": entries}
+    return {"task": task, "unit": str(content["unit"]), "metric": metric, "entries": entries}
 
 
 def standing(record: Json, board: Json | None) -> Json | None:

@@ -176,6 +176,12 @@ def model_text(combined: Combined) -> list[str]:
             "members' predictions, their order statistics and their spread, and was fitted on the "
             "residuals of the other folds' rows."
         ),
+        "chosen": (
+            f"The prediction of a crystal is made of {members} by the rule that an inner "
+            "cross-validation on the other folds chose for its fold "
+            f"({', '.join(str(done['options']['chosen']) for done in combined.done.values())}); "
+            "docs/submissions.md says what each rule is."
+        ),
     }[str(rule)]
     checked = (
         "Every published fold score was computed again from the predictions and agrees."

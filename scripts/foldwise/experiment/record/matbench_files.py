@@ -20,7 +20,7 @@ from foldwise.experiment.comparison.fallback import fallback_rows, mae_of_all_ro
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
 from foldwise.experiment.record.provenance import commit_time
-from foldwise.tasks.official import official_task
+from foldwise.tasks.official import any_official_task
 
 FILES = ("matbench/results.json.gz", "matbench/info.json")
 FILL_IN = "to be filled in before submission"
@@ -43,34 +43,73 @@ def write_matbench(folder: Path, inputs: ExperimentInputs, rows: TestRows, recor
     Raises:
         FoldwiseError: The package's own validation fails, or other scores are read back.
     """
+    parts = [table.set_index("id")["prediction"] for table in (rows.table, fallback_rows(inputs))]
+    write_submission(
+        folder,
+        inputs.task,
+        inputs.targets["target"],
+        pd.concat([part for part in parts if len(part)]),
+        params=dict(record["hyperparams"]),
+        metadata={"algorithm": record["title"], "run_id": record["run_id"]},
+        expected=mae_of_all_rows(record),
+    )
+    write_json(folder / "info.json", _info(inputs, record))
+
+
+def write_submission(
+    folder: Path,
+    task: str,
+    targets: pd.Series[float],
+    answers: pd.Series[float],
+    *,
+    params: Json,
+    metadata: Json,
+    expected: float,
+) -> None:
+    """Write `results.json.gz` of a complete official task below `folder`, and read it back.
+
+    Args:
+        folder: Where the file goes.
+        task: The task; of a class, the answers are probabilities of True.
+        targets: True values by id.
+        answers: Answers by id.
+        params: What the file states about the model.
+        metadata: What it states about the run.
+        expected: The mean score (MAE, or ROC-AUC as Matbench computes it) that it must have.
+
+    Raises:
+        FoldwiseError: The package's own validation fails, or another score is read back.
+    """
     from matbench.bench import MatbenchBenchmark  # noqa: PLC0415 (seconds to import)
 
     logging.getLogger("matbench").setLevel(logging.CRITICAL)
-    benchmark = MatbenchBenchmark(autoload=False, subset=[inputs.task])
-    _record_folds(benchmark.tasks_map[inputs.task], inputs, rows, record)
+    benchmark = MatbenchBenchmark(autoload=False, subset=[task])
+    official = any_official_task(task)
+    classes = official is not None and official.is_classification
+    _record_folds(benchmark.tasks_map[task], targets > 0.5 if classes else targets, answers, params)
     errors = benchmark.validate()
     if errors:
         raise FoldwiseError(
             f"matbench does not accept the predictions ({str(errors).strip()[-200:]})",
-            where=f"matbench/results.json.gz of {inputs.name}",
+            where=f"matbench/results.json.gz of {task}",
             hint="Make the predictions again.",
         )
-    benchmark.add_metadata({"algorithm": record["title"], "run_id": record["run_id"]})
+    benchmark.add_metadata(metadata)
     text = _stable_text(benchmark.as_dict())
+    metric = "rocauc" if classes else "mae"
     with atomic_path(folder / "results.json") as plain:
         # The package reads plain JSON only; what is kept is the same text, compressed.
         plain.write_text(text, encoding="utf-8")
-        scores = MatbenchBenchmark.from_file(str(plain)).tasks_map[inputs.task].scores
-        _check_scores(inputs, record, float(scores["mae"]["mean"]))
+        scores = MatbenchBenchmark.from_file(str(plain)).tasks_map[task].scores
+        _check_scores(task, float(scores[metric]["mean"]), expected)
     (folder / "results.json").unlink()
     with atomic_path(folder / "results.json.gz") as packed:
         packed.write_bytes(gzip.compress(text.encode("utf-8"), mtime=0))
-    write_json(folder / "info.json", _info(inputs, record))
 
 
 def _incomplete(inputs: ExperimentInputs, rows: TestRows) -> str | None:
     """Why there is no submission; `None` where every official row has a prediction."""
-    official = official_task(inputs.task) if inputs.task.startswith("matbench_") else None
+    official = any_official_task(inputs.task)
     if official is None:
         return f"{inputs.task} is no official Matbench task."
     answered = len(rows.table) + len(fallback_rows(inputs))
@@ -82,17 +121,16 @@ def _incomplete(inputs: ExperimentInputs, rows: TestRows) -> str | None:
     )
 
 
-def _record_folds(task: Any, inputs: ExperimentInputs, rows: TestRows, record: Json) -> None:
-    target = inputs.targets["target"]
+def _record_folds(
+    task: Any, targets: pd.Series[Any], answers: pd.Series[float], params: Json
+) -> None:
     # The package scores against its own table; structures are not needed for that.
-    task.df = pd.DataFrame({task.metadata.input_type: None, task.metadata.target: target})
-    parts = [table.set_index("id")["prediction"] for table in (rows.table, fallback_rows(inputs))]
-    answers = pd.concat([part for part in parts if len(part)])
+    task.df = pd.DataFrame({task.metadata.input_type: None, task.metadata.target: targets})
     for number, key in task.folds_map.items():
         order = list(task.validation[key].test)
         # Numbers other than Python's own fail its validation.
         predictions = [float(value) for value in answers.loc[order]]
-        task.record(number, predictions, params=dict(record["hyperparams"]))
+        task.record(number, predictions, params=dict(params))
 
 
 def _stable_text(content: dict[str, Any]) -> str:
@@ -105,12 +143,11 @@ def _stable_text(content: dict[str, Any]) -> str:
     return json.dumps(content, allow_nan=False)
 
 
-def _check_scores(inputs: ExperimentInputs, record: Json, mae: float) -> None:
-    wanted = mae_of_all_rows(record)
-    if abs(mae - wanted) > _SCORE_TOLERANCE * max(1.0, wanted):
+def _check_scores(task: str, score: float, wanted: float) -> None:
+    if abs(score - wanted) > _SCORE_TOLERANCE * max(1.0, wanted):
         raise FoldwiseError(
-            f"the file reads back with a mean MAE of {mae}, not {wanted}",
-            where=f"matbench/results.json.gz of {inputs.name}",
+            f"the file reads back with a mean score of {score}, not {wanted}",
+            where=f"matbench/results.json.gz of {task}",
             hint="Check that targets and folds are the official ones.",
         )
 

@@ -108,7 +108,7 @@ def _pair(own: ExperimentFolder, other: ExperimentFolder, known: Comparison | No
         if known
         else _ends(paired_interval(first, second, resamples, seed))
     )
-    groups = [
+    groups: list[Json] = [
         {"group": f"{kind}={value}", "n": len(part)}
         | _ends(paired_interval(part, second.loc[part.index], GROUP_RESAMPLES, seed))
         for kind in own.group_kinds

@@ -7,9 +7,15 @@ from foldwise.experiment.comparison.leaderboard import (
     read_leaderboard,
     standing,
 )
-from foldwise.tasks.official import official_task
+from foldwise.tasks.official import any_official_task, official_task
 
-TASKS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+def is_trainable(task):
+    official = any_official_task(task)
+    return official.input_type == "structure" and not official.is_classification
+
+
+TASKS = sorted(path.stem for path in FOLDER.glob("*.yaml") if is_trainable(path.stem))
 
 
 def record(mae=0.0169, *, seen=False, written=True, members=None):

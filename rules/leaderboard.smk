@@ -1,0 +1,171 @@
+# The whole leaderboard: every submission of a folder, all tasks. Nothing is trained on crystals here.
+from foldwise.study.board import parse_board
+
+try:
+    BOARD = parse_board(config)
+except FoldwiseError as error:
+    print(f"error: config: {error}", file=sys.stderr)
+    sys.exit(2)
+
+MEMBERS = f"{ROOT}/members"
+ANSWERS = f"{ROOT}/combined/{{task}}"
+GOALS = [
+    f"{ROOT}/LEADERBOARD.md",
+    f"{ROOT}/LEADERBOARD.csv",
+    *expand(f"{ROOT}/{{task}}", task=BOARD.tasks),
+]
+
+
+def board_settings(wildcards):
+    task = BOARD.tasks[wildcards.task]
+    low = [] if task.low is None else ["--low", str(task.low)]
+    beside = [f"{MEMBERS}/{other}/members.parquet" for other in task.beside]
+    return [
+        *(["--classes"] if task.classification else []),
+        *low,
+        *(["--beside", *beside] if beside else []),
+    ]
+
+
+def of_numbers(pattern):
+    """`pattern`, for every fold, of a task whose target is a number; the folder of classes has no use for it."""
+    return lambda wildcards: (
+        []
+        if BOARD.tasks[wildcards.task].classification
+        else sorted(set(expand(pattern, task=wildcards.task, fold=STUDY.folds)))
+    )
+
+
+def quoted(values):
+    return " ".join(shlex.quote(str(value)) for value in values)
+
+
+rule read_board_members:
+    input:
+        submissions=[str(path) for path in BOARD.files.values()],
+        targets=expand(f"{DATA}/targets.parquet", task=BOARD.tasks),
+        code=sources_of("read_board_members.py"),
+    output:
+        members=directory(MEMBERS),
+    log:
+        f"{LOGS}/read_board_members.log",
+    benchmark:
+        f"{BENCHMARKS}/read_board_members.tsv"
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        names=quoted(BOARD.files),
+        tasks=quoted(BOARD.tasks),
+        checksums=json.dumps(BOARD.checksums),
+    shell:
+        "python scripts/read_board_members.py --names {params.names}"
+        " --submissions {input.submissions:q} --tasks {params.tasks}"
+        " --targets {input.targets:q} --checksums {params.checksums:q}"
+        " --out {output.members:q} > {log:q} 2>&1"
+
+
+rule combine_board_task:
+    input:
+        members=MEMBERS,
+        code=sources_of("combine_board_task.py"),
+    output:
+        answers=directory(ANSWERS),
+    log:
+        f"{LOGS}/combine_board_task/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/combine_board_task/{{task}}.tsv"
+    wildcard_constraints:
+        task=one_of(BOARD.tasks),
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=lambda wildcards: quoted(board_settings(wildcards)),
+    shell:
+        "python scripts/combine_board_task.py --task {wildcards.task}"
+        " --members {input.members:q}/{wildcards.task}/members.parquet"
+        " {params.settings} --out {output.answers:q} 2> {log:q}"
+
+
+rule write_board_task:
+    input:
+        members=MEMBERS,
+        answers=ANSWERS,
+        targets=f"{DATA}/targets.parquet",
+        card=f"{DATA}/card.json",
+        dataset_failures=f"{DATA}/failures.csv",
+        duplicates=of_numbers(f"{ROOT}/splits/{{task}}/duplicates.json"),
+        splits=of_numbers(SPLIT),
+        templates=[
+            "reports/README.txt.j2",
+            "reports/board_README.txt.j2",
+            "config/schemas/results.schema.json",
+        ],
+        code=sources_of("write_board_task.py"),
+    output:
+        folder=directory(f"{ROOT}/{{task}}"),
+    log:
+        f"{LOGS}/write_board_task/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/write_board_task/{{task}}.tsv"
+    wildcard_constraints:
+        task=one_of(BOARD.tasks),
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        study=lambda wildcards: json.dumps(
+            STUDY.shared_with(wildcards.task), sort_keys=True
+        ),
+    shell:
+        "python scripts/write_board_task.py --task {wildcards.task} --study {params.study:q}"
+        " --members {input.members:q}/{wildcards.task} --answers {input.answers:q}"
+        " --targets {input.targets:q} --card {input.card:q}"
+        " --dataset-failures {input.dataset_failures:q} --duplicates {input.duplicates:q}"
+        " --splits {input.splits:q}"
+        ' --command "${{FOLDWISE_CALL}} {output.folder}"'
+        " --out {output.folder:q} 2> {log:q}"
+
+
+rule write_board:
+    input:
+        members=MEMBERS,
+        answers=expand(ANSWERS, task=BOARD.tasks),
+        published=[path for task in BOARD.tasks for path in leaderboard(task)],
+        template="reports/LEADERBOARD.md.j2",
+        code=sources_of("write_board.py"),
+    output:
+        markdown=report(
+            f"{ROOT}/LEADERBOARD.md",
+            category="Summary",
+            caption="../reports/leaderboard.rst",
+        ),
+        csv=f"{ROOT}/LEADERBOARD.csv",
+    log:
+        f"{LOGS}/write_board.log",
+    benchmark:
+        f"{BENCHMARKS}/write_board.tsv"
+    conda:
+        "../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        absent=quoted(BOARD.absent),
+        resamples=STUDY.report["bootstrap"],
+    shell:
+        "python scripts/write_board.py --answers {input.answers:q}"
+        " --census {input.members:q}/census.json --absent {params.absent}"
+        " --resamples {params.resamples} --out-markdown {output.markdown:q}"
+        " --out-csv {output.csv:q} 2> {log:q}"

@@ -1,0 +1,155 @@
+"""LEADERBOARD.md and LEADERBOARD.csv: all tasks beside what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from foldwise.common.files import read_json, read_parquet, write_csv, write_text
+from foldwise.common.templates import fill_template
+from foldwise.experiment.comparison.leaderboard import read_leaderboard
+from foldwise.statistics.bootstrap import Interval
+from foldwise.statistics.wording import signed_text, value_text
+from foldwise.submissions.board.rules import CHOSEN, MEANING
+from foldwise.submissions.board.standings import (
+    CSV_COLUMNS,
+    Standing,
+    best_of,
+    csv_rows,
+    standings,
+)
+from foldwise.submissions.board.task import ANSWER_COLUMNS
+from foldwise.submissions.caveat import CROSS_FOLD
+from foldwise.submissions.scoring import metric_name
+from foldwise.tasks.official import any_official_task
+
+TEMPLATE = "LEADERBOARD.md.j2"
+
+
+def write_board(
+    folders: Sequence[str | Path],
+    census_path: str | Path,
+    absent: Sequence[str],
+    resamples: int,
+    out: tuple[str | Path, str | Path],
+) -> None:
+    """Write both files.
+
+    Args:
+        folders: What `combine_task` wrote, one folder per task.
+        census_path: `census.json`.
+        absent: Submissions that the config names and the folder lacks.
+        resamples: Resamples of an interval.
+        out: The Markdown and the CSV file.
+
+    Raises:
+        FoldwiseError: A file is missing or damaged.
+    """
+    rows: list[dict[str, Any]] = []
+    tasks: list[dict[str, Any]] = []
+    empty: list[str] = []
+    for folder in map(Path, folders):
+        combined = read_json(folder / "combined.json")
+        task = str(combined["task"])
+        if not combined["members"]:
+            empty.append(task)
+            continue
+        official = any_official_task(task)
+        classes = official is not None and official.is_classification
+        board = read_leaderboard(task)
+        best = {start: best_of(board, start) for start in ("scratch", "pretrained")}
+        answers = read_parquet(folder / "answers.parquet", (*ANSWER_COLUMNS, CHOSEN))
+        found = standings(answers, classification=classes, resamples=resamples)
+        rows += csv_rows(task, found, best["scratch"], classification=classes)
+        unit = board["unit"] if board else ""
+        tasks.append(_section(task, unit, found, best, combined, classes=classes))
+    census = read_json(census_path)
+    context = {
+        "tasks": tasks,
+        "empty": empty,
+        "meaning": MEANING,
+        "statement": CROSS_FOLD,
+        "files": census["files"],
+        "refused": census["refused"],
+        "notes": census["notes"],
+        "absent": list(absent),
+    }
+    markdown, csv = out
+    write_csv(csv, pd.DataFrame(rows, columns=list(CSV_COLUMNS)))
+    write_text(markdown, fill_template(TEMPLATE, context, {}))
+
+
+def _section(
+    task: str,
+    unit: str,
+    found: list[Standing],
+    best: dict[str, dict[str, Any] | None],
+    combined: dict[str, Any],
+    *,
+    classes: bool,
+) -> dict[str, Any]:
+    """What the page says about one task."""
+    metric = metric_name(classes)
+    headline = next(standing for standing in found if standing.rule == CHOSEN)
+    scratch = best["scratch"]
+    better = None
+    if scratch:
+        better = (
+            headline.value > float(scratch[metric])
+            if classes
+            else headline.value < float(scratch[metric])
+        )
+    published = {
+        start: f"{value_text(float(entry[metric]))} ({entry['name']})" if entry else "none"
+        for start, entry in best.items()
+    }
+    return {
+        "name": task,
+        "short": task.removeprefix("matbench_"),
+        "classes": classes,
+        "metric": "ROC-AUC of labels" if classes else f"MAE, {unit}",
+        "headline": value_text(headline.value),
+        "interval": _ends(headline.interval),
+        "rocauc": value_text(headline.rocauc) if headline.rocauc is not None else None,
+        "rules": [
+            {
+                "rule": standing.rule,
+                "value": value_text(standing.value),
+                "interval": _ends(standing.interval),
+                "difference": _difference(standing),
+                "folds": ", ".join(value_text(score) for score in standing.folds),
+            }
+            for standing in found
+        ],
+        "by_rule": {standing.rule: value_text(standing.value) for standing in found},
+        "members": combined["members"],
+        "chosen": combined["chosen"],
+        "published": published,
+        "sources": [
+            f"{entry['name']}: {entry['source']} ({entry['date']})"
+            for entry in best.values()
+            if entry
+        ],
+        "better": better,
+        "leave_one_out": sorted(
+            ((name, signed_text(value)) for name, value in combined["leave_one_out"].items()),
+            key=lambda pair: -combined["leave_one_out"][pair[0]],
+        ),
+    }
+
+
+def _ends(interval: Interval) -> str:
+    return f"[{value_text(interval.low)}, {value_text(interval.high)}]"
+
+
+def _difference(standing: Standing) -> str:
+    """The difference to the chosen rule with its interval; `*` where it excludes zero."""
+    difference = standing.to_chosen
+    if difference is None:
+        return ""
+    star = " *" if difference.excludes_zero else ""
+    ends = f"[{signed_text(difference.low)}, {signed_text(difference.high)}]"
+    return f"{signed_text(difference.estimate)} {ends}{star}"
