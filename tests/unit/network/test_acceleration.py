@@ -194,7 +194,7 @@ def test_a_cpu_takes_no_notice(store):
         ('{"precision": "fp8"}',
          "--engine.precision: 'fp8' is not accepted. Allowed: float32, tf32, bf16."),
         ('{"compiled": "maybe"}',
-         "--engine.compiled: 'maybe' is not accepted. Allowed: auto, yes, no."),
+         "--engine.compiled: 'maybe' is not accepted. Allowed: auto, yes, no, true, false."),
         ('{"deterministic": "no"}',
          "--engine.deterministic: 'no' is not accepted. Allowed: true, false."),
     ],
