@@ -179,7 +179,7 @@ def model_text(combined: Combined) -> list[str]:
         "chosen": (
             f"The prediction of a crystal is made of {members} by the rule that an inner "
             "cross-validation on the other folds chose for its fold "
-            f"({', '.join(str(done['options']['chosen']) for done in combined.done.values())}); "
+            f"({_chosen_rules(combined)}); "
             "docs/submissions.md says what each rule is."
         ),
     }[str(rule)]
@@ -189,6 +189,10 @@ def model_text(combined: Combined) -> list[str]:
         else "The dataset lacks rows, so the published fold scores could not be computed again."
     )
     return [f"{start}authors as Matbench submissions. {how}", f"{checked} {_fit_text(combined)}"]
+
+
+def _chosen_rules(combined: Combined) -> str:
+    return ", ".join(str(done["options"].get("chosen")) for done in combined.done.values())
 
 
 def _fit_text(combined: Combined) -> str:
