@@ -23,7 +23,7 @@ rule prepare_dataset:
         options=lambda wildcards: dataset_options(wildcards.task),
     shell:
         "python scripts/prepare_dataset.py --task {wildcards.task} {params.options}"
-        ' --out "$(dirname {output.targets:q})" 2> {log:q}'
+        ' --out "$(dirname {output.targets:q})" 2>&1 | tee {log:q} >&2'
 
 
 rule build_graphs:

@@ -1,9 +1,10 @@
 """Read a dataset and write its targets, structures, failures and card."""
 
 import argparse
+import sys
 
 from foldwise.common.errors import run_program
-from foldwise.tasks.dataset import DatasetSpec, prepare_dataset
+from foldwise.tasks.dataset import DatasetSpec, prepare_dataset, submission_warning
 
 
 def main() -> None:
@@ -32,7 +33,9 @@ def main() -> None:
         sha256=args.sha256,
         max_atoms=args.max_atoms,
     )
-    prepare_dataset(spec, args.out, args.workers)
+    warning = submission_warning(prepare_dataset(spec, args.out, args.workers))
+    if warning:
+        print(warning, file=sys.stderr)
 
 
 if __name__ == "__main__":

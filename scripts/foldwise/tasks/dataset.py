@@ -138,6 +138,24 @@ def _nothing_left(rejected: Sequence[_Rejected], path: Path) -> FoldwiseError:
     return FoldwiseError(what, where=str(path), hint="Check the structure and target columns.")
 
 
+def submission_warning(card: dict[str, Any]) -> str | None:
+    """What to say before anything is trained; `None` unless an official task lacks rows.
+
+    A task that leaves larger cells out on purpose is no complete task, and is not warned of.
+
+    Args:
+        card: What `prepare_dataset` returns.
+    """
+    official = official_task(card["task"])
+    if official is None or not card["n_failed"]:
+        return None
+    return (
+        f"warning: {card['n_failed']:,} of the {official.n_samples:,} rows of {official.name} "
+        "cannot be read (failures.csv). They get no answer, so that no Matbench submission will "
+        "be written."
+    )
+
+
 def _parse_or_failure(value: object) -> CrystalArrays | Failure:
     try:
         return parse_structure(value)

@@ -21,7 +21,7 @@ from crystal_files import (
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256
 from foldwise.crystals.files import read_structures
-from foldwise.tasks.dataset import BAD_TARGET, prepare_dataset
+from foldwise.tasks.dataset import BAD_TARGET, prepare_dataset, submission_warning
 
 FILES = ["card.json", "failures.csv", "structures.npz", "targets.parquet"]
 GOOD = cesium_chloride()
@@ -61,6 +61,21 @@ def test_real_file_agrees_with_pymatgen(tmp_path):
         assert crystals[row].numbers.tolist() == list(reference.atomic_numbers)
         np.testing.assert_array_equal(crystals[row].frac, reference.frac_coords)
         np.testing.assert_array_equal(crystals[row].lattice, reference.lattice.matrix)
+
+
+@pytest.mark.parametrize(
+    ("task", "second", "words"),
+    [
+        ("matbench_mp_e_form", structure(), "1 of the 132,752 rows of matbench_mp_e_form cannot"),
+        ("matbench_mp_e_form", GOOD, None),
+        ("own", structure(), None),
+    ],
+)
+def test_a_lost_row_of_an_official_task_is_said_before_training(tmp_path, task, second, words):
+    card, _ = prepare(tmp_path, table([GOOD, second]), task=task)
+    warning = submission_warning(card)
+    assert (warning is None) == (words is None)
+    assert words is None or words in warning
 
 
 @pytest.fixture(scope="module")
