@@ -19,6 +19,9 @@ BENCH_LARGE := $(if $(filter data/demo.json.gz,$(BENCH_DATASET)),256,512)
 BENCH_BATCHES ?= $(if $(filter cuda,$(BENCH_DEVICE)),64 $(BENCH_LARGE),32)
 BENCH_STRUCTURES ?= $(if $(filter cuda,$(BENCH_DEVICE)),3589,640)
 
+# A test file stays in one process; each may take 5 GB, which limits their number.
+PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 .PHONY: setup run smoke study report site check test lint lint-site bench clean
 
 setup: .venv/.complete
@@ -53,7 +56,7 @@ lint: setup
 	PATH="$(BIN):$$PATH" snakemake --lint
 
 check: lint
-	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest -m "not slow" tests/unit
+	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest $(PARALLEL) -m "not slow" tests/unit
 
 # Needs Node.js, so it is no part of lint.
 lint-site:
@@ -61,7 +64,7 @@ lint-site:
 	cd reports/site && npx --yes --package eslint@9.39.1 eslint scripts
 
 test: lint
-	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest
+	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest $(PARALLEL)
 
 bench: setup
 	"$(BIN)/python" scripts/bench_engine.py --dataset $(BENCH_DATASET) \
