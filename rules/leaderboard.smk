@@ -151,6 +151,7 @@ rule write_board:
             caption="../reports/leaderboard.rst",
         ),
         csv=f"{ROOT}/LEADERBOARD.csv",
+        steps=f"{ROOT}/STEPS.csv",
     log:
         f"{LOGS}/write_board.log",
     benchmark:
@@ -168,4 +169,4 @@ rule write_board:
         "python scripts/write_board.py --answers {input.answers:q}"
         " --census {input.members:q}/census.json --absent {params.absent}"
         " --resamples {params.resamples} --out-markdown {output.markdown:q}"
-        " --out-csv {output.csv:q} 2> {log:q}"
+        " --out-csv {output.csv:q} --out-steps {output.steps:q} 2> {log:q}"

@@ -1,4 +1,4 @@
-"""Write LEADERBOARD.md and LEADERBOARD.csv."""
+"""Write LEADERBOARD.md, LEADERBOARD.csv and STEPS.csv."""
 
 import argparse
 
@@ -7,7 +7,7 @@ from foldwise.experiment.pages.board import write_board
 
 
 def main() -> None:
-    """Parse the command line and write both files."""
+    """Parse the command line and write the files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--answers", required=True, nargs="+", help="folders, one per task")
     parser.add_argument("--census", required=True, help="census.json of the submissions")
@@ -15,8 +15,9 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=10_000, help="of an interval")
     parser.add_argument("--out-markdown", required=True)
     parser.add_argument("--out-csv", required=True)
+    parser.add_argument("--out-steps", required=True)
     args = parser.parse_args()
-    out = (args.out_markdown, args.out_csv)
+    out = (args.out_markdown, args.out_csv, args.out_steps)
     write_board(args.answers, args.census, args.absent, args.resamples, out)
 
 

@@ -103,6 +103,29 @@ def test_every_value_follows_from_the_predictions_beside_it(finished):
         assert np.mean(folds) == pytest.approx(line.value, rel=1e-6)
 
 
+def test_each_step_is_seen_on_the_inner_folds_and_reported_on_the_test_folds(finished):
+    table = pd.read_csv(finished.root / ROOT / "STEPS.csv").set_index(["task", "rule"])
+    assert table.loc[STEELS].index.tolist()[:4] == ["mean", "median", "stacked", "boosted"]
+    assert table.loc[STEELS].index[-1] == "chosen"
+    combined = json.loads(
+        (finished.root / ROOT / "combined" / STEELS / "combined.json").read_text()
+    )
+    for rule, step in table.loc[STEELS].iterrows():
+        errors = []
+        for name in (step["after"], rule):
+            rows = pd.read_parquet(finished.root / ROOT / STEELS / name / "predictions.parquet")
+            errors.append(
+                (rows.set_index("id")["prediction"] - rows.set_index("id")["target"]).abs()
+            )
+        assert step["gain"] == pytest.approx((errors[0] - errors[1]).mean(), abs=1e-5)
+        assert step["low"] <= step["gain"] <= step["high"]
+        if rule != "chosen":
+            losses = combined["inner_loss"].values()
+            seen = np.mean([by_rule[step["after"]] - by_rule[rule] for by_rule in losses])
+            assert step["seen"] == pytest.approx(seen)
+    assert table.loc[(STEELS, "chosen"), "seen"] >= 0
+
+
 def test_odd_submissions_are_members_and_defective_ones_are_named(finished):
     page = (finished.root / ROOT / "LEADERBOARD.md").read_text()
     assert "Members: alpha, beta-2, gamma (new)." in page

@@ -1,4 +1,4 @@
-"""LEADERBOARD.md and LEADERBOARD.csv: all tasks beside what was published."""
+"""LEADERBOARD.md, LEADERBOARD.csv and STEPS.csv: all tasks beside what was published."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from foldwise.submissions.board.standings import (
     csv_rows,
     standings,
 )
+from foldwise.submissions.board.steps import STEP_COLUMNS, Step, steps
 from foldwise.submissions.board.task import ANSWER_COLUMNS
 from foldwise.submissions.caveat import CROSS_FOLD
 from foldwise.submissions.scoring import metric_name
@@ -34,21 +35,22 @@ def write_board(
     census_path: str | Path,
     absent: Sequence[str],
     resamples: int,
-    out: tuple[str | Path, str | Path],
+    out: tuple[str | Path, str | Path, str | Path],
 ) -> None:
-    """Write both files.
+    """Write the three files.
 
     Args:
         folders: What `combine_task` wrote, one folder per task.
         census_path: `census.json`.
         absent: Submissions that the config names and the folder lacks.
         resamples: Resamples of an interval.
-        out: The Markdown and the CSV file.
+        out: The Markdown file, the table of rules and the table of steps.
 
     Raises:
         FoldwiseError: A file is missing or damaged.
     """
     rows: list[dict[str, Any]] = []
+    step_rows: list[dict[str, Any]] = []
     tasks: list[dict[str, Any]] = []
     empty: list[str] = []
     for folder in map(Path, folders):
@@ -64,8 +66,17 @@ def write_board(
         answers = read_parquet(folder / "answers.parquet", (*ANSWER_COLUMNS, CHOSEN))
         found = standings(answers, classification=classes, resamples=resamples)
         rows += csv_rows(task, found, best["scratch"], classification=classes)
+        gains = steps(
+            answers,
+            combined["inner_loss"],
+            combined["chosen"],
+            classification=classes,
+            resamples=resamples,
+        )
+        step_rows += [_step_row(task, step, metric_name(classes)) for step in gains]
         unit = board["unit"] if board else ""
-        tasks.append(_section(task, unit, found, best, combined, classes=classes))
+        section = _section(task, unit, found, best, combined, classes=classes)
+        tasks.append({**section, "steps": [_step_line(step) for step in gains]})
     census = read_json(census_path)
     context = {
         "tasks": tasks,
@@ -77,8 +88,9 @@ def write_board(
         "notes": census["notes"],
         "absent": list(absent),
     }
-    markdown, csv = out
+    markdown, csv, steps_csv = out
     write_csv(csv, pd.DataFrame(rows, columns=list(CSV_COLUMNS)))
+    write_csv(steps_csv, pd.DataFrame(step_rows, columns=list(STEP_COLUMNS)))
     write_text(markdown, fill_template(TEMPLATE, context, {}))
 
 
@@ -141,6 +153,21 @@ def _section(
     }
 
 
+def _step_row(task: str, step: Step, metric: str) -> dict[str, Any]:
+    gain = step.gain
+    values = (task, step.rule, step.after, metric, step.seen, gain.estimate, gain.low, gain.high)
+    return dict(zip(STEP_COLUMNS, values, strict=True))
+
+
+def _step_line(step: Step) -> dict[str, str]:
+    return {
+        "rule": step.rule,
+        "after": step.after,
+        "seen": signed_text(step.seen),
+        "gain": _with_ends(step.gain),
+    }
+
+
 def _ends(interval: Interval) -> str:
     return f"[{value_text(interval.low)}, {value_text(interval.high)}]"
 
@@ -150,6 +177,11 @@ def _difference(standing: Standing) -> str:
     difference = standing.to_chosen
     if difference is None:
         return ""
-    star = " *" if difference.excludes_zero else ""
-    ends = f"[{signed_text(difference.low)}, {signed_text(difference.high)}]"
-    return f"{signed_text(difference.estimate)} {ends}{star}"
+    return _with_ends(difference)
+
+
+def _with_ends(interval: Interval) -> str:
+    """The estimate with its interval; `*` where it excludes zero."""
+    star = " *" if interval.excludes_zero else ""
+    ends = f"[{signed_text(interval.low)}, {signed_text(interval.high)}]"
+    return f"{signed_text(interval.estimate)} {ends}{star}"

@@ -49,13 +49,13 @@ def standings(answers: pd.DataFrame, *, classification: bool, resamples: int) ->
         resamples: Resamples of an interval.
     """
     rules = [str(name) for name in answers.columns if name not in ANSWER_COLUMNS]
-    target, fold = _column(answers, "target"), answers["fold"].to_numpy()
+    target, fold = column(answers, "target"), answers["fold"].to_numpy()
     formulas = answers["formula"].to_numpy(dtype=np.str_)
-    chosen = _by_row(target, _column(answers, CHOSEN), fold, classification)
+    chosen = scores_by_row(target, column(answers, CHOSEN), fold, classification)
     found = []
     for rule in rules:
-        predicted = _column(answers, rule)
-        scores = _by_row(target, predicted, fold, classification)
+        predicted = column(answers, rule)
+        scores = scores_by_row(target, predicted, fold, classification)
         per_fold = tuple(float(scores[fold == number].mean()) for number in np.unique(fold))
         difference = None
         if rule != CHOSEN:
@@ -105,7 +105,7 @@ def best_of(board: dict[str, Any] | None, start: str) -> dict[str, Any] | None:
     return best
 
 
-def _by_row(target: Floats, predicted: Floats, fold: Floats, classification: bool) -> Floats:
+def scores_by_row(target: Floats, predicted: Floats, fold: Floats, classification: bool) -> Floats:
     """`row_scores` of each fold, so that their mean over a fold is its score `[n]`."""
     scores = np.empty(len(target))
     for number in np.unique(fold):
@@ -122,5 +122,6 @@ def _rocauc(target: Floats, predicted: Floats, fold: Floats) -> float:
     return float(np.mean(values))
 
 
-def _column(table: pd.DataFrame, name: str) -> Floats:
+def column(table: pd.DataFrame, name: str) -> Floats:
+    """A column of numbers `[n]`."""
     return np.asarray(table[name].to_numpy(dtype=np.float64))
