@@ -1,4 +1,4 @@
-"""Write the tables of README.md again from the results of the studies that its markers name."""
+"""Write the tables of README.md, or of another page, from the studies that its markers name."""
 
 from __future__ import annotations
 

@@ -209,15 +209,16 @@ def member_lines(combined: Combined) -> list[str]:
     """A table for the README: each member, its published MAE, and its weight by fold."""
     folds = sorted(combined.done)
     weighted = combined.first["weights"] is not None
-    head = f"  {'member':<16} {'published MAE':>13}"
+    width = max(16, *(len(teacher.name) for teacher in combined.teachers))
+    head = f"  {'member':<{width}} {'published MAE':>13}"
     if weighted:
         head += "   weight in fold " + "  ".join(f"{fold:>5}" for fold in folds)
     lines = [head]
     for number, teacher in enumerate(combined.teachers):
-        line = f"  {teacher.name:<16} {value_text(teacher.scores['published_mae_mean']):>13}"
+        line = f"  {teacher.name:<{width}} {value_text(teacher.scores['published_mae_mean']):>13}"
         if weighted:
             weights = [float(combined.done[fold]["weights"][number]) for fold in folds]
             line += " " * 18 + "  ".join(f"{weight:5.3f}" for weight in weights)
         lines.append(line)
     options = combined.first["options"]
-    return [*lines, *(f"  {key:<16} {value!s:>13}" for key, value in options.items())]
+    return [*lines, *(f"  {key:<{width}} {value!s:>13}" for key, value in options.items())]

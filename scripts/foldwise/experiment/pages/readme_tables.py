@@ -1,4 +1,4 @@
-"""The tables of the repository's README, made from result folders: no number is typed by hand."""
+"""The tables of the repository's pages, made from result folders: no number is typed by hand."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from foldwise.common.files import read_parquet
 from foldwise.experiment.inputs.rows import replicate_predictions
 from foldwise.experiment.inputs.types import Json
 from foldwise.experiment.pages.ablation import training_passes_text
+from foldwise.experiment.pages.board_table import board_table
 from foldwise.experiment.pages.summary import read_records
 from foldwise.statistics.bootstrap import Resamples, absolute_errors, resample_means
 from foldwise.statistics.kept_share import KeptShare, kept_share
@@ -24,7 +25,8 @@ from foldwise.study.study import Study
 
 DEFAULT = "config/config.yaml"
 _TABLE = re.compile(
-    r"(?P<begin><!-- (?P<kind>study|soft targets): (?P<config>\S+)(?P<names>(?: \w+)*) -->\n)"
+    r"(?P<begin><!-- (?P<kind>study|soft targets|leaderboard): (?P<config>\S+)"
+    r"(?P<names>(?: \w+)*) -->\n)"
     r"(?P<table>.*?)"
     r"(?P<end><!-- end -->)",
     re.DOTALL,
@@ -35,12 +37,12 @@ _SOFT_COLUMNS = ["id", "formula", "fold", "target", "prediction"]
 def with_readme_tables(page: str, root: Path) -> str:
     """The page with its tables made again.
 
-    A table stands between `<!-- study: CONFIG -->` or `<!-- soft targets: CONFIG -->` and
-    `<!-- end -->`; the results of that study must be there. Experiments named after CONFIG are the
-    only ones of a `study` table.
+    A table stands between `<!-- study: CONFIG -->`, `<!-- soft targets: CONFIG -->` or
+    `<!-- leaderboard: CONFIG -->` and `<!-- end -->`; the results of that study must be there.
+    Experiments named after CONFIG are the only ones of a `study` table.
 
     Args:
-        page: Text of the README.
+        page: Text of the page.
         root: The repository, below which configs and results are.
 
     Raises:
@@ -49,11 +51,12 @@ def with_readme_tables(page: str, root: Path) -> str:
     makers: Mapping[str, Callable[[Study, Path, Sequence[str]], list[str]]] = {
         "study": study_table,
         "soft targets": soft_target_table,
+        "leaderboard": board_table,
     }
     if not _TABLE.search(page):
         raise FoldwiseError(
             "there is no place for a table",
-            where="README",
+            where="page",
             hint="Add <!-- study: config/config.yaml --> and <!-- end -->.",
         )
 
