@@ -133,10 +133,10 @@ rule report_duplicates:
         task=one_of(WITH_STRUCTURES),
     conda:
         "../envs/crystals.yaml"
-    threads: 1
+    threads: 4
     resources:
         **needs("report_duplicates"),
     shell:
         "python scripts/report_duplicates.py --targets {input.targets:q}"
         " --structures {input.structures:q} --splits {input.splits:q}"
-        " --out-json {output.json:q} --out-csv {output.csv:q} 2> {log:q}"
+        " --workers {threads} --out-json {output.json:q} --out-csv {output.csv:q} 2> {log:q}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from foldwise.cluster.checks import check_requests, request_of
 from foldwise.cluster.orphans import cancel_orphans, name_prefix
-from foldwise.cluster.polling import patient, remembered
+from foldwise.cluster.polling import patient, remembered, steady
 from foldwise.cluster.site import FILE, VARIABLE, Site, read_site
 from foldwise.cluster.slurm import check_slurm
 
@@ -70,8 +70,13 @@ def settle(
     """
     check_requests([request_of(rule, threads, resources) for rule, threads, resources in jobs])
     executor.run_uuid = f"{name_prefix()}_{executor.run_uuid}"
+    # Without an account in the site's file there is the user's default one: the plugin would ask an
+    # accounting that may not be there.
+    executor._fallback_account_arg = ""
     # Each call has its own folder of logs: one that ends removes empty folders, and those of
     # another one's waiting jobs are empty.
     executor.slurm_logdir = Path(executor.slurm_logdir) / name_prefix()
+    settings = executor.workflow.executor_settings
+    executor.__class__ = steady(type(executor), settings.init_seconds_before_status_checks)
     plugin.query_job_status = patient(plugin.query_job_status)  # type: ignore[attr-defined]
     plugin.get_min_job_age = remembered(plugin.get_min_job_age)  # type: ignore[attr-defined]

@@ -62,3 +62,26 @@ def remembered(question: Callable[[], int | None]) -> Callable[[], int | None]:
         return known[0] if known else None
 
     return ask
+
+
+def steady(kind: type[Any], seconds: int) -> type[Any]:
+    """An executor's class that asks for the states of its jobs at a steady rate.
+
+    The plugin asks the more seldom the longer nothing ends, up to every three minutes: a training
+    of a minute would wait longer to be noticed than it ran.
+
+    Args:
+        kind: The executor's class.
+        seconds: Between two questions.
+    """
+
+    class Steady(kind):  # type: ignore[misc]
+        @property
+        def next_seconds_between_status_checks(self) -> int:
+            return seconds
+
+        @next_seconds_between_status_checks.setter
+        def next_seconds_between_status_checks(self, _wished: float) -> None:
+            pass
+
+    return Steady

@@ -143,7 +143,9 @@ def _run_epoch(trainers: Sequence[Trainer], joint: JointStep, stop: StopRequest)
 def _say_stopped(
     trainings: Sequence[Training], trainers: Sequence[Trainer], stop: StopRequest
 ) -> None:
-    why = "time limit near" if stop.signal == NEAR_TIME_LIMIT else f"{stop.signal!s} received"
+    assert stop.signal is not None
+    near = stop.signal == NEAR_TIME_LIMIT
+    why = "time limit near" if near else f"{stop.signal.name} received"
     for training, trainer in zip(trainings, trainers, strict=True):
         training.log.line(
             f"{why}: state saved at step {trainer.step} of {trainer.total_steps}; "

@@ -12,7 +12,7 @@ import pytest
 from foldwise.cluster import checks, orphans, slurm
 from foldwise.cluster.checks import Request, check_requests, request_of
 from foldwise.cluster.orphans import cancel_orphans, name_prefix
-from foldwise.cluster.polling import patient, remembered
+from foldwise.cluster.polling import patient, remembered, steady
 from foldwise.cluster.slurm import NoAnswer, Node, Partition, check_slurm, minutes_of, partitions
 from foldwise.common.errors import FoldwiseError
 
@@ -114,6 +114,17 @@ def test_a_silent_controller_is_asked_again_and_pre_emption_is_an_end(caplog):
         "Slurm job 8 ended: PREEMPTED",
         "Slurm job 9 ended: TIMEOUT",
     ]
+
+
+def test_questions_come_at_a_steady_rate_whatever_the_plugin_wishes():
+    class Executor:
+        next_seconds_between_status_checks = 40
+
+    executor = Executor()
+    executor.next_seconds_between_status_checks = 180
+    executor.__class__ = steady(Executor, 10)
+    executor.next_seconds_between_status_checks += 10
+    assert executor.next_seconds_between_status_checks == 10
 
 
 def test_the_clusters_settings_are_remembered_while_it_is_away():

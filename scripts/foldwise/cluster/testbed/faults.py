@@ -39,7 +39,7 @@ class Fault:
     calls_again: bool = False
 
 
-def _at_random(study: TestStudy, call: Call, chance: random.Random) -> tuple[str, str]:
+def at_random(study: TestStudy, call: Call, chance: random.Random) -> tuple[str, str]:
     """Wait for a random moment of a training; its job and node."""
     study.wait_for_steps(call)
     time.sleep(chance.uniform(0, MOST_DELAY))
@@ -48,32 +48,32 @@ def _at_random(study: TestStudy, call: Call, chance: random.Random) -> tuple[str
 
 
 def _cancel(study: TestStudy, call: Call, chance: random.Random) -> None:
-    job, _ = _at_random(study, call, chance)
+    job, _ = at_random(study, call, chance)
     study.cluster.ask("scancel", job)
 
 
 def _drain(study: TestStudy, call: Call, chance: random.Random) -> None:
-    _, node = _at_random(study, call, chance)
+    _, node = at_random(study, call, chance)
     study.cluster.set_node(node, "drain")
 
 
 def _down(study: TestStudy, call: Call, chance: random.Random) -> None:
-    _, node = _at_random(study, call, chance)
+    _, node = at_random(study, call, chance)
     study.cluster.set_node(node, "down")
 
 
 def _kill_node(study: TestStudy, call: Call, chance: random.Random) -> None:
-    _, node = _at_random(study, call, chance)
+    _, node = at_random(study, call, chance)
     study.cluster.kill_node(node)
 
 
 def _kill_snakemake(study: TestStudy, call: Call, chance: random.Random) -> None:
-    _at_random(study, call, chance)
+    at_random(study, call, chance)
     call.kill()
 
 
 def _restart_controller(study: TestStudy, call: Call, chance: random.Random) -> None:
-    _at_random(study, call, chance)
+    at_random(study, call, chance)
     study.cluster.stop_controller()
     time.sleep(CONTROLLER_AWAY)
     study.cluster.start_controller()
@@ -86,7 +86,7 @@ def _nothing(_study: TestStudy, _call: Call, _chance: random.Random) -> None:
 def _fill_models(study: TestStudy, call: Call, chance: random.Random) -> None:
     models = study.results / "models"
     with _small_disk(models, megabytes=64):
-        _at_random(study, call, chance)
+        at_random(study, call, chance)
         balloon = models / "balloon"
         with contextlib.suppress(OSError), balloon.open("wb") as file:
             while True:

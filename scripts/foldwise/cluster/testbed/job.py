@@ -14,12 +14,12 @@ import pandas as pd
 
 from foldwise.cluster.testbed.faults import FAULTS, Fault
 from foldwise.cluster.testbed.machine import test_cluster
-from foldwise.cluster.testbed.study import CONFIG, TestStudy, lines_of, test_study
+from foldwise.cluster.testbed.study import TestStudy, lines_of, new_study
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, write_csv, write_text
 
 OUT = REPOSITORY / "results" / "cluster_test"
-SITE = {"cpu": {"partition": "cpu"}, "cores": 1}
+SITE: dict[str, object] = {"cpu": {"partition": "cpu"}, "cores": 1}
 _SEEN = (
     "error:",
     "Slurm job",
@@ -52,10 +52,8 @@ def run_cluster_test(names: Sequence[str], seed: int, say: Callable[[str], None]
     folder = Path(tempfile.mkdtemp(prefix="foldwise-study-"))
     chance = random.Random(seed)  # noqa: S311  moments of faults, no secrets
     try:
-        with (
-            test_cluster() as cluster,
-            test_study(cluster, folder / "house", config=CONFIG, site=SITE) as study,
-        ):
+        with test_cluster() as cluster:
+            study = new_study(cluster, folder / "house", SITE)
             undisturbed = _without_fault(study, say)
             rows = [_with_fault(study, fault, chance, undisturbed, say) for fault in chosen]
     finally:

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,23 +75,32 @@ class Call:
 
 @dataclass(frozen=True)
 class TestStudy:
-    """A study in a folder of its own."""
+    """A study in a folder of its own.
+
+    Attributes:
+        root: A copy of the repository, with the profile of `add_profile`.
+        cluster: Where its jobs run.
+        run: Name of the study.
+        config: File of the study.
+    """
 
     root: Path
     cluster: TestCluster
+    run: str = NAME
+    config: str = "study.yaml"
 
     @property
     def results(self) -> Path:
         """Its results."""
-        return self.root / "results" / NAME
+        return self.root / "results" / self.run
 
     def begin(self, *options: str, name: str = "call") -> Call:
         """Call Snakemake with the cluster's profile, without waiting for it."""
         log = self.root / f"{name}.txt"
         command = [
             sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/test",
-            "--configfile", "study.yaml", *options,
-            "--", f"results/{NAME}/{EXPERIMENT}/results.json",
+            "--configfile", self.config, *options,
+            "--", f"results/{self.run}/{EXPERIMENT}/results.json",
         ]  # fmt: skip
         with log.open("ab") as stream:
             process = subprocess.Popen(
@@ -157,16 +165,12 @@ class TestStudy:
         return any("step" in log.read_text(encoding="utf-8", errors="replace") for log in logs)
 
 
-@contextmanager
-def test_study(
-    cluster: TestCluster, root: Path, *, config: dict[str, object], site: dict[str, object]
-) -> Iterator[TestStudy]:
-    """A copy of the repository in `root`, with a study and a profile for the cluster.
+def new_study(cluster: TestCluster, root: Path, site: dict[str, object]) -> TestStudy:
+    """A copy of the repository with the small study of `CONFIG`.
 
     Args:
-        cluster: The cluster.
+        cluster: Where its jobs run.
         root: Folder to make; the caller removes it.
-        config: The study.
         site: What stands in the profile's site.yaml.
     """
     root.mkdir(parents=True)
@@ -176,17 +180,21 @@ def test_study(
             shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, root / part)
+    add_profile(root, site)
+    (root / "study.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    return TestStudy(root, cluster)
+
+
+def add_profile(root: Path, site: dict[str, object]) -> None:
+    """The cluster's profile for tests: two nodes queue nothing else, and faults show in seconds."""
     profile = root / "profiles" / "test"
     shutil.copytree(root / "profiles" / "slurm", profile)
     (profile / "site.yaml").write_text(yaml.safe_dump(site), encoding="utf-8")
-    text = (profile / "profile.yaml").read_text(encoding="utf-8")
-    # Faults are to be seen in seconds, and two nodes queue nothing else.
-    text = text.replace("status-checks: 10", "status-checks: 3").replace(
-        "latency-wait: 120", "latency-wait: 20"
-    )
-    (profile / "profile.yaml").write_text(text, encoding="utf-8")
-    (root / "study.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    yield TestStudy(root, cluster)
+    file = profile / "profile.yaml"
+    text = file.read_text(encoding="utf-8")
+    for line, shorter in (("status-checks: 10", "status-checks: 3"), ("wait: 120", "wait: 20")):
+        text = text.replace(line, shorter)
+    file.write_text(text, encoding="utf-8")
 
 
 def _environment() -> dict[str, str]:
