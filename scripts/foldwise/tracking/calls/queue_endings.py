@@ -21,7 +21,7 @@ _REFUSED = re.compile(
 )
 _ENDED = re.compile(r"Slurm job ([\d_]+) ended: (\w+)")
 _MEMORY = re.compile(
-    r"slurmstepd: error:.*(?:exceeded memory limit|oom[-_]kill|Out Of Memory)", re.IGNORECASE
+    r"slurmstepd[^:]*: error:.*(?:exceeded memory limit|oom[-_]kill|Out Of Memory)", re.IGNORECASE
 )
 
 

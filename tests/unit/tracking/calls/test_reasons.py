@@ -154,12 +154,13 @@ def test_each_end_by_the_queue_has_its_own_name(number, state, kind, tmp_path):
     assert found["reason"].startswith(f"train_model: Slurm job {number}: ")
 
 
-def test_a_job_that_outgrew_its_memory_is_not_called_cancelled(tmp_path):
+def test_a_job_that_outgrew_its_memory_is_not_called_failed(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "training.log").write_text(
-        "slurmstepd: error: StepId=17.0 exceeded memory limit (900 > 400), being killed\n"
+        "slurmstepd-n1: error: StepId=17.0 exceeded memory limit (223444992 > 209715200), being "
+        "killed\n"
     )
-    call = parse_log(QUEUE.format(number=17, state="CANCELLED"))
+    call = parse_log(QUEUE.format(number=17, state="FAILED"))
     assert job_failure(failed_job(call, PLANNED), call, None, tmp_path)["kind"] == "out_of_memory"
 
 
