@@ -3,6 +3,8 @@
 # make site   set up, then the whole study and its pages: open results/site/index.html
 # make check  set up, then lint, types and the unit tests without the slow ones
 # make test   set up, then every check and test
+# make cluster-test  set up, then faults of a cluster on a real Slurm of two nodes on this machine (root)
+# make rehearsal TASK=matbench_jdft2d  set up, then an official task at its full size on stand-in crystals
 # make bench  set up, then the engine against stock CHGNet
 PYTHON ?= python3
 CORES ?= $(shell nproc)
@@ -22,7 +24,7 @@ BENCH_STRUCTURES ?= $(if $(filter cuda,$(BENCH_DEVICE)),3589,640)
 # A test file stays in one process; each may take 5 GB, which limits their number.
 PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup run smoke study report site check test lint lint-site bench clean
+.PHONY: setup run smoke study report site check test cluster-test rehearsal lint lint-site bench clean
 
 setup: .venv/.complete
 
@@ -65,6 +67,13 @@ lint-site:
 
 test: lint
 	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest $(PARALLEL)
+
+cluster-test: setup
+	PATH="$(BIN):$$PATH" "$(BIN)/python" scripts/cluster_test.py
+
+TASK ?= matbench_jdft2d
+rehearsal: setup
+	PATH="$(BIN):$$PATH" "$(BIN)/python" scripts/make_rehearsal.py --task $(TASK) --cores $(CORES)
 
 bench: setup
 	"$(BIN)/python" scripts/bench_engine.py --dataset $(BENCH_DATASET) \

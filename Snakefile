@@ -7,6 +7,7 @@ configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/ensembles.smk"
@@ -23,6 +24,7 @@ if config.get("leaderboard"):
 
 include: "rules/mlm.smk"
 include: "rules/mlflow.smk"
+include: "rules/cluster.smk"
 include: "rules/tracking.smk"
 
 

@@ -17,8 +17,7 @@ rule prepare_dataset:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **needs("prepare_dataset"),
     params:
         options=lambda wildcards: dataset_options(wildcards.task),
     shell:
@@ -40,8 +39,7 @@ rule build_graphs:
         "../envs/crystals.yaml"
     threads: 4
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **needs("build_graphs"),
     params:
         copies="",
     shell:
@@ -64,8 +62,7 @@ rule perturb_structures:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **needs("perturb_structures", copies=True),
     params:
         how=STUDY.copies,
     shell:
@@ -85,6 +82,8 @@ use rule build_graphs as build_copy_graphs with:
         f"{LOGS}/build_copy_graphs/{{task}}/fold_{{fold}}.log",
     benchmark:
         f"{BENCHMARKS}/build_copy_graphs/{{task}}/fold_{{fold}}.tsv"
+    resources:
+        **needs("build_graphs", copies=True),
     params:
         copies="--copies",
 
@@ -103,8 +102,7 @@ rule make_splits:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **needs("make_splits"),
     params:
         splits=STUDY.splits,
     shell:
@@ -135,11 +133,10 @@ rule report_duplicates:
         task=one_of(WITH_STRUCTURES),
     conda:
         "../envs/crystals.yaml"
-    threads: 1
+    threads: 4
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **needs("report_duplicates"),
     shell:
         "python scripts/report_duplicates.py --targets {input.targets:q}"
         " --structures {input.structures:q} --splits {input.splits:q}"
-        " --out-json {output.json:q} --out-csv {output.csv:q} 2> {log:q}"
+        " --workers {threads} --out-json {output.json:q} --out-csv {output.csv:q} 2> {log:q}"

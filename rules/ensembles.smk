@@ -15,8 +15,7 @@ rule average_predictions:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=10,
+        **needs("average_predictions"),
     params:
         kind="mean",
     shell:

@@ -13,8 +13,7 @@ rule resolve_experiment:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=100,
-        runtime=1,
+        **needs("resolve_experiment"),
     params:
         resolved=lambda wildcards: json.dumps(STUDY.resolved(wildcards.exp), indent=2),
     shell:
@@ -106,8 +105,7 @@ rule write_experiment:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=30,
+        **needs("write_experiment"),
     params:
         compare=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.compared
@@ -146,8 +144,7 @@ rule summarise:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **needs("summarise"),
     params:
         folders=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.experiments
@@ -183,8 +180,7 @@ rule write_ablation:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **needs("write_ablation"),
     params:
         folders=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.experiments

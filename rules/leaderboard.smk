@@ -55,8 +55,7 @@ rule read_board_members:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("read_board_members"),
     params:
         names=quoted(BOARD.files),
         tasks=quoted(BOARD.tasks),
@@ -84,8 +83,7 @@ rule combine_board_task:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        **needs("combine_board_task"),
     params:
         settings=lambda wildcards: quoted(board_settings(wildcards)),
     shell:
@@ -121,8 +119,7 @@ rule write_board_task:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("write_board_task"),
     params:
         study=lambda wildcards: json.dumps(
             STUDY.shared_with(wildcards.task), sort_keys=True
@@ -160,8 +157,7 @@ rule write_board:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("write_board"),
     params:
         absent=quoted(BOARD.absent),
         resamples=STUDY.report["bootstrap"],

@@ -17,8 +17,7 @@ rule export_mlflow:
         "../envs/mlflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("export_mlflow"),
     shell:
         'python scripts/runs.py --results "$(dirname "$(dirname {output.summary:q})")" export-mlflow'
         " > {output.summary:q} 2> {log:q}"

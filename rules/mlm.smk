@@ -26,8 +26,7 @@ rule prepare_mlm_texts:
         "../envs/mlm.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **needs("prepare_mlm_texts"),
     params:
         texts=lambda wildcards: MLM.config["corpora"][wildcards.corpus]["texts"],
         shares=lambda wildcards: mlm_shares(wildcards.corpus),
@@ -58,8 +57,7 @@ rule build_mlm_samples:
         "../envs/mlm.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **needs("build_mlm_samples"),
     params:
         options=lambda wildcards: mlm_options(
             MLM.config["samples"][wildcards.sample_set], "corpus"
@@ -86,8 +84,7 @@ rule train_mlm:
         "../envs/mlm.yaml"
     threads: lambda wildcards: MLM.config["models"][wildcards.mlm_model]["threads"]
     resources:
-        mem_mb=8000,
-        runtime=720,
+        **needs("train_mlm"),
         gpu=1,
     params:
         network=lambda wildcards: mlm_options(
@@ -120,8 +117,7 @@ rule finetune_mlm_entities:
         "../envs/mlm.yaml"
     threads: lambda wildcards: MLM.config["models"][wildcards.mlm_model]["threads"]
     resources:
-        mem_mb=8000,
-        runtime=720,
+        **needs("finetune_mlm_entities"),
         gpu=1,
     params:
         start=lambda wildcards, input: (
@@ -187,8 +183,7 @@ rule evaluate_mlm_checkpoint:
         "../envs/mlm.yaml"
     threads: MLM.config["evaluation"]["threads"]
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **needs("evaluate_mlm_checkpoint"),
         gpu=1,
     params:
         folder=lambda wildcards: mlm_checkpoint(wildcards).folder,
@@ -238,8 +233,7 @@ rule summarise_mlm:
         "../envs/mlm.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **needs("summarise_mlm"),
     params:
         folders=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.records

@@ -19,8 +19,7 @@ rule check_series:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **needs("check_series"),
     params:
         first=lambda wildcards: STUDY.series[wildcards.series].first,
         action=lambda wildcards: STUDY.series[wildcards.series].action,
@@ -46,8 +45,7 @@ rule group_structures:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **needs("group_structures"),
     params:
         tasks=lambda wildcards: joint_tasks(wildcards.recipe),
     shell:
@@ -75,8 +73,7 @@ rule pretrain_model:
         "../envs/crystals.yaml"
     threads: 4
     resources:
-        mem_mb=8000,
-        runtime=720,
+        **needs("pretrain_model"),
         gpu=1,
     params:
         recipe=recipe_json,
@@ -146,8 +143,7 @@ rule train_model:
         "../envs/crystals.yaml"
     threads: 4
     resources:
-        mem_mb=8000,
-        runtime=720,
+        **training_needs(),
         gpu=1,
     params:
         **TRAINING_PARAMS,
@@ -184,8 +180,7 @@ for name, seeds in STUDY.trained_together().items():
             "../envs/crystals.yaml"
         threads: 4
         resources:
-            mem_mb=8000,
-            runtime=720,
+            **training_needs(),
             gpu=1,
         params:
             **TRAINING_PARAMS,
@@ -218,8 +213,7 @@ rule choose_soft_weight:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        **needs("choose_soft_weight"),
     shell:
         "python scripts/choose_soft_weight.py --fits {input.fits:q} --out {output.choice:q} 2> {log:q}"
 
@@ -242,8 +236,7 @@ rule predict:
         "../envs/crystals.yaml"
     threads: 4
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **needs("predict"),
         gpu=1,
     params:
         subsets="test train",
@@ -268,6 +261,9 @@ use rule predict as predict_copies with:
         f"{LOGS}/predict_copies/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/predict_copies/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}.tsv"
+    resources:
+        **needs("predict", copies=True),
+        gpu=1,
     params:
         subsets="copies",
         holdout=holdout,
@@ -293,8 +289,7 @@ rule predict_views:
         "../envs/crystals.yaml"
     threads: 4
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **needs("predict_views"),
         gpu=1,
     params:
         holdout=holdout,

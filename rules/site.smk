@@ -24,8 +24,7 @@ rule write_site:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **needs("write_site"),
     params:
         folders=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.experiments

@@ -18,8 +18,7 @@ rule fetch_submission:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        **needs("fetch_submission"),
     params:
         sha256=checksum,
     shell:
@@ -45,8 +44,7 @@ rule prepare_targets:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **needs("prepare_targets"),
     params:
         options=target_options,
     shell:
@@ -71,8 +69,7 @@ rule count_formula_duplicates:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **needs("count_formula_duplicates"),
     shell:
         "python scripts/count_formula_duplicates.py --targets {input.targets:q}"
         " --splits {input.splits:q} --out {output.json:q} 2> {log:q}"
@@ -94,8 +91,7 @@ rule read_submission:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **needs("read_submission"),
     params:
         sha256=checksum,
     shell:
@@ -120,8 +116,7 @@ rule combine_submissions:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("combine_submissions"),
     params:
         how=combining,
         rows="test",
@@ -221,8 +216,7 @@ rule write_combination:
         "../envs/crystals.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **needs("write_combination"),
     params:
         compare=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.compared

@@ -60,6 +60,7 @@ for each in workflow.rules:
 
 
 onstart:
+    settle_queue()
     begin(
         ROOT,
         study=config,

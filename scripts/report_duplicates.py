@@ -17,11 +17,13 @@ def main() -> None:
     parser.add_argument("--splits", required=True, nargs="+", help="fold_{fold}.json, each fold")
     parser.add_argument("--out-json", required=True, help="counts by fold")
     parser.add_argument("--out-csv", required=True, help="one row per pair")
+    parser.add_argument("--workers", type=int, default=1, help="processes that match")
     args = parser.parse_args()
     targets = read_parquet(args.targets, ["id", "formula", "target"])
     ids, crystals = read_structures(args.structures)
     splits = [FoldSplit.read(path) for path in args.splits]
-    pairs = duplicate_pairs(targets, dict(zip(ids, crystals, strict=True)), splits)
+    crystals_by_id = dict(zip(ids, crystals, strict=True))
+    pairs = duplicate_pairs(targets, crystals_by_id, splits, args.workers)
     write_csv(args.out_csv, pairs)
     write_json(args.out_json, summarize(pairs, splits))
 

@@ -8,7 +8,14 @@ from pathlib import Path
 
 # They decide how a file is written, an error worded or a run recorded, never a number.
 NEUTRAL = frozenset(
-    {"common.errors", "common.files", "common.progress", "tracking.record.lifecycle"}
+    {
+        "common.errors",
+        "common.files",
+        "common.lease",
+        "common.progress",
+        "tracking.record.lifecycle",
+        "training.stopping",
+    }
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -51,6 +52,12 @@ def run_program(main: Callable[[], None]) -> NoReturn:
         # The interpreter flushes once more at its end, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_READER_GONE)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = error.filename or "disk"
+        print(f"error: {place}: {error.strerror}. Make room, then call again.", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
     sys.exit(0)
 
 

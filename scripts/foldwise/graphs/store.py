@@ -16,7 +16,7 @@ A structure is converted once and shared by all folds, seeds and experiments. La
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +42,7 @@ from foldwise.crystals.neighbors import (
     CrystalArrays,
     CrystalGraphArrays,
 )
+from foldwise.graphs.chained_array import ChainedArray
 from foldwise.graphs.growing_array import GrowingArray
 
 FORMAT_VERSION = 1
@@ -113,7 +114,7 @@ class GraphStore:
     offsets: NDArray[np.int64]
     core: NDArray[np.int64]
     short: NDArray[np.int64]
-    arrays: dict[str, NDArray[np.generic]]
+    arrays: Mapping[str, NDArray[Any] | ChainedArray]
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> GraphStore:
@@ -254,14 +255,13 @@ def store_sha256(folder: Path) -> str:
 
 
 def join_stores(first: GraphStore, second: GraphStore) -> GraphStore:
-    """Both stores as one, in memory, the first one's crystals first."""
+    """Both stores as one, the first one's crystals first; nothing of their arrays is copied."""
     return GraphStore(
         ids=[*first.ids, *second.ids],
         offsets=np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]]),
         core=np.concatenate([first.core, second.core]),
         short=np.concatenate([first.short, second.short]),
         arrays={
-            name: np.concatenate([array, second.arrays[name]])
-            for name, array in first.arrays.items()
+            name: ChainedArray([array, second.arrays[name]]) for name, array in first.arrays.items()
         },
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -190,7 +191,16 @@ def _download(official: OfficialTask) -> None:
             temporary.open("wb") as file,
         ):
             shutil.copyfileobj(response, file)
-    except OSError as error:  # URLError, HTTPError and time-outs are OSErrors
+            file.flush()
+            # What broke off and what is no data must not stand where the data belong.
+            _verify(
+                official.file_path,
+                file_sha256(temporary),
+                official.sha256,
+                hint=f"{official.url} gave {file.tell():,} bytes: an interrupted transfer, or a "
+                "page in place of the file. Call again later, or put the file there yourself.",
+            )
+    except (OSError, HTTPException) as error:  # URLError, HTTPError and time-outs are OSErrors
         raise FoldwiseError(
             f"the official file is not there and could not be downloaded ({error})",
             where=str(official.file_path),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256, flatten, write_csv, write_json
+from foldwise.common.lease import Lease
 from foldwise.common.progress import ProgressLog
 from foldwise.graphs.batch import SkinSource, open_batches
 from foldwise.graphs.store import GraphStore, join_stores, store_sha256
@@ -42,6 +43,7 @@ from foldwise.training.record import compute, outcome
 from foldwise.training.resume import Clock, work_fingerprint
 from foldwise.training.samples import make_samples
 from foldwise.training.soft_targets import SoftTargets
+from foldwise.training.stopping import stop_requests
 from foldwise.training.trainer import Problem, steps_per_epoch
 
 _FRESH_HEAD = "readout.6.weight"
@@ -115,8 +117,12 @@ def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> N
             several_views=job.recipe.augment is not None,
         )
     stacked = stacked_energies(job.machine.engine, device, passes=passes)
-    results = fit(trainings, stacked, clock)
+    with stop_requests() as stop:
+        results = fit(trainings, stacked, clock, stop)
     spent = clock.read()
+    for training in trainings:
+        if training.lease is not None:
+            training.lease.yield_to_holder(training.outputs, training.log.line)
     for seed, training, result in zip(seeds, trainings, results, strict=True):
         cost = compute(
             result,
@@ -206,7 +212,16 @@ def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device)
         f"{len(fit_ids)} crystals to fit, {samples.n_soft} soft targets, {len(validation_ids)} to "
         f"validate, batches of {recipe.batch_size}, {device}, {job.machine.threads} thread(s)"
     )
-    return Training(network, problem, seed.out / ".resume" / "state.pt", fingerprint, log)
+    state = seed.out / ".resume"
+    return Training(
+        network,
+        problem,
+        state / "state.pt",
+        fingerprint,
+        log,
+        lease=Lease(state / "lease"),
+        outputs=tuple(seed.out / name for name in ("fit.json", "history.csv", "model.safetensors")),
+    )
 
 
 def _record(

@@ -98,6 +98,7 @@ class Trainer:
         self.losses: list[float] = []
         self._unread: tuple[Tensor, LateNumbers] | None = None
         self._first_step = 0
+        self._done_of_epoch: list[float] = []
         self.resumed_from_epoch = 0
         self.step = 0
         self.passes = 0
@@ -124,12 +125,13 @@ class Trainer:
         return progress.epoch >= recipe.epochs or (progress.epoch > 0 and waited >= recipe.patience)
 
     def epoch_batches(self) -> list[Tensor]:
-        """Positions of the samples of every step of the next epoch, in its own order."""
+        """Positions of the samples of every step left of the next epoch, in its own order."""
         generator = np.random.default_rng([self.problem.seed, 2, self.progress.epoch])
         order = torch.from_numpy(generator.permutation(len(self.rows)))
         self.network.train()
-        self.losses, self._first_step = [], self.step
-        return list(torch.split(order, self.problem.recipe.batch_size))
+        done, self._done_of_epoch = self._done_of_epoch, []
+        self.losses, self._first_step = done, self.step - len(done)
+        return list(torch.split(order, self.problem.recipe.batch_size))[len(done) :]
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -239,6 +241,7 @@ class Trainer:
         if mae < progress.best_mae:
             progress.best_mae, progress.best_epoch = mae, progress.epoch
             progress.best_state = [average.clone() for average in self.average.average]
+        self.losses = []
         self.log.line(f"epoch {progress.epoch}  validation MAE {mae:.5f}")
 
     def errors_of(
@@ -251,7 +254,12 @@ class Trainer:
         return offset + problem.transform.scale * output - targets
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next epoch depends on, as tensors and plain values."""
+        """Everything that the next step depends on, as tensors and plain values.
+
+        Raises:
+            FoldwiseError: The loss or the gradient of the last step is not finite.
+        """
+        self.read_step()
         return {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -259,6 +267,7 @@ class Trainer:
             "average_steps": self.average.steps,
             "step": self.step,
             "passes": self.passes,
+            "losses": self.losses,
             "progress": dict(vars(self.progress)),
         }
 
@@ -267,7 +276,8 @@ class Trainer:
         self.restore(saved)
         self.resumed_from_epoch = self.progress.epoch
         self.log.resume(self.step)
-        self.log.line(f"resumed after epoch {self.progress.epoch}")
+        steps = f" and {len(self._done_of_epoch)} steps" if self._done_of_epoch else ""
+        self.log.line(f"resumed after epoch {self.progress.epoch}{steps}")
 
     def keep_best(self) -> None:
         """Put the averaged weights of the best epoch into the network."""
@@ -285,6 +295,7 @@ class Trainer:
         self.average.steps = state["average_steps"]
         self.step = state["step"]
         self.passes = state["passes"]
+        self._done_of_epoch = list(state["losses"])
         self.progress = Progress(**state["progress"])
         self.progress.best_state = [tensor.to(device) for tensor in self.progress.best_state]
 

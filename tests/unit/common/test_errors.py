@@ -66,3 +66,20 @@ def test_another_broken_pipe_is_a_bug(capfd):
 
     with pytest.raises(BrokenPipeError):
         run_program(main)
+
+
+def test_a_full_disk_is_one_line_and_no_traceback():
+    """/dev/full refuses every byte as a full disk does."""
+    program = (
+        "from foldwise.common.errors import run_program\n"
+        "def main():\n    open('/dev/full', 'w', buffering=1).write('a line\\n')\n"
+        "run_program(main)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY / "scripts", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "error: disk: No space left on device. Make room, then call again."
+    )

@@ -101,19 +101,6 @@ def test_offline_error_names_the_place(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_download_is_checked_and_kept(monkeypatch, tmp_path, own_file):
-    home = tmp_path / "home"
-    monkeypatch.setenv("MATMINER_DATA", str(home))
-    monkeypatch.setattr("urllib.request.urlopen", lambda *_a, **_k: own_file.open("rb"))
-    path = home / f"{JDFT}.json.gz"
-    task = official_task(JDFT)
-    assert line_of("matbench", JDFT, None, None) == (
-        f"{path}: sha256 is {file_sha256(own_file)[:12]}…, expected {task.sha256[:12]}…. "
-        f"Delete it to download it again from {task.url}."
-    )
-    assert path.read_bytes() == own_file.read_bytes()
-
-
 def test_official_file_that_is_there_needs_no_network(monkeypatch, tmp_path, own_file):
     monkeypatch.setenv("MATMINER_DATA", str(tmp_path))
     shutil.copy(own_file, tmp_path / f"{JDFT}.json.gz")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from foldwise.crystals.neighbors import CrystalArrays
-from foldwise.tasks.duplicates.structures import ReducedCrystal, reduced
+from foldwise.tasks.duplicates.matching import ReducedCrystal, reduced
 
 COLUMNS = ("task", "id", "structure", "group")
 _DECIMALS = 4  # of Å and of fractional coordinates, where two files hold the same crystal

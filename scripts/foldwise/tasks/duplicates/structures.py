@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core.structure import Structure
+from numpy.typing import NDArray
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.crystals.neighbors import CrystalArrays
+from foldwise.tasks.duplicates.matching import MATCHER, Pair, same_structures
 from foldwise.tasks.splits import FoldSplit
 
 FORMULA, STRUCTURE = "formula", "structure"
 COLUMNS = ["fold", "test_id", "train_id", "kind", "formula", "target_difference"]
-MATCHER = (
-    "pymatgen StructureMatcher, defaults (ltol 0.2, stol 0.3, angle_tol 5, primitive cells, "
-    "volumes scaled)"
-)
-
-Pair = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class ReducedCrystal:
-    """A crystal as StructureMatcher reduces it first: Niggli cell, then primitive cell."""
-
-    id: str
-    structure: Structure
+_TRAIN, _TEST = 1, 2
 
 
 def duplicate_pairs(
-    targets: pd.DataFrame, crystals: Mapping[str, CrystalArrays], splits: Sequence[FoldSplit]
+    targets: pd.DataFrame,
+    crystals: Mapping[str, CrystalArrays],
+    splits: Sequence[FoldSplit],
+    workers: int = 1,
 ) -> pd.DataFrame:
     """Every pair of a test row and a training row of the same reduced formula, by fold.
 
@@ -51,6 +38,7 @@ def duplicate_pairs(
         targets: Table with columns `id`, `formula`, `target`.
         crystals: Crystals by id.
         splits: The folds.
+        workers: Processes that match; the table does not depend on them.
 
     Returns:
         Table with the columns `COLUMNS`.
@@ -59,24 +47,28 @@ def duplicate_pairs(
         FoldwiseError: A split names a row without target, or a row has no structure.
     """
     _check_ids(targets["id"], crystals, splits)
+    ids = targets["id"].astype(str).to_numpy()
+    roles = _roles(ids, splits)
     groups = _formula_groups(targets)
-    separated = list(_separated_pairs(groups, splits))
-    keys = {_key(test, train) for _, test, train in separated}
-    same = _same_structures(groups.values(), crystals, keys)
-    target = dict(zip(targets["id"], targets["target"].astype(float), strict=True))
-    formula = dict(zip(targets["id"], targets["formula"], strict=True))
-    rows = [
+    same = same_structures(
+        (_ever_separated(members, roles) for members in groups),
+        {row: crystals[ids[row]] for members in groups for row in members},
+        workers,
+    )
+    fold, test, train = _separated(groups, roles, [split.fold for split in splits])
+    matched = _are_among(test, train, same, len(ids))
+    target = targets["target"].to_numpy(dtype=np.float64)
+    table = pd.DataFrame(
         {
             "fold": fold,
-            "test_id": test,
-            "train_id": train,
-            "kind": STRUCTURE if _key(test, train) in same else FORMULA,
-            "formula": formula[test],
+            "test_id": ids[test],
+            "train_id": ids[train],
+            "kind": np.where(matched, STRUCTURE, FORMULA),
+            "formula": targets["formula"].to_numpy()[test],
             "target_difference": target[test] - target[train],
-        }
-        for fold, test, train in separated
-    ]
-    table = pd.DataFrame(rows, columns=COLUMNS)
+        },
+        columns=COLUMNS,
+    )
     order = table.assign(size=-table["target_difference"].abs())
     order = order.sort_values(
         ["fold", "kind", "size", "test_id", "train_id"],
@@ -140,58 +132,57 @@ def _check_ids(
         )
 
 
-def _formula_groups(targets: pd.DataFrame) -> dict[str, list[str]]:
-    """Ids by formula, for formulas with several rows."""
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    for name, formula in zip(targets["id"], targets["formula"], strict=True):
-        groups[str(formula)].append(str(name))
-    return {formula: names for formula, names in groups.items() if len(names) > 1}
+def _roles(ids: NDArray[np.object_], splits: Sequence[FoldSplit]) -> NDArray[np.int8]:
+    """`_TRAIN`, `_TEST` or 0 for every fold and row, [n_folds, n]."""
+    place = {name: row for row, name in enumerate(ids)}
+    roles = np.zeros((len(splits), len(ids)), dtype=np.int8)
+    for own, split in zip(roles, splits, strict=True):
+        own[[place[name] for name in split.train]] = _TRAIN
+        own[[place[name] for name in split.test]] = _TEST
+    return roles
 
 
-def _separated_pairs(
-    groups: Mapping[str, Sequence[str]], splits: Sequence[FoldSplit]
-) -> Iterator[tuple[int, str, str]]:
-    """(fold, test id, training id) of every pair of one formula that the fold separates."""
-    for split in splits:
-        test, train = set(split.test), set(split.train)
-        for names in groups.values():
-            trained = [name for name in names if name in train]
-            for name in names:
-                if name in test:
-                    yield from ((split.fold, name, other) for other in trained)
+def _formula_groups(targets: pd.DataFrame) -> list[NDArray[np.int64]]:
+    """Rows by formula, for formulas with several rows."""
+    rows = targets.reset_index(drop=True).groupby("formula", sort=False).indices
+    return [np.asarray(members) for members in rows.values() if len(members) > 1]
 
 
-def _same_structures(
-    groups: Iterable[Sequence[str]],
-    crystals: Mapping[str, CrystalArrays],
-    wanted: Set[Pair],
-) -> set[Pair]:
-    matcher = StructureMatcher()
-    same: set[Pair] = set()
-    for names in groups:
-        by_size: defaultdict[int, list[ReducedCrystal]] = defaultdict(list)
-        for name in names:
-            member = reduced(name, crystals[name])
-            by_size[len(member.structure)].append(member)
-        for members in by_size.values():
-            same.update(
-                key
-                for left, right in combinations(members, 2)
-                if (key := _key(left.id, right.id)) in wanted
-                and matcher.fit(left.structure, right.structure, skip_structure_reduction=True)
-            )
-    return same
+def _ever_separated(members: NDArray[np.int64], roles: NDArray[np.int8]) -> list[Pair]:
+    """Pairs of rows of which some fold tests one and trains on the other."""
+    left, right = (members[part] for part in np.triu_indices(len(members), k=1))
+    both = roles[:, left] + roles[:, right]
+    apart = ((both == _TRAIN + _TEST) & (roles[:, left] > 0) & (roles[:, right] > 0)).any(axis=0)
+    pairs = np.sort(np.stack([left[apart], right[apart]], axis=1), axis=1)
+    return [(int(one), int(other)) for one, other in pairs]
 
 
-def reduced(name: str, crystal: CrystalArrays) -> ReducedCrystal:
-    """The crystal as StructureMatcher would reduce it."""
-    structure = Structure(crystal.lattice, crystal.numbers.tolist(), crystal.frac)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # What StructureMatcher does to each partner of each pair, once for each crystal instead.
-        niggli = structure.get_reduced_structure("niggli")
-        return ReducedCrystal(name, niggli.get_primitive_structure())
+def _separated(
+    groups: Sequence[NDArray[np.int64]], roles: NDArray[np.int8], folds: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Fold, test row and training row of every pair of one formula that a fold separates."""
+    parts = list(_separated_parts(groups, roles, folds))
+    if not parts:
+        nothing = np.empty(0, dtype=np.int64)
+        return nothing, nothing, nothing
+    fold, test, train = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return fold, test, train
 
 
-def _key(left: str, right: str) -> Pair:
-    return (left, right) if left < right else (right, left)
+def _separated_parts(
+    groups: Sequence[NDArray[np.int64]], roles: NDArray[np.int8], folds: Sequence[int]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    for fold, own in zip(folds, roles, strict=True):
+        for members in groups:
+            tested, trained = members[own[members] == _TEST], members[own[members] == _TRAIN]
+            if len(tested) and len(trained):
+                test = np.repeat(tested, len(trained))
+                yield np.full(len(test), fold), test, np.tile(trained, len(tested))
+
+
+def _are_among(
+    left: NDArray[np.int64], right: NDArray[np.int64], pairs: set[Pair], n: int
+) -> NDArray[np.bool_]:
+    """Which of the pairs, in any order, are among `pairs`."""
+    keys = np.array([one * n + other for one, other in pairs], dtype=np.int64)
+    return np.isin(np.minimum(left, right) * n + np.maximum(left, right), keys)

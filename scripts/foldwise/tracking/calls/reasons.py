@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.common.errors import EXIT_USER_ERROR
+from foldwise.tracking.calls.queue_endings import queue_ending
 from foldwise.tracking.calls.snakemake_log import CallLog, Job, exit_statuses, host_of
 
 Failure = dict[str, Any]
 
 TAIL_LINES = 20
+# What `foldwise.training.stopping` ends with.
+EXIT_TIME_LIMIT = 75
 _MEMORY = re.compile(
     r"MemoryError|CUDA out of memory|OutOfMemoryError|Cannot allocate memory|std::bad_alloc|"
     r"Unable to allocate|DefaultCPUAllocator: can't allocate|oom[-_]kill|OUT_OF_MEMORY"
 )
-_TIMEOUT = re.compile(r"\bTIMEOUT\b|DUE TO TIME LIMIT")
 _EXCEPTION = re.compile(r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit|Warning)\b.*)$")
 
 
@@ -46,10 +48,14 @@ def job_failure(job: Job, call: CallLog, kills_before: int | None, workdir: Path
     everything = "\n".join([job.message, *texts])
     nested = [status for _, status in exit_statuses(everything)]
     status = job.exit_status if job.exit_status is not None else (nested[-1] if nested else None)
-    if job.exit_status == 0:
+    queue = queue_ending(job.message, everything, call.endings)
+    if queue is not None:
+        kind, reason = queue
+    elif job.exit_status == 0:
         kind, reason = (
             "missing_output",
-            f"ended without an error, but did not write {job.outputs[0]}",
+            f"ended without an error, but did not write {job.outputs[0]}; on a cluster, perhaps "
+            "its file system showed it too late (latency-wait)",
         )
     else:
         kind, reason = _explain(status, log, everything, job.message, _new_kills(kills_before))
@@ -119,7 +125,11 @@ def _explain(
             "killed by SIGKILL (kill -9); the kernel reports no lack of memory",
         ),
         (signal_number == signal.SIGINT, "interrupted", "stopped by the user (SIGINT)"),
-        (_TIMEOUT.search(message), "timeout", f"time limit of the queue: {message}"),
+        (
+            status == EXIT_TIME_LIMIT,
+            "timeout",
+            f"stopped before its time limit, its state is saved: {last}",
+        ),
         (signal_number, "killed", f"ended by {_signal_name(signal_number)}"),
         (
             status in (None, EXIT_USER_ERROR) and last.startswith("error: "),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
+from foldwise.tracking.calls.queue_endings import queue_endings
+
 _ERROR = re.compile(r"^Error in rule (?P<rule>\w+)[^\n]*:\n(?P<body>(?:    .*\n?)*)", re.MULTILINE)
 _KEY = re.compile(r"^    ([\w-]+): (.*)$", re.MULTILINE)
 _MISSING = re.compile(r"^(\S+) \(missing locally", re.MULTILINE)
@@ -46,6 +48,7 @@ class CallLog:
         missing: Outputs that a job should have written and did not.
         errors: Jobs whose failure is told at length; none under `--quiet`.
         interrupted: Whether the user stopped it.
+        endings: Slurm's state of each of its jobs that did not end well, by number.
     """
 
     host: str | None
@@ -53,6 +56,7 @@ class CallLog:
     missing: frozenset[str] = frozenset()
     errors: list[Job] = field(default_factory=list)
     interrupted: bool = False
+    endings: dict[str, str] = field(default_factory=dict)
 
     @property
     def any_failed(self) -> bool:
@@ -68,6 +72,7 @@ def parse_log(text: str) -> CallLog:
         missing=frozenset(_MISSING.findall(text)),
         errors=[_told(match["rule"], match["body"]) for match in _ERROR.finditer(text)],
         interrupted=bool(_USER_STOP.search(text)),
+        endings=queue_endings(text),
     )
 
 

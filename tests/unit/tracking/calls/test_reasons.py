@@ -123,3 +123,61 @@ def test_the_studys_own_rule_goes_before():
     assert rule_decision(record)["verdict"] == "discard"
     record["decision"]["rule"] = {**rule, "outcome": "not applicable"}
     assert rule_decision(record)["verdict"] == "keep"
+
+
+QUEUE = """\
+Slurm job 18 ended: PREEMPTED
+Error in rule train_model:
+    message: SLURM-job '{number}' failed, SLURM status is: '{state}'. Detailed failure reason \
+unavailable (status command is not 'sacct').
+    jobid: 3
+    output: m/fit.json
+    log: m/training.log (check log file(s) for error details)
+"""
+PLANNED = Job("train_model", ("m/fit.json",), ("m/training.log",))
+
+
+@pytest.mark.parametrize(
+    ("number", "state", "kind"),
+    [
+        (17, "TIMEOUT", "timeout"),
+        (17, "NODE_FAIL", "node_failed"),
+        (17, "CANCELLED", "cancelled"),
+        (17, "OUT_OF_MEMORY", "out_of_memory"),
+        (18, "FAILED", "preempted"),
+    ],
+)
+def test_each_end_by_the_queue_has_its_own_name(number, state, kind, tmp_path):
+    call = parse_log(QUEUE.format(number=number, state=state))
+    found = job_failure(failed_job(call, PLANNED), call, None, tmp_path)
+    assert found["kind"] == kind
+    assert found["reason"].startswith(f"train_model: Slurm job {number}: ")
+
+
+def test_a_job_that_outgrew_its_memory_is_not_called_failed(tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "training.log").write_text(
+        "slurmstepd-n1: error: StepId=17.0 exceeded memory limit (223444992 > 209715200), being "
+        "killed\n"
+    )
+    call = parse_log(QUEUE.format(number=17, state="FAILED"))
+    assert job_failure(failed_job(call, PLANNED), call, None, tmp_path)["kind"] == "out_of_memory"
+
+
+def test_a_program_that_saved_its_state_before_the_limit_says_so(tmp_path):
+    line = "[12:00:00] time limit near: state saved at step 3 of 9; called again, it goes on there"
+    found = failure(line, 75, tmp_path)
+    assert found["kind"] == "timeout"
+    assert "state saved at step 3 of 9" in found["reason"]
+
+
+def test_what_sbatch_refuses_is_told_in_its_own_words(tmp_path):
+    text = QUEUE.replace(
+        QUEUE.split("message: ")[1].partition("\n")[0],
+        "SLURM sbatch failed. The error message was 'sbatch: error: Batch job submission failed: "
+        "Requested node configuration is not available'.\n    sbatch call:\n        sbatch -n 1",
+    )
+    call = parse_log(text)
+    found = job_failure(failed_job(call, PLANNED), call, None, tmp_path)
+    assert found["kind"] == "refused"
+    assert "Requested node configuration is not available" in found["reason"]

@@ -1,0 +1,24 @@
+"""Faults of a cluster, injected into a small study on a real Slurm of two nodes on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+
+from foldwise.cluster.testbed.job import run_cluster_test
+from foldwise.common.errors import run_program
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faults", nargs="*", default=[], help="words of their names; none: all")
+    parser.add_argument(
+        "--seed", type=int, default=secrets.randbelow(10_000), help="decides the moments"
+    )
+    options = parser.parse_args()
+    print(f"moments by seed {options.seed}")
+    run_cluster_test(options.faults, options.seed, lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    run_program(main)

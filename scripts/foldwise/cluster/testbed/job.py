@@ -1,0 +1,151 @@
+"""Every fault of the list on a real Slurm: same bytes, one complete record, and what it cost."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from foldwise.cluster.testbed.faults import FAULTS, Fault
+from foldwise.cluster.testbed.machine import test_cluster
+from foldwise.cluster.testbed.study import TestStudy, lines_of, new_study
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import REPOSITORY, write_csv, write_text
+
+OUT = REPOSITORY / "results" / "cluster_test"
+SITE: dict[str, object] = {"cpu": {"partition": "cpu"}, "cores": 1}
+_SEEN = (
+    "error:",
+    "Slurm job",
+    "Slurm does not answer",
+    "Slurm answers",
+    "of a Snakemake that is gone",
+)
+
+
+def run_cluster_test(names: Sequence[str], seed: int, say: Callable[[str], None]) -> None:
+    """Build the cluster, run the study without a fault and with each, and write the table.
+
+    Writes `faults.csv` and `faults.md` to `results/cluster_test`.
+
+    Args:
+        names: Words of the faults to inject; none: all.
+        seed: Decides the moments.
+        say: Takes a line for the user.
+
+    Raises:
+        FoldwiseError: No cluster can be built here, or a fault has left other bytes or records.
+    """
+    chosen = [fault for fault in FAULTS if not names or any(name in fault.name for name in names)]
+    if not chosen:
+        raise FoldwiseError(
+            f"no fault is called {', '.join(names)}",
+            where="--faults",
+            hint=f"Use words of: {'; '.join(fault.name for fault in FAULTS)}.",
+        )
+    folder = Path(tempfile.mkdtemp(prefix="foldwise-study-"))
+    chance = random.Random(seed)  # noqa: S311  moments of faults, no secrets
+    try:
+        with test_cluster() as cluster:
+            study = new_study(cluster, folder / "house", SITE)
+            undisturbed = _without_fault(study, say)
+            rows = [_with_fault(study, fault, chance, undisturbed, say) for fault in chosen]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    table = pd.DataFrame(rows)
+    write_csv(OUT / "faults.csv", table)
+    write_text(OUT / "faults.md", table.to_markdown(index=False) + "\n")
+    wrong = [row["fault"] for row in rows if row["outcome"] != "same bytes, one complete record"]
+    if wrong:
+        raise FoldwiseError(
+            f"other bytes or records after: {'; '.join(wrong)}",
+            where=str(OUT / "faults.csv"),
+            hint="Read the column outcome.",
+        )
+
+
+class _Undisturbed(NamedTuple):
+    """A run without a fault: checksums of its files, seconds of its part after the data."""
+
+    checksums: dict[str, str]
+    seconds: float
+
+
+def _without_fault(study: TestStudy, say: Callable[[str], None]) -> _Undisturbed:
+    _must_succeed(study, name="data")
+    wanted = study.checksums()
+    study.forget()
+    started = time.monotonic()
+    _must_succeed(study, name="undisturbed")
+    seconds = time.monotonic() - started
+    if study.checksums() != wanted:
+        raise FoldwiseError(
+            "two runs without a fault give other bytes", where=str(study.root), hint="Compare them."
+        )
+    say(f"without a fault: {seconds:.0f} s, {len(wanted)} files to compare")
+    return _Undisturbed(wanted, seconds)
+
+
+def _must_succeed(study: TestStudy, name: str) -> None:
+    call = study.begin(name=name)
+    if call.wait():
+        raise FoldwiseError(
+            "the study fails without a fault",
+            where=str(call.log),
+            hint=" / ".join(call.said().strip().splitlines()[-5:]),
+        )
+
+
+def _with_fault(
+    study: TestStudy,
+    fault: Fault,
+    chance: random.Random,
+    undisturbed: _Undisturbed,
+    say: Callable[[str], None],
+) -> dict[str, object]:
+    study.forget()
+    name = fault.name.replace(" ", "_")
+    started = time.monotonic()
+    call = study.begin(*fault.options, name=name)
+    fault.inject(study, call, chance)
+    if fault.calls_again:
+        call = study.begin(*fault.options, name=name)
+    code = call.wait()
+    seconds = time.monotonic() - started
+    study.cluster.heal()
+    study.cluster.cancel_all()
+    found, endings = study.checksums(), study.endings()
+    seen = lines_of(call.said(), _SEEN)
+    row: dict[str, object] = {
+        "fault": fault.name,
+        "what the user sees": " / ".join(seen[:3]) or "nothing",
+        "seconds lost": round(seconds - undisturbed.seconds),
+        "outcome": _outcome(code, found, undisturbed.checksums, endings),
+    }
+    say(
+        f"{fault.name}: {row['outcome']}, {row['seconds lost']} s lost; {row['what the user sees']}"
+    )
+    if row["outcome"] != "same bytes, one complete record":
+        OUT.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(call.log, OUT / f"{name}.txt")
+    return row
+
+
+def _outcome(
+    code: int, found: dict[str, str], wanted: dict[str, str], endings: Sequence[str]
+) -> str:
+    problems = []
+    if code:
+        problems.append(f"exit code {code}")
+    differing = [path for path in wanted if found.get(path) != wanted[path]]
+    if differing:
+        problems.append(f"{len(differing)} file(s) differ, the first is {differing[0]}")
+    if endings.count("complete") != 1:
+        problems.append(f"records: {', '.join(endings) or 'none'}")
+    return "; ".join(problems) or "same bytes, one complete record"

@@ -1,0 +1,208 @@
+"""A small study in a copy of the repository, called on a cluster: started, watched, compared."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from foldwise.cluster.testbed.machine import TestCluster
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import REPOSITORY, file_sha256, read_json
+
+PARTS = ("Snakefile", "rules", "config", "profiles", "envs", "scripts", "reports", "data")
+NAME = "cluster_test"
+EXPERIMENT = "e0"
+CONFIG = {
+    "run": NAME,
+    "splits": {"folds": 2, "holdouts": 4},
+    "recipes": {
+        "baseline": {
+            "model": "chgnet_lite", "init": "scratch", "epochs": 30, "batch_size": 16,
+            "lr": 3.0e-3, "patience": 30,
+        },
+        "ssa_shifted": None,
+    },
+    "experiments": {"e1_shifted": None},
+    "series": {"pretrained": {"action": "warn"}, "scratch": {"action": "warn"}},
+    "report": {"worst_n": 1, "bootstrap": 200},
+}  # fmt: skip
+# What must not depend on faults: weights, histories, answers, and the numbers made of them.
+COMPARED = (
+    "models/**/model.safetensors", "models/**/history.csv", "predictions/**/*.parquet",
+    f"{EXPERIMENT}/predictions.parquet", f"{EXPERIMENT}/metrics.json",
+    f"{EXPERIMENT}/groups/_index.csv",
+)  # fmt: skip
+MOST_SECONDS = 1500.0
+"""For one call, faults included."""
+POLL = 0.5
+
+
+@dataclass
+class Call:
+    """A running call of Snakemake; `log` takes what the user sees."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    started: float = field(default_factory=time.monotonic)
+
+    def kill(self) -> None:
+        """`kill -9` of Snakemake itself; its queued jobs know nothing of it."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def is_running(self) -> bool:
+        """Whether it still runs."""
+        return self.process.poll() is None
+
+    def wait(self) -> int:
+        """Its exit code."""
+        return self.process.wait(timeout=MOST_SECONDS)
+
+    def said(self) -> str:
+        """Everything that the user has seen so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+@dataclass(frozen=True)
+class TestStudy:
+    """A study in a folder of its own.
+
+    Attributes:
+        root: A copy of the repository, with the profile of `add_profile`.
+        cluster: Where its jobs run.
+        run: Name of the study.
+        config: File of the study.
+    """
+
+    root: Path
+    cluster: TestCluster
+    run: str = NAME
+    config: str = "study.yaml"
+
+    @property
+    def results(self) -> Path:
+        """Its results."""
+        return self.root / "results" / self.run
+
+    def begin(self, *options: str, name: str = "call") -> Call:
+        """Call Snakemake with the cluster's profile, without waiting for it."""
+        log = self.root / f"{name}.txt"
+        command = [
+            sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/test",
+            "--configfile", self.config, *options,
+            "--", f"results/{self.run}/{EXPERIMENT}/results.json",
+        ]  # fmt: skip
+        with log.open("ab") as stream:
+            process = subprocess.Popen(
+                command, cwd=self.root, env=_environment(), stdout=stream, stderr=stream
+            )
+        return Call(process, log)
+
+    def forget(self) -> None:
+        """Remove what trainings and later jobs have made; data and splits stay."""
+        for name in ("models", "predictions", EXPERIMENT, "runs", "benchmarks", "logs"):
+            shutil.rmtree(self.results / name, ignore_errors=True)
+        for file in ("registry.json", "leaderboard.csv"):
+            (self.results / file).unlink(missing_ok=True)
+        shutil.rmtree(self.root / ".snakemake" / "incomplete", ignore_errors=True)
+        shutil.rmtree(self.root / ".snakemake" / "locks", ignore_errors=True)
+
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of every file that must not depend on faults."""
+        paths = sorted(path for pattern in COMPARED for path in self.results.glob(pattern))
+        return {str(path.relative_to(self.results)): file_sha256(path) for path in paths}
+
+    def endings(self) -> list[str]:
+        """Kinds of all events that end a run, in their order."""
+        found = sorted(self.results.glob("runs/*/events/*.json"))
+        kinds = [(path, path.stem.partition("_")[2]) for path in found]
+        return [
+            kind if kind == "complete" else f"{kind}: {read_json(path)['failure']['kind']}"
+            for path, kind in kinds
+            if kind in ("complete", "fail", "stop")
+        ]
+
+    def running(self, rule: str) -> list[tuple[str, str]]:
+        """Slurm's number and the node of every running job of a rule."""
+        lines = self.cluster.ask(
+            "squeue", "--noheader", "--states=R", "--format=%i|%N|%k"
+        ).splitlines()
+        parts = [line.split("|") for line in lines]
+        return [(part[0], part[1]) for part in parts if part[2].startswith(f"rule_{rule}")]
+
+    def wait_for_steps(self, call: Call) -> None:
+        """Wait until a training of the call is between its steps."""
+        self.wait_until(call, self._trains, "a training takes steps")
+
+    def wait_until(self, call: Call, holds: Callable[[], bool], what: str) -> None:
+        """Wait for a condition while a call runs.
+
+        Raises:
+            FoldwiseError: The call ends first, or the time is up.
+        """
+        until = time.monotonic() + MOST_SECONDS
+        while time.monotonic() < until and call.is_running():
+            with contextlib.suppress(subprocess.SubprocessError):
+                if holds():
+                    return
+            time.sleep(POLL)
+        raise FoldwiseError(f"never so: {what}", where="cluster test", hint=f"Read {call.log}.")
+
+    def _trains(self) -> bool:
+        if not self.running("train_model"):
+            return False
+        logs = self.results.glob("models/*/*/*/*/training.log")
+        return any("step" in log.read_text(encoding="utf-8", errors="replace") for log in logs)
+
+
+def new_study(cluster: TestCluster, root: Path, site: dict[str, object]) -> TestStudy:
+    """A copy of the repository with the small study of `CONFIG`.
+
+    Args:
+        cluster: Where its jobs run.
+        root: Folder to make; the caller removes it.
+        site: What stands in the profile's site.yaml.
+    """
+    root.mkdir(parents=True)
+    for part in PARTS:
+        source = REPOSITORY / part
+        if source.is_dir():
+            shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, root / part)
+    add_profile(root, site)
+    (root / "study.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    return TestStudy(root, cluster)
+
+
+def add_profile(root: Path, site: dict[str, object]) -> None:
+    """The cluster's profile for tests: two nodes queue nothing else, and faults show in seconds."""
+    profile = root / "profiles" / "test"
+    shutil.copytree(root / "profiles" / "slurm", profile)
+    (profile / "site.yaml").write_text(yaml.safe_dump(site), encoding="utf-8")
+    file = profile / "profile.yaml"
+    text = file.read_text(encoding="utf-8")
+    for line, shorter in (("status-checks: 10", "status-checks: 3"), ("wait: 120", "wait: 20")):
+        text = text.replace(line, shorter)
+    file.write_text(text, encoding="utf-8")
+
+
+def _environment() -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "CUDA_VISIBLE_DEVICES": "", "PYTHONUNBUFFERED": "1"}
+
+
+def lines_of(text: str, words: Sequence[str]) -> list[str]:
+    """Lines that hold one of the words, each once."""
+    found = [line.strip() for line in text.splitlines() if any(word in line for word in words)]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,38 @@
+"""Rehearse an official task at its full size on stand-in crystals: what every stage takes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from foldwise.bench.rehearsal.dataset import write_rehearsal
+from foldwise.bench.rehearsal.job import rehearse
+from foldwise.common.errors import run_program
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", required=True, help="official task, as in matbench_jdft2d")
+    parser.add_argument("--targets", type=Path, help="CSV with mbid, composition and target")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--epochs", type=int, default=1, help="of every training")
+    parser.add_argument("--model", choices=("chgnet", "chgnet_lite"), default="chgnet_lite")
+    parser.add_argument("--dataset-only", type=Path, help="write this json.gz and nothing else")
+    options = parser.parse_args()
+    if options.dataset_only:
+        write_rehearsal(options.task, options.dataset_only, targets=options.targets)
+        return
+    root = rehearse(
+        options.task,
+        targets=options.targets,
+        cores=options.cores,
+        epochs=options.epochs,
+        model=options.model,
+        say=lambda line: print(line, flush=True),
+    )
+    print((root / "stages.csv").read_text(encoding="utf-8"), end="")
+
+
+if __name__ == "__main__":
+    run_program(main)

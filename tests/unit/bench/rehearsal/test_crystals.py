@@ -1,0 +1,91 @@
+"""Stand-in crystals are as dense with edges and angles as real ones, and say what they are."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymatgen.core import Structure
+
+from foldwise.bench.rehearsal.crystals import atomic_volumes, most_cubic, stand_in
+from foldwise.bench.rehearsal.dataset import as_dict, write_rehearsal
+from foldwise.common.errors import FoldwiseError
+from foldwise.crystals.neighbors import build_graph
+from foldwise.crystals.parsing import check_crystal, parse_structure
+from foldwise.tasks.matbench_json import read_split_json
+from foldwise.tasks.official import official_task
+from paths import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def real():
+    table = read_split_json(REPOSITORY / "data" / "matbench_mp_e_form.json.gz", parse_structure)
+    at = table.columns.index("structure")
+    return [row[at] for row in table.rows]
+
+
+def per_atom(crystals):
+    graphs = [build_graph(crystal) for crystal in crystals]
+    atoms = sum(len(crystal.numbers) for crystal in crystals)
+    return np.array([sum(graph.core[at] for graph in graphs) / atoms for at in range(3)])
+
+
+def test_edges_bonds_and_angles_per_atom_are_those_of_real_crystals(real):
+    """Within 20 % of the 3,589, of which every twelfth is taken here."""
+    volumes, generator = atomic_volumes(real), np.random.default_rng(1)
+    picked = real[::12]
+    made = [
+        stand_in(
+            dict(zip(*np.unique(crystal.numbers, return_counts=True), strict=True)),
+            volumes,
+            generator,
+        )
+        for crystal in picked
+    ]
+    for crystal in made:
+        check_crystal(crystal)
+    assert np.abs(per_atom(made) / per_atom(picked) - 1).max() < 0.2
+
+
+@given(st.integers(1, 444))
+def test_a_cell_is_as_cubic_as_its_number_of_atoms_allows(count):
+    sides = most_cubic(count)
+    assert np.prod(sides) == count
+    others = [
+        max(a, b, count // a // b)
+        for a in range(1, count + 1)
+        if count % a == 0
+        for b in range(1, count // a + 1)
+        if count // a % b == 0
+    ]
+    assert max(sides) == min(others)
+
+
+def test_pymatgen_reads_a_stand_in_as_it_reads_matbenchs_structures(real):
+    crystal = stand_in({8: 3.0, 26: 2.0}, atomic_volumes(real), np.random.default_rng(0))
+    structure = Structure.from_dict(as_dict(crystal))
+    assert structure.composition.reduced_formula == "Fe2O3"
+    np.testing.assert_allclose(structure.lattice.matrix, crystal.lattice, atol=1e-6)
+
+
+def test_the_file_has_the_official_ids_targets_and_compositions(tmp_path):
+    task = official_task("matbench_jdft2d")
+    formulas = ["Hf2 Si2 Te2", "As4", "Ti2 Br2 O2"]
+    rows = [
+        f"{task.crystal_id(row)},{formulas[row % 3]},{row / 7}" for row in range(task.n_samples)
+    ]
+    table = tmp_path / "jdft2d.csv"
+    table.write_text("\n".join([f"mbid,composition,{task.target}", *rows]))
+    out = tmp_path / "rehearsal.json.gz"
+    assert write_rehearsal(task.name, out, targets=table) == 636
+    content = json.loads(gzip.decompress(out.read_bytes()))
+    assert content["columns"] == ["structure", task.target]
+    assert content["index"][:2] == ["mb-jdft2d-001", "mb-jdft2d-002"]
+    structure = Structure.from_dict(content["data"][1][0])
+    assert structure.formula == "As4"
+    assert content["data"][1][1] == pytest.approx(1 / 7)
+    table.write_text("\n".join([f"mbid,composition,{task.target}", *rows[:9]]))
+    with pytest.raises(FoldwiseError, match="9 rows instead of 636"):
+        write_rehearsal(task.name, out, targets=table)

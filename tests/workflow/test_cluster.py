@@ -1,0 +1,61 @@
+"""The cheapest faults of a cluster, one after the other in one study on a real Slurm of two nodes.
+
+`make cluster-test` injects all faults, each into a run of its own.
+"""
+
+import json
+import random
+import shutil
+import time
+
+import pytest
+
+from foldwise.cluster.testbed.faults import at_random
+from foldwise.cluster.testbed.machine import test_cluster as real_cluster
+from foldwise.cluster.testbed.machine import what_is_missing
+from foldwise.cluster.testbed.study import TestStudy as StudyOnCluster
+from foldwise.cluster.testbed.study import add_profile
+from small_study import BASELINE, CONFIG, TASK
+
+MISSING = what_is_missing()
+# Long enough for three faults, short enough for a test.
+RECIPE = {**BASELINE, "epochs": 60, "patience": 60, "batch_size": 2}
+
+
+@pytest.mark.slow  # buys: a study survives a cluster, on a real one
+@pytest.mark.skipif(MISSING is not None, reason=f"no test cluster: {MISSING}")
+def test_a_study_survives_the_cheapest_faults_with_the_same_bytes(study, tmp_path):
+    """A cancelled training, a controller that restarts, and kill -9 of Snakemake itself."""
+    house = study.copy(tmp_path / "house")
+    for name in ("models", "predictions", "e0", "runs"):
+        shutil.rmtree(house.results / name)
+    (house.results / "registry.json").unlink()
+    add_profile(house.root, {"cpu": {"partition": "cpu"}, "cores": 1})
+    house.write_config("longer.json", recipes={**CONFIG["recipes"], "baseline": RECIPE})
+    chance = random.Random(14)
+    with real_cluster() as cluster:
+        on_cluster = StudyOnCluster(house.root, cluster, run=CONFIG["run"], config="longer.json")
+        call = on_cluster.begin()
+        job, _ = at_random(on_cluster, call, chance)
+        cluster.ask("scancel", job)
+        at_random(on_cluster, call, chance)
+        cluster.stop_controller()
+        time.sleep(5)
+        cluster.start_controller()
+        at_random(on_cluster, call, chance)
+        call.kill()
+        again = on_cluster.begin(name="again")
+        assert again.wait() == 0, call.said() + again.said()
+    assert "Slurm job" in call.said()
+    assert "ended: CANCELLED" in call.said()
+    assert "of a Snakemake that is gone are in the queue: cancelled" in again.said()
+    assert on_cluster.endings().count("complete") == 1
+    for fold in range(2):
+        out = tmp_path / f"alone_{fold}"
+        split = house.results / "splits" / TASK / f"fold_{fold}.json"
+        arguments = study.training(out, recipe=json.dumps(RECIPE), split=split)
+        done = study.program("train_model.py", *arguments)
+        assert done.returncode == 0, done.stderr
+        made = house.results / f"models/baseline/{TASK}/fold_{fold}/seed_0"
+        for name in ("model.safetensors", "history.csv"):
+            assert (made / name).read_bytes() == (out / name).read_bytes()
