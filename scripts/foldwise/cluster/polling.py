@@ -74,6 +74,5 @@ def steady(kind: type[Any], seconds: int) -> type[Any]:
         kind: The executor's class.
         seconds: Between two questions.
     """
-
     rate = property(lambda _executor: seconds, lambda _executor, _wished: None)
     return type("Steady", (kind,), {"next_seconds_between_status_checks": rate})
