@@ -37,6 +37,9 @@ rule write_experiment:
         timings=lambda wildcards: all_members(
             f"{answers(wildcards.exp)}/test_timing.json", wildcards.exp
         ),
+        held_out=lambda wildcards: all_members(
+            held_out_answers(wildcards.exp), wildcards.exp
+        ),
         ensembles=lambda wildcards: (
             expand(
                 f"{ENSEMBLE}/test.parquet",
@@ -95,6 +98,12 @@ rule write_experiment:
             subcategory="{exp}",
             caption="../reports/learning_curves.rst",
         ),
+        reliability=report(
+            f"{ROOT}/{{exp}}/figures/reliability.png",
+            category="Experiments",
+            subcategory="{exp}",
+            caption="../reports/reliability.rst",
+        ),
     log:
         f"{LOGS}/write_experiment/{{exp}}.log",
     benchmark:
@@ -117,6 +126,7 @@ rule write_experiment:
         " --graph-failures {input.graphs:q}/failures.csv --duplicates {input.duplicates:q}"
         " --splits {input.splits:q} --fits {input.fits:q} --histories {input.histories:q}"
         " --predictions {input.predictions:q} --timings {input.timings:q}"
+        " --held-out {input.held_out:q}"
         " --ensembles {input.ensembles:q} --compare {params.compare:q}"
         ' --command "${{FOLDWISE_CALL}} {output.results}"'
         ' --out "$(dirname {output.results:q})" 2>&1 | tee {log:q} >&2'

@@ -151,11 +151,12 @@ def _read_models(
     paths: InputPaths, config: Json, expected: Mapping[int, set[str]]
 ) -> tuple[list[Model], list[list[Model]]]:
     """Models of the first replicate, and those of each further one."""
-    lists = (paths.fits, paths.histories, paths.predictions, paths.timings)
+    lists = [paths.fits, paths.histories, paths.predictions, paths.timings]
+    lists += [paths.held_out] if paths.held_out else []
     if len({len(entry) for entry in lists}) != 1:
         raise FoldwiseError(
             f"the lists hold {', '.join(str(len(entry)) for entry in lists)} files",
-            where="--fits, --histories, --predictions, --timings",
+            where="--fits, --histories, --predictions, --timings, --held-out",
             hint="Give one file of each kind per trained model, in one order.",
         )
     models = [
@@ -178,6 +179,7 @@ def _read_model(
     history_path: str | Path,
     prediction_path: str | Path,
     timing_path: str | Path,
+    held_out_path: str | Path | None = None,
     *,
     config: Json,
     expected: Mapping[int, set[str]],
@@ -206,7 +208,15 @@ def _read_model(
         history=read_table(history_path, HISTORY_COLUMNS),
         predictions=rows["prediction"].astype(np.float64),
         timing=read_object(timing_path, TIMING_KEYS),
+        held_out=None if held_out_path is None else _read_held_out(held_out_path),
     )
+
+
+def _read_held_out(path: str | Path) -> pd.Series[float]:
+    """What a model predicts for the rows that it held out; the other rows of the file are not."""
+    table = read_parquet(path, ("id", "prediction", "held_out"))
+    rows = indexed(table[table["held_out"].astype(bool)], "prediction", path)
+    return rows["prediction"].astype(np.float64)
 
 
 def _read_ensembles(

@@ -36,6 +36,8 @@ class InputPaths:
         histories: One `history.csv` per trained model.
         predictions: One `test.parquet` per trained model.
         timings: One `test_timing.json` per trained model.
+        held_out: One file per trained model with its answers for rows that it held out; without
+            them there are no intervals.
         ensembles: One `test.parquet` per fold in the order of `splits`, or empty.
         compare: Folders of the experiments that this one is compared with.
         submissions: One `scores.json` per recorded teacher.
@@ -54,6 +56,7 @@ class InputPaths:
     histories: Paths = ()
     predictions: Paths = ()
     timings: Paths = ()
+    held_out: Paths = ()
     ensembles: Paths = ()
     compare: Paths = ()
     submissions: Paths = ()
@@ -82,6 +85,8 @@ class Model:
         history: One row per epoch: epoch, lr, train_loss, train_mae, val_mae, val_rmse, seconds.
         predictions: Prediction per crystal id, in the unit of the target.
         timing: The whole `test_timing.json`.
+        held_out: Prediction per crystal id for the rows that the model held out; `None` where they
+            were not read.
     """
 
     fold: int
@@ -90,6 +95,7 @@ class Model:
     history: pd.DataFrame
     predictions: pd.Series[float]
     timing: Json
+    held_out: pd.Series[float] | None = None
 
 
 @dataclass(frozen=True)
