@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--predictions", nargs="*", default=[], help="test.parquet, as --fits")
     parser.add_argument("--timings", nargs="*", default=[], help="test_timing.json, as --fits")
     parser.add_argument("--held-out", nargs="*", default=[],
-                        help="answers for held-out rows, as --fits; for prediction intervals")  # fmt: skip
+                        help="answers for held-out rows, as --fits")  # fmt: skip
     parser.add_argument("--submissions", nargs="*", default=[],
                         help="scores.json, one per recorded teacher")  # fmt: skip
     parser.add_argument("--submission-predictions", nargs="*", default=[],

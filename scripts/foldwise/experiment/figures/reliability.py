@@ -50,7 +50,8 @@ def _finding(inputs: ExperimentInputs, rows: TestRows) -> str:
         return f"{inputs.name} held out too few crystals\nfor intervals of {100 * CONFIDENCE:.0f} %"
     inside = (held["low"] <= held["target"]) & (held["target"] <= held["high"])
     width = value_text(float((held["high"] - held["low"]).mean()))
+    share = f"{100 * inside.mean():.1f} %"
     return (
-        f"Intervals of {100 * CONFIDENCE:.0f} % around {inputs.name} hold {100 * inside.mean():.1f} % "
-        f"of the\ntest crystals; mean width {width} {inputs.unit}"
+        f"Intervals of {100 * CONFIDENCE:.0f} % around {inputs.name} hold {share} of the\n"
+        f"test crystals; mean width {width} {inputs.unit}"
     )

@@ -22,8 +22,9 @@ class TestRows:
 
     Attributes:
         table: id, fold, target, prediction, std (NaN for a single model), low and high (ends of the
-            prediction interval, NaN where there is none), abs_error, formula, and the columns of `GROUP_COLUMNS`; where the experiment was made several times over, also
-            what each further replicate predicts, `replicate_1` and so on.
+            prediction interval, NaN where there is none), abs_error, formula, and the columns of
+            `GROUP_COLUMNS`; where the experiment was made several times over, also what each
+            further replicate predicts, `replicate_1` and so on.
         members: Prediction of each seed or recorded teacher, indexed by id in the order of `table`,
             one column per member.
         edges: The six edges of the target quintiles, in the unit of the target.

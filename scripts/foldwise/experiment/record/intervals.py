@@ -21,11 +21,12 @@ LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _HOW = {
     CONSTANT: "The model's absolute errors on training rows that it held out set one width for all "
     "crystals of a fold (split conformal prediction).",
-    DISAGREEMENT: "The ensemble's absolute errors on training rows that every member held out, each "
-    "divided by hypot(std, MAE of the members), set the width; a crystal's own std widens its "
+    DISAGREEMENT: "The ensemble's absolute errors on training rows that every member held out, "
+    "each divided by hypot(std, MAE of the members), set the width; a crystal's own std widens its "
     "interval (split conformal prediction).",
     MEMBERS: "Each member's absolute errors on the training rows that it held out, around that "
-    "member's answer, set the ends; members that disagree about a crystal widen its interval (CV+).",
+    "member's answer, set the ends; members that disagree about a crystal widen its interval "
+    "(CV+).",
 }
 
 
@@ -95,7 +96,7 @@ def _fold_entry(rows: TestRows, fold: int) -> Json:
 
 
 def _coverage(inputs: ExperimentInputs, rows: TestRows) -> Json:
-    """Share of the rows with an interval that it holds, and the bootstrap interval of that share."""
+    """Share of the rows whose interval holds the target, and its own bootstrap interval."""
     inside = _covered(rows)
     known = np.isfinite(inside)
     if known.sum() < 2:
