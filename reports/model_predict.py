@@ -13,7 +13,7 @@ import csv
 import json
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from chgnet.model import CHGNet
@@ -32,19 +32,19 @@ class Answer(NamedTuple):
 class Model:
     """The models of this folder, whose answers are averaged."""
 
-    def __init__(self, folder="."):
+    def __init__(self, folder: str | Path = ".") -> None:
         place = Path(folder)
         self.config = json.loads((place / "config.json").read_text(encoding="utf-8"))
         self.members = [
             CHGNet.from_file(str(place / member["chgnet"])).eval()
             for member in self.config["members"]
         ]
-        self.scores = {}
+        self.scores: dict[str, list[float]] = {}
         with (place / "calibration.csv").open(encoding="utf-8", newline="") as table:
             for row in csv.DictReader(table):
                 self.scores.setdefault(row["member"], []).append(float(row["score"]))
 
-    def predict(self, atoms):
+    def predict(self, atoms: Any) -> Answer:
         """Answer for one crystal: ASE atoms with a cell, or a pymatgen structure."""
         structure = atoms
         if not isinstance(atoms, Structure):
@@ -54,7 +54,7 @@ class Model:
         ]
         return Answer(float(np.mean(answers)), *self._interval(answers), float(np.std(answers)))
 
-    def _interval(self, answers):
+    def _interval(self, answers: list[float]) -> tuple[float, float]:
         facts = self.config["interval"]
         if facts is None:
             return math.nan, math.nan

@@ -14,7 +14,7 @@ from foldwise.statistics.answer_intervals import CONFIDENCE
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--experiment", type=Path, required=True,
-                        help="folder of an experiment, such as results/e4, or its model/")  # fmt: skip
+                        help="folder such as results/e4, or its model/")  # fmt: skip
     parser.add_argument("--structures", type=Path, required=True,
                         help="folder of CIF or POSCAR files, extended XYZ, ASE database, table, "
                         "or Matbench JSON")  # fmt: skip
@@ -35,12 +35,12 @@ def main() -> None:
         id_column=options.id_column,
         structure_column=options.structure_column,
     )
-    new = done.rows - done.resumed
+    new, silent = done.rows - done.resumed, done.rows - done.answered
     print(f"{options.out}: {done.rows:,} structures, {done.answered:,} answered, "
-          f"{done.warned:,} of them with a warning, {done.rows - done.answered:,} without an answer")  # fmt: skip
+          f"{done.warned:,} of them with a warning, {silent:,} without an answer")  # fmt: skip
     print(done.statement)
-    print(f"{new:,} in {done.seconds:.1f} s, {new / done.seconds:.1f} structures/s"
-          + (f"; {done.resumed:,} were there already" if done.resumed else ""))  # fmt: skip
+    there = f"; {done.resumed:,} were there already" if done.resumed else ""
+    print(f"{new:,} in {done.seconds:.1f} s, {new / done.seconds:.1f} structures/s{there}")
 
 
 if __name__ == "__main__":

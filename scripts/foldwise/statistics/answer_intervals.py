@@ -62,7 +62,7 @@ class AnswerIntervals:
         first = held_out[0].index
         if len(held_out) > 1 and all(rows.index.equals(first) for rows in held_out):
             answers = np.array([rows.to_numpy(dtype=np.float64) for rows in held_out])
-            size = sizes.loc[first].to_numpy(dtype=np.float64)
+            size: Floats = np.asarray(sizes.loc[first], dtype=np.float64)
             error = np.abs(answers.mean(axis=0) - targets.loc[first].to_numpy(dtype=np.float64))
             scale = _spread(answers, size, floor)
             return cls(Conformal.of([error / scale]), DISAGREEMENT, floor)

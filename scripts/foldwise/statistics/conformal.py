@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -116,13 +117,7 @@ class Conformal:
 
     def _below(self, values: Floats, factor: Floats, bound: Floats) -> Ints:
         """How many of `answer + scale * score` lie below `bound`, `[n]`."""
-        return np.sum(
-            [
-                np.searchsorted(scores, (bound - answer) / factor, side="left")
-                for scores, answer in zip(self.scores, values, strict=True)
-            ],
-            axis=0,
-        )
+        return self._count(values, factor, bound, "left")
 
     def _upper(self, values: Floats, factor: Floats, rank: int) -> Floats:
         """The `rank`-th smallest of `answer + scale * score` over all scores, `[n]`."""
@@ -134,13 +129,16 @@ class Conformal:
             middle = (low + high) / 2
             enough = self._at_most(values, factor, middle) >= rank
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-        return high
+        ends: Floats = high
+        return ends
 
     def _at_most(self, values: Floats, factor: Floats, bound: Floats) -> Ints:
-        return np.sum(
-            [
-                np.searchsorted(scores, (bound - answer) / factor, side="right")
-                for scores, answer in zip(self.scores, values, strict=True)
-            ],
-            axis=0,
-        )
+        return self._count(values, factor, bound, "right")
+
+    def _count(
+        self, values: Floats, factor: Floats, bound: Floats, side: Literal["left", "right"]
+    ) -> Ints:
+        counts = np.zeros(values.shape[1], dtype=np.int64)
+        for scores, answer in zip(self.scores, values, strict=True):
+            counts += np.searchsorted(scores, (bound - answer) / factor, side=side)
+        return counts

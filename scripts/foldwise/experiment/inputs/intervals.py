@@ -54,4 +54,6 @@ def interval_ends(
 
 def member_answers(inputs: ExperimentInputs, rows: pd.DataFrame) -> tuple[Floats, Floats]:
     """Answers of the members `[members, n]` and sizes `[n]` of rows with one column per member."""
-    return rows.to_numpy(dtype=np.float64).T, sizes(inputs).loc[rows.index].to_numpy()
+    answers: Floats = rows.to_numpy(dtype=np.float64).T
+    size: Floats = np.asarray(sizes(inputs).loc[rows.index], dtype=np.float64)
+    return answers, size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,16 +152,19 @@ def _read_models(
     paths: InputPaths, config: Json, expected: Mapping[int, set[str]]
 ) -> tuple[list[Model], list[list[Model]]]:
     """Models of the first replicate, and those of each further one."""
-    lists = [paths.fits, paths.histories, paths.predictions, paths.timings]
-    lists += [paths.held_out] if paths.held_out else []
-    if len({len(entry) for entry in lists}) != 1:
+    lists = (paths.fits, paths.histories, paths.predictions, paths.timings)
+    optional = (paths.held_out, paths.checkpoints, paths.calibrations)
+    absent: list[str | Path | None] = [None] * len(paths.fits)
+    filled = [list(files) or absent for files in optional]
+    if len({len(entry) for entry in (*lists, *filled)}) != 1:
         raise FoldwiseError(
             f"the lists hold {', '.join(str(len(entry)) for entry in lists)} files",
-            where="--fits, --histories, --predictions, --timings, --held-out",
+            where="--fits, --histories, --predictions, --timings",
             hint="Give one file of each kind per trained model, in one order.",
         )
     models = [
-        _read_model(*files, config=config, expected=expected) for files in zip(*lists, strict=True)
+        _with_answers(_read_model(*files, config=config, expected=expected), *further)
+        for files, further in zip(zip(*lists, strict=True), zip(*filled, strict=True), strict=True)
     ]
     models.sort(key=lambda model: (model.fold, model.seed))
     replicates = config.get("replicates", [config["seeds"]])
@@ -179,7 +183,6 @@ def _read_model(
     history_path: str | Path,
     prediction_path: str | Path,
     timing_path: str | Path,
-    held_out_path: str | Path | None = None,
     *,
     config: Json,
     expected: Mapping[int, set[str]],
@@ -208,7 +211,21 @@ def _read_model(
         history=read_table(history_path, HISTORY_COLUMNS),
         predictions=rows["prediction"].astype(np.float64),
         timing=read_object(timing_path, TIMING_KEYS),
-        held_out=None if held_out_path is None else _read_held_out(held_out_path),
+    )
+
+
+def _with_answers(
+    model: Model,
+    held_out: str | Path | None,
+    checkpoint: str | Path | None,
+    calibration: str | Path | None,
+) -> Model:
+    """The model with what intervals and an exported model are made from, where it was given."""
+    return replace(
+        model,
+        held_out=None if held_out is None else _read_held_out(held_out),
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        view_bias=float(read_object(calibration, ("bias",))["bias"]) if calibration else 0.0,
     )
 
 

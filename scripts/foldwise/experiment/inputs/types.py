@@ -38,6 +38,8 @@ class InputPaths:
         timings: One `test_timing.json` per trained model.
         held_out: One file per trained model with its answers for rows that it held out; without
             them there are no intervals.
+        checkpoints: One `model.safetensors` per trained model; without them there is no `model/`.
+        calibrations: One `calibration.json` per trained model that answers from views.
         ensembles: One `test.parquet` per fold in the order of `splits`, or empty.
         compare: Folders of the experiments that this one is compared with.
         submissions: One `scores.json` per recorded teacher.
@@ -57,6 +59,8 @@ class InputPaths:
     predictions: Paths = ()
     timings: Paths = ()
     held_out: Paths = ()
+    checkpoints: Paths = ()
+    calibrations: Paths = ()
     ensembles: Paths = ()
     compare: Paths = ()
     submissions: Paths = ()
@@ -87,6 +91,8 @@ class Model:
         timing: The whole `test_timing.json`.
         held_out: Prediction per crystal id for the rows that the model held out; `None` where they
             were not read.
+        checkpoint: Its weights; `None` where they were not given.
+        view_bias: Mean shift of its answers that views cause; 0 without views.
     """
 
     fold: int
@@ -96,6 +102,8 @@ class Model:
     predictions: pd.Series[float]
     timing: Json
     held_out: pd.Series[float] | None = None
+    checkpoint: Path | None = None
+    view_bias: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ def _covered(rows: TestRows) -> Floats:
     """Whether the written interval holds the target, 1 or 0; NaN without an interval."""
     table = rows.table
     inside = (table["low"] <= table["target"]) & (table["target"] <= table["high"])
-    return inside.astype(np.float64).where(table["low"].notna()).to_numpy()
+    covered: Floats = np.where(table["low"].notna(), inside, np.nan)
+    return covered
 
 
 def _fold_entry(rows: TestRows, fold: int) -> Json:

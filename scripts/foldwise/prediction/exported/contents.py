@@ -1,12 +1,12 @@
 """Layout of a model folder, and reading it.
 
-    README.md                    model card
-    config.json                  what the other files are, unit, intervals, training range
-    fold_{k}_seed_{s}.safetensors  weights and target transform of each member
-    calibration.csv              scores of the rows that the members held out, for the intervals
-    training_compositions.csv    reduced formulas of the training crystals
-    chgnet/                      the members as the chgnet package loads them, where it can
-    predict.py                   `predict(atoms)` with the chgnet package alone, where it can
+* `README.md`: model card
+* `config.json`: what the other files are, unit, intervals, training range
+* `fold_{k}_seed_{s}.safetensors`: weights and target transform of each member
+* `calibration.csv`: scores of the rows that the members held out, for the intervals
+* `training_compositions.csv`: reduced formulas of the training crystals
+* `chgnet/`: the members as the chgnet package loads them, where it can
+* `predict.py`: `predict(atoms)` with the chgnet package alone, where it can load them
 """
 
 from __future__ import annotations

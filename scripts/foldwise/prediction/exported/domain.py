@@ -45,9 +45,7 @@ class Domain:
         """Atomic numbers of the elements that were seen."""
         return frozenset((np.flatnonzero(self.fractions.any(axis=0)) + 1).tolist())
 
-    def warnings(
-        self, atoms: NDArray[np.int64], fractions: NDArray[np.float64]
-    ) -> list[str]:
+    def warnings(self, atoms: NDArray[np.int64], fractions: NDArray[np.float64]) -> list[str]:
         """What is unlike the training crystals in each new one, empty where nothing is.
 
         Args:

@@ -1,4 +1,4 @@
-"""Write the model folder of an experiment; `foldwise.prediction.exported.contents` has its layout."""
+"""Write the model folder of an experiment, whose layout stands in `contents`."""
 
 from __future__ import annotations
 

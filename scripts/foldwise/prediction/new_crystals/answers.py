@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.graphs.batch import open_batches
+from foldwise.graphs.batch import BatchSource, open_batches
 from foldwise.graphs.store import GraphStore
 from foldwise.graphs.views import Strength, Views
+from foldwise.network.checkpoint import TrainedModel
 from foldwise.network.output import predict
 from foldwise.network.transform import compositions
 from foldwise.prediction.exported.contents import ExportedModel
@@ -88,10 +90,7 @@ class Answerer:
         views = self._model.views
         answers = []
         for number, member in enumerate(self._model.members):
-
-            def ask(graphs, at, asked=member):  # type: ignore[no-untyped-def]
-                return predict(asked.network, asked.transform, graphs, fractions, at)
-
+            ask = partial(_ask, member, fractions)
             if views is None:
                 answers.append(ask(source, rows))
                 continue
@@ -100,3 +99,12 @@ class Answerer:
             mean = view_answers(ask, seen, rows, views.count).mean(axis=0)
             answers.append(mean - views.biases[number])
         return np.stack(answers)
+
+
+def _ask(
+    member: TrainedModel,
+    fractions: NDArray[np.float64],
+    source: BatchSource,
+    rows: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    return predict(member.network, member.transform, source, fractions, rows)

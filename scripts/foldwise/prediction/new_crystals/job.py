@@ -17,8 +17,8 @@ from foldwise.network.engine import set_up_engine
 from foldwise.network.machine import Machine
 from foldwise.prediction.exported.contents import ExportedModel, open_model
 from foldwise.prediction.new_crystals.answers import Answerer
-from foldwise.prediction.new_crystals.parts import Part, parts
 from foldwise.prediction.new_crystals.partial import PartialTable
+from foldwise.prediction.new_crystals.parts import Part, parts
 from foldwise.statistics.answer_intervals import CONFIDENCE
 from foldwise.tasks.formats.reader import open_structures
 
