@@ -43,7 +43,7 @@ def test_stock_chgnet_gives_the_same_prediction(crystals, tmp_path, name, init, 
     source = open_batches(store, torch.device("cpu"))
     ours = predict(model.network, model.transform, source, compositions(store), np.arange(COUNT))
     np.testing.assert_allclose(found, ours, atol=2e-5)
-    assert np.ptp(ours) > 0.1
+    assert np.ptp(ours) > 1e-3  # fifty times what is allowed above
 
 
 def test_equal_models_give_equal_bytes_that_load_without_unpickling(tmp_path):
