@@ -34,8 +34,8 @@ def write_figures(
 ) -> None:
     """Write `parity`, `error_distribution` and `error_by_target` below `folder`.
 
-    To them come `learning_curves` where models were trained, `reliability` where their predictions
-    have intervals, and `members` for a combination.
+    To them come `learning_curves` where models were trained, `reliability` where they left
+    answers for held-out rows, and `members` for a combination.
     """
     with rc_context(STYLE):
         save_figure(folder / "parity", parity_figure(inputs, rows))
@@ -45,7 +45,7 @@ def write_figures(
             save_figure(folder / "learning_curves", learning_curve_figure(inputs))
         else:
             save_figure(folder / "members", members_figure(inputs, rows, (BLUE, ORANGE)))
-        if rows.intervals:
+        if any(model.held_out is not None for model in inputs.models):
             save_figure(folder / "reliability", reliability_figure(inputs, rows))
 
 
