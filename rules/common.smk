@@ -154,6 +154,12 @@ def answers(exp):
     return f"{PREDICTIONS}/tta_{tta}" if tta > 1 else PREDICTIONS
 
 
+def held_out_answers(exp):
+    """File of what an experiment's models answer for the rows that they held out."""
+    tta = STUDY.experiments[exp].tta
+    return f"{answers(exp)}/{'held_out' if tta > 1 else 'train'}.parquet"
+
+
 def ensemble_members(wildcards):
     folder = answers(wildcards.exp) if wildcards.subset == "test" else PREDICTIONS
     return members(

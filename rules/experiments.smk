@@ -37,6 +37,17 @@ rule write_experiment:
         timings=lambda wildcards: all_members(
             f"{answers(wildcards.exp)}/test_timing.json", wildcards.exp
         ),
+        held_out=lambda wildcards: all_members(
+            held_out_answers(wildcards.exp), wildcards.exp
+        ),
+        checkpoints=lambda wildcards: all_members(
+            f"{MODEL}/model.safetensors", wildcards.exp
+        ),
+        calibrations=lambda wildcards: (
+            all_members(f"{answers(wildcards.exp)}/calibration.json", wildcards.exp)
+            if STUDY.experiments[wildcards.exp].tta > 1
+            else []
+        ),
         ensembles=lambda wildcards: (
             expand(
                 f"{ENSEMBLE}/test.parquet",
@@ -54,6 +65,8 @@ rule write_experiment:
         gate=ancient(gate),
         templates=[
             "reports/README.txt.j2",
+            "reports/model_card.md.j2",
+            "reports/model_predict.py",
             "config/schemas/results.schema.json",
             *leaderboard(STUDY.task),
         ],
@@ -70,6 +83,7 @@ rule write_experiment:
         metrics=f"{ROOT}/{{exp}}/metrics.json",
         predictions=f"{ROOT}/{{exp}}/predictions.parquet",
         groups=directory(f"{ROOT}/{{exp}}/groups"),
+        model=directory(f"{ROOT}/{{exp}}/model"),
         diagnostics=directory(f"{ROOT}/{{exp}}/diagnostics"),
         parity=report(
             f"{ROOT}/{{exp}}/figures/parity.png",
@@ -95,6 +109,12 @@ rule write_experiment:
             subcategory="{exp}",
             caption="../reports/learning_curves.rst",
         ),
+        reliability=report(
+            f"{ROOT}/{{exp}}/figures/reliability.png",
+            category="Experiments",
+            subcategory="{exp}",
+            caption="../reports/reliability.rst",
+        ),
     log:
         f"{LOGS}/write_experiment/{{exp}}.log",
     benchmark:
@@ -117,6 +137,8 @@ rule write_experiment:
         " --graph-failures {input.graphs:q}/failures.csv --duplicates {input.duplicates:q}"
         " --splits {input.splits:q} --fits {input.fits:q} --histories {input.histories:q}"
         " --predictions {input.predictions:q} --timings {input.timings:q}"
+        " --held-out {input.held_out:q} --checkpoints {input.checkpoints:q}"
+        " --calibrations {input.calibrations:q}"
         " --ensembles {input.ensembles:q} --compare {params.compare:q}"
         ' --command "${{FOLDWISE_CALL}} {output.results}"'
         ' --out "$(dirname {output.results:q})" 2>&1 | tee {log:q} >&2'

@@ -281,6 +281,7 @@ rule predict_views:
         test=f"{PREDICTIONS}/tta_{{tta}}/test.parquet",
         timing=f"{PREDICTIONS}/tta_{{tta}}/test_timing.json",
         calibration=f"{PREDICTIONS}/tta_{{tta}}/calibration.json",
+        held_out=f"{PREDICTIONS}/tta_{{tta}}/held_out.parquet",
     log:
         f"{LOGS}/predict_views/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}_tta_{{tta}}.log",
     benchmark:

@@ -27,6 +27,12 @@ def main() -> None:
     parser.add_argument("--histories", nargs="*", default=[], help="history.csv, as --fits")
     parser.add_argument("--predictions", nargs="*", default=[], help="test.parquet, as --fits")
     parser.add_argument("--timings", nargs="*", default=[], help="test_timing.json, as --fits")
+    parser.add_argument("--held-out", nargs="*", default=[],
+                        help="answers for held-out rows, as --fits")  # fmt: skip
+    parser.add_argument("--checkpoints", nargs="*", default=[],
+                        help="model.safetensors, as --fits")  # fmt: skip
+    parser.add_argument("--calibrations", nargs="*", default=[],
+                        help="calibration.json of views, as --fits")  # fmt: skip
     parser.add_argument("--submissions", nargs="*", default=[],
                         help="scores.json, one per recorded teacher")  # fmt: skip
     parser.add_argument("--submission-predictions", nargs="*", default=[],

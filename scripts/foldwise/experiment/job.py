@@ -6,6 +6,7 @@ from pathlib import Path
 
 from foldwise.common.files import write_json, write_parquet, write_text
 from foldwise.common.folder import experiment_folder
+from foldwise.experiment.export.model_folder import write_model_folder
 from foldwise.experiment.figures.experiment import write_figures
 from foldwise.experiment.inputs.rows import build_rows
 from foldwise.experiment.inputs.schema import check_record
@@ -47,6 +48,7 @@ def write_experiment(inputs: ExperimentInputs, out: str | Path, command: str | N
         write_figures(folder / "figures", inputs, rows, groups, index)
         if record["matbench"]["written"]:
             write_matbench(folder / "matbench", inputs, rows, record)
+        write_model_folder(folder / "model", inputs, rows, record)
         outliers = outlier_table(inputs, rows)
         result = review(inputs, Reviewed(folder, rows, record, groups, index, outliers))
         write_json(folder / "diagnostics" / "review.json", result)

@@ -50,6 +50,9 @@ def predict_views(
 ) -> None:
     """Write `test.parquet` (id, prediction, view_std), its timing, and `calibration.json`.
 
+    `held_out.parquet` has the same columns as `train.parquet` of a model's plain answers, for the
+    rows of its hold-out alone.
+
     Args:
         model_path: Checkpoint.
         graphs: Graph store of the task.
@@ -87,7 +90,9 @@ def predict_views(
         log.step(done, "views")
         return values
 
-    bias = view_bias(answers, resident, views, store.rows_of(validation), count)
+    rows = store.rows_of(validation)
+    held_out = view_answers(answers, views, rows, count).mean(axis=0)
+    bias = float((held_out - answers(resident, rows)).mean())
     started = time.perf_counter()
     values = view_answers(answers, views, store.rows_of(ids), count)
     seconds = time.perf_counter() - started
@@ -99,6 +104,8 @@ def predict_views(
         )
     table = {"id": ids, "prediction": values.mean(axis=0) - bias, "view_std": values.std(axis=0)}
     write_parquet(Path(out) / "test.parquet", pd.DataFrame(table))
+    kept = {"id": validation, "prediction": held_out - bias, "held_out": True}
+    write_parquet(Path(out) / "held_out.parquet", pd.DataFrame(kept))
     write_json(
         Path(out) / "test_timing.json",
         timing_record(len(ids), seconds, device, machine.threads, count),
@@ -117,9 +124,3 @@ def predict_views(
 def view_answers(answers: Answers, views: Views, rows: Rows, count: int) -> NDArray[np.float64]:
     """Answers for every view, in target units, shape [count, n]."""
     return np.stack([answers(views.at(TEST_EPOCH, number), rows) for number in range(count)])
-
-
-def view_bias(answers: Answers, source: BatchSource, views: Views, rows: Rows, count: int) -> float:
-    """Mean difference between the views' answers and those for the crystals themselves."""
-    mean = view_answers(answers, views, rows, count).mean(axis=0)
-    return float((mean - answers(source, rows)).mean())

@@ -16,7 +16,14 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/architecture.md", "CONTRIBUTING.md", "README.md", "docs/configuration.md"]
+    "page",
+    [
+        "docs/architecture.md",
+        "CONTRIBUTING.md",
+        "README.md",
+        "docs/configuration.md",
+        "docs/prediction.md",
+    ],
 )
 def test_every_path_on_a_page_exists(page):
     place = REPOSITORY / page

@@ -1,4 +1,4 @@
-"""The four figures of an experiment, each as PNG and SVG, each titled with what it shows."""
+"""The figures of an experiment, each as PNG and SVG, each titled with what it shows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from foldwise.common.figure_style import BLUE, DARK, ORANGE, STYLE, save_figure
 from foldwise.experiment.figures.members import members_figure
+from foldwise.experiment.figures.reliability import reliability_figure
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs, Model
 from foldwise.experiment.tables.groups import Group
@@ -33,7 +34,8 @@ def write_figures(
 ) -> None:
     """Write `parity`, `error_distribution` and `error_by_target` below `folder`.
 
-    To them comes `learning_curves` where models were trained, and `members` for a combination.
+    To them come `learning_curves` where models were trained, `reliability` where they left
+    answers for held-out rows, and `members` for a combination.
     """
     with rc_context(STYLE):
         save_figure(folder / "parity", parity_figure(inputs, rows))
@@ -43,6 +45,8 @@ def write_figures(
             save_figure(folder / "learning_curves", learning_curve_figure(inputs))
         else:
             save_figure(folder / "members", members_figure(inputs, rows, (BLUE, ORANGE)))
+        if any(model.held_out is not None for model in inputs.models):
+            save_figure(folder / "reliability", reliability_figure(inputs, rows))
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -152,14 +153,18 @@ def _read_models(
 ) -> tuple[list[Model], list[list[Model]]]:
     """Models of the first replicate, and those of each further one."""
     lists = (paths.fits, paths.histories, paths.predictions, paths.timings)
-    if len({len(entry) for entry in lists}) != 1:
+    optional = (paths.held_out, paths.checkpoints, paths.calibrations)
+    absent: list[str | Path | None] = [None] * len(paths.fits)
+    filled = [list(files) or absent for files in optional]
+    if len({len(entry) for entry in (*lists, *filled)}) != 1:
         raise FoldwiseError(
             f"the lists hold {', '.join(str(len(entry)) for entry in lists)} files",
             where="--fits, --histories, --predictions, --timings",
             hint="Give one file of each kind per trained model, in one order.",
         )
     models = [
-        _read_model(*files, config=config, expected=expected) for files in zip(*lists, strict=True)
+        _with_answers(_read_model(*files, config=config, expected=expected), *further)
+        for files, further in zip(zip(*lists, strict=True), zip(*filled, strict=True), strict=True)
     ]
     models.sort(key=lambda model: (model.fold, model.seed))
     replicates = config.get("replicates", [config["seeds"]])
@@ -207,6 +212,28 @@ def _read_model(
         predictions=rows["prediction"].astype(np.float64),
         timing=read_object(timing_path, TIMING_KEYS),
     )
+
+
+def _with_answers(
+    model: Model,
+    held_out: str | Path | None,
+    checkpoint: str | Path | None,
+    calibration: str | Path | None,
+) -> Model:
+    """The model with what intervals and an exported model are made from, where it was given."""
+    return replace(
+        model,
+        held_out=None if held_out is None else _read_held_out(held_out),
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        view_bias=float(read_object(calibration, ("bias",))["bias"]) if calibration else 0.0,
+    )
+
+
+def _read_held_out(path: str | Path) -> pd.Series[float]:
+    """What a model predicts for the rows that it held out; the other rows of the file are not."""
+    table = read_parquet(path, ("id", "prediction", "held_out"))
+    rows = indexed(table[table["held_out"].astype(bool)], "prediction", path)
+    return rows["prediction"].astype(np.float64)
 
 
 def _read_ensembles(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from foldwise.experiment.inputs.intervals import fold_intervals, interval_ends
 from foldwise.experiment.inputs.types import GROUP_SOURCES, ExperimentInputs
+from foldwise.statistics.answer_intervals import AnswerIntervals
 from foldwise.statistics.metrics import Floats, target_bins
 
 GROUP_COLUMNS = (*GROUP_SOURCES, "target_quintile")
@@ -18,12 +21,14 @@ class TestRows:
     """The test rows of all folds, worst first.
 
     Attributes:
-        table: id, fold, target, prediction, std (NaN for a single model), abs_error, formula, and
-            the columns of `GROUP_COLUMNS`; where the experiment was made several times over, also
-            what each further replicate predicts, `replicate_1` and so on.
+        table: id, fold, target, prediction, std (NaN for a single model), low and high (ends of the
+            prediction interval, NaN where there is none), abs_error, formula, and the columns of
+            `GROUP_COLUMNS`; where the experiment was made several times over, also what each
+            further replicate predicts, `replicate_1` and so on.
         members: Prediction of each seed or recorded teacher, indexed by id in the order of `table`,
             one column per member.
         edges: The six edges of the target quintiles, in the unit of the target.
+        intervals: How the prediction intervals of each fold are made; empty where there are none.
     """
 
     __test__ = False
@@ -31,6 +36,7 @@ class TestRows:
     table: pd.DataFrame
     members: pd.DataFrame
     edges: Floats
+    intervals: Mapping[int, AnswerIntervals]
 
     def fold(self, fold: int) -> pd.DataFrame:
         """The rows of one fold."""
@@ -56,6 +62,8 @@ def build_rows(inputs: ExperimentInputs) -> TestRows:
             "std": answers["std"].to_numpy(dtype=np.float64),
         }
     )
+    intervals = fold_intervals(inputs)
+    table["low"], table["high"] = interval_ends(inputs, intervals, members)
     table["abs_error"] = (table["prediction"] - table["target"]).abs()
     table["formula"] = facts["formula"].to_numpy()
     for column in GROUP_SOURCES:
@@ -66,7 +74,7 @@ def build_rows(inputs: ExperimentInputs) -> TestRows:
         answer = pd.concat([model.predictions for model in models]).groupby(level=0).mean()
         table[f"replicate_{number}"] = answer.loc[table["id"]].to_numpy()
     table = worst_first(table)
-    return TestRows(table, members.drop(columns="fold").loc[table["id"]], edges)
+    return TestRows(table, members.drop(columns="fold").loc[table["id"]], edges, intervals)
 
 
 def replicate_predictions(table: pd.DataFrame) -> Floats:

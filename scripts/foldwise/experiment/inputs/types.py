@@ -36,6 +36,10 @@ class InputPaths:
         histories: One `history.csv` per trained model.
         predictions: One `test.parquet` per trained model.
         timings: One `test_timing.json` per trained model.
+        held_out: One file per trained model with its answers for rows that it held out; without
+            them there are no intervals.
+        checkpoints: One `model.safetensors` per trained model; without them there is no `model/`.
+        calibrations: One `calibration.json` per trained model that answers from views.
         ensembles: One `test.parquet` per fold in the order of `splits`, or empty.
         compare: Folders of the experiments that this one is compared with.
         submissions: One `scores.json` per recorded teacher.
@@ -54,6 +58,9 @@ class InputPaths:
     histories: Paths = ()
     predictions: Paths = ()
     timings: Paths = ()
+    held_out: Paths = ()
+    checkpoints: Paths = ()
+    calibrations: Paths = ()
     ensembles: Paths = ()
     compare: Paths = ()
     submissions: Paths = ()
@@ -82,6 +89,10 @@ class Model:
         history: One row per epoch: epoch, lr, train_loss, train_mae, val_mae, val_rmse, seconds.
         predictions: Prediction per crystal id, in the unit of the target.
         timing: The whole `test_timing.json`.
+        held_out: Prediction per crystal id for the rows that the model held out; `None` where they
+            were not read.
+        checkpoint: Its weights; `None` where they were not given.
+        view_bias: Mean shift of its answers that views cause; 0 without views.
     """
 
     fold: int
@@ -90,6 +101,9 @@ class Model:
     history: pd.DataFrame
     predictions: pd.Series[float]
     timing: Json
+    held_out: pd.Series[float] | None = None
+    checkpoint: Path | None = None
+    view_bias: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from foldwise.experiment.inputs.rows import TestRows, replicate_predictions
 from foldwise.experiment.inputs.schema import SCHEMA_VERSION
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
 from foldwise.experiment.record.fits import compute_block, fit_block, transform_block
+from foldwise.experiment.record.intervals import intervals_block
 from foldwise.experiment.record.matbench_files import matbench_block
 from foldwise.experiment.record.provenance import provenance_block
 from foldwise.statistics.bootstrap import absolute_errors, mae_interval
@@ -55,6 +56,7 @@ def build_record(inputs: ExperimentInputs, rows: TestRows, command: str | None =
         "metrics": metrics_block(inputs, rows),
         "error_slices": _error_slices(rows),
         "ensemble": _ensemble_block(inputs, rows),
+        "prediction_intervals": intervals_block(inputs, rows),
         "compute": compute,
         "matbench": matbench,
         "leakage": leakage_block(inputs),

@@ -1,0 +1,71 @@
+"""Predictions for ASE atoms or pymatgen structures, with the chgnet package and NumPy alone.
+
+    from predict import Model
+
+    answer = Model(".").predict(atoms)
+    print(answer.prediction, answer.low, answer.high)
+
+One crystal at a time; for many, scripts/predict_structures.py of Foldwise is faster and warns of
+crystals that are unlike the training data.
+"""
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from chgnet.model import CHGNet
+from pymatgen.core import Structure
+
+
+class Answer(NamedTuple):
+    """A prediction in the unit that config.json names, and the ends of its interval (NaN: none)."""
+
+    prediction: float
+    low: float
+    high: float
+    std: float
+
+
+class Model:
+    """The models of this folder, whose answers are averaged."""
+
+    def __init__(self, folder: str | Path = ".") -> None:
+        place = Path(folder)
+        self.config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+        self.members = [
+            CHGNet.from_file(str(place / member["chgnet"])).eval()
+            for member in self.config["members"]
+        ]
+        self.scores: dict[str, list[float]] = {}
+        with (place / "calibration.csv").open(encoding="utf-8", newline="") as table:
+            for row in csv.DictReader(table):
+                self.scores.setdefault(row["member"], []).append(float(row["score"]))
+
+    def predict(self, atoms: Any) -> Answer:
+        """Answer for one crystal: ASE atoms with a cell, or a pymatgen structure."""
+        structure = atoms
+        if not isinstance(atoms, Structure):
+            structure = Structure(atoms.cell[:], atoms.numbers, atoms.get_scaled_positions())
+        answers = [
+            float(member.predict_structure(structure, task="e")["e"]) for member in self.members
+        ]
+        return Answer(float(np.mean(answers)), *self._interval(answers), float(np.std(answers)))
+
+    def _interval(self, answers: list[float]) -> tuple[float, float]:
+        facts = self.config["interval"]
+        if facts is None:
+            return math.nan, math.nan
+        centres, scale = answers, 1.0
+        if facts["kind"] == "disagreement":
+            centres, scale = [np.mean(answers)], np.hypot(np.std(answers), facts["floor"])
+        parts = list(zip(centres, self.scores.values(), strict=True))
+        highs = np.sort(np.concatenate([c + scale * np.array(s) for c, s in parts]))
+        lows = np.sort(np.concatenate([c - scale * np.array(s) for c, s in parts]))[::-1]
+        rank = math.ceil((len(highs) + 1) * facts["confidence"] - 1e-9)
+        if rank > len(highs):
+            return math.nan, math.nan
+        middle = float(np.mean(answers))
+        return min(float(lows[rank - 1]), middle), max(float(highs[rank - 1]), middle)

@@ -1,0 +1,1 @@
+"""A trained model as a folder that opens by itself: weights, intervals, what it was trained on."""

@@ -1,0 +1,80 @@
+"""What the chgnet package makes of exported weights, and of the script beside them."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from chgnet.model import CHGNet
+from pymatgen.core import Structure
+
+from crystal_files import small_store
+from foldwise.graphs.batch import open_batches
+from foldwise.network.machine import Machine
+from foldwise.network.output import predict
+from foldwise.network.transform import compositions
+from foldwise.prediction.exported.stock import stock_reason, write_stock
+from foldwise.prediction.new_crystals.predictor import Predictor
+from model_files import exported_model, trained
+
+COUNT = 6
+
+
+@pytest.fixture(scope="module")
+def crystals(tmp_path_factory):
+    store = small_store(tmp_path_factory.mktemp("graphs") / "store", COUNT)
+    offsets, arrays = store.offsets[:, 0], store.arrays
+    structures = [
+        Structure(arrays["lattice"][row], arrays["numbers"][part], arrays["frac"][part])
+        for row, part in enumerate(map(slice, offsets[:-1], offsets[1:]))
+    ]
+    return store, structures
+
+
+@pytest.mark.parametrize("transform", ["element_reference", "standardize"])
+@pytest.mark.parametrize(("name", "init"), [("chgnet", "pretrained"), ("chgnet_lite", "scratch")])
+def test_stock_chgnet_gives_the_same_prediction(crystals, tmp_path, name, init, transform):
+    store, structures = crystals
+    model = trained(name, transform, init)
+    write_stock(tmp_path / "stock.pth.tar", model)
+    stock = CHGNet.from_file(str(tmp_path / "stock.pth.tar"))
+    found = [float(stock.predict_structure(one, task="e")["e"]) for one in structures]
+    source = open_batches(store, torch.device("cpu"))
+    ours = predict(model.network, model.transform, source, compositions(store), np.arange(COUNT))
+    np.testing.assert_allclose(found, ours, atol=2e-5)
+    assert np.ptp(ours) > 1e-3  # fifty times what is allowed above
+
+
+def test_equal_models_give_equal_bytes_that_load_without_unpickling(tmp_path):
+    for name in ("a", "b"):
+        write_stock(tmp_path / name, trained("chgnet_lite", "standardize"))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    content = torch.load(tmp_path / "a", weights_only=True)
+    assert set(content["model"]) == {"model_args", "state_dict"}
+
+
+def test_what_chgnet_cannot_express():
+    model = trained("chgnet_lite", "standardize")
+    assert stock_reason(model, intensive=True) is None
+    assert "sum over the cell" in stock_reason(model, intensive=False)
+
+
+def test_the_script_of_the_folder_answers_as_the_engine_does(crystals, tmp_path):
+    folder = exported_model(tmp_path)
+    spec = importlib.util.spec_from_file_location("shipped", folder / "predict.py")
+    shipped = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(shipped)
+    alone, engine = shipped.Model(folder), Predictor(folder, Machine("cpu"))
+    for structure in crystals[1][:3]:
+        atoms = Atoms(
+            numbers=structure.atomic_numbers, cell=structure.lattice.matrix,
+            scaled_positions=structure.frac_coords, pbc=True,
+        )  # fmt: skip
+        expected = engine.predict(atoms)
+        for given in (atoms, structure):
+            found = alone.predict(given)
+            for field in ("prediction", "low", "high", "std"):
+                ours = getattr(expected, field)
+                assert getattr(found, field) == pytest.approx(ours, abs=5e-5), field
+        assert expected.low < expected.prediction < expected.high

@@ -1,0 +1,182 @@
+"""From structures of a source to one table, also after a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crystal_files import cesium_chloride, run_script, site, structure, table, write_table
+from foldwise.common.errors import FoldwiseError
+from foldwise.network.machine import Machine
+from foldwise.prediction.new_crystals import job, parts
+from foldwise.prediction.new_crystals.partial import PartialTable
+from foldwise.prediction.new_crystals.predictor import Predictor
+from model_files import DOMAIN, exported_model
+from paths import REPOSITORY
+
+COUNT = 40
+CALL = """
+import os, signal, sys
+from pathlib import Path
+from foldwise.network.machine import Machine
+from foldwise.prediction.new_crystals import job, parts
+from foldwise.prediction.new_crystals.partial import PartialTable
+
+parts.PART_CRYSTALS = 8
+append = PartialTable.append
+
+def killed(table, rows):
+    killed.calls += 1
+    if killed.calls == 3:
+        rows = list(rows)
+        with table._rows.open("ab") as file:
+            file.write(b"half,of,a")
+        os.kill(os.getpid(), signal.SIGKILL)
+    append(table, rows)
+
+killed.calls = 0
+PartialTable.append = killed
+job.predict_structures(*map(Path, sys.argv[1:4]), machine=Machine("cpu", threads=2))
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return exported_model(tmp_path_factory.mktemp("exported"))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Crystals of several kinds: known, new, too large, isolated, disordered."""
+    crystals = [cesium_chloride("Na", "Cl", 3.4 + 0.01 * number) for number in range(COUNT - 4)]
+    lonely = structure(site("Si", 0, 0, 0), a=9.0)
+    disordered = structure(site("Na", 0, 0, 0, occu=0.5), site("Cl", 0.5, 0.5, 0.5))
+    disordered["sites"][0]["species"][0]["occu"] = 0.5
+    crystals[5:5] = [cesium_chloride("K", "I", 4.5), lonely, disordered,
+                     cesium_chloride("Mg", "O", 2.9)]  # fmt: skip
+    path = tmp_path_factory.mktemp("source") / "new.json.gz"
+    names = [f"c{number:03d}" for number in range(COUNT)]
+    return write_table(path, table(crystals, index=names))
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(parts, "PART_CRYSTALS", 8)
+
+
+def run(model, source, out, threads=1, **options):
+    done = job.predict_structures(model, source, out, machine=Machine("cpu", threads), **options)
+    return done, pd.read_csv(out, keep_default_na=False)
+
+
+def test_every_structure_is_one_row(model, source, tmp_path, small_parts):
+    done, rows = run(model, source, tmp_path / "p.csv")
+    assert list(rows.columns) == ["id", "prediction", "low", "high", "warning"]
+    assert rows["id"].tolist() == [f"c{number:03d}" for number in range(COUNT)]
+    silent = rows[rows["prediction"] == ""].set_index("id")["warning"]
+    assert "isolated" in silent["c006"]
+    assert "partial occupancy" in silent["c007"]
+    assert set(silent.index) == {"c006", "c007"}
+    assert (silent.str.startswith("no answer: ")).all()
+    assert (
+        rows["warning"][5]
+        == "no training crystal has K I; composition far from training "
+        + (rows["warning"][5].split("training ", 2)[-1])
+    )
+    assert (done.rows, done.answered, done.resumed) == (COUNT, COUNT - 2, 0)
+    assert done.warned == (rows["warning"] != "").sum() - 2
+    assert DOMAIN.max_atoms == 8
+    assert not list(tmp_path.glob("*.partial*"))
+
+
+def test_rows_are_what_the_predictor_says_of_single_crystals(model, source, tmp_path, small_parts):
+    _, rows = run(model, source, tmp_path / "p.csv")
+    from pymatgen.core import Structure  # noqa: PLC0415
+
+    predictor = Predictor(model, Machine("cpu"))
+    for number in (0, 8, 20):
+        kept = number if number < 5 else number - 4
+        lattice = 2.9 if number == 8 else 3.4 + 0.01 * kept
+        kinds = ["Mg", "O"] if number == 8 else ["Na", "Cl"]
+        crystal = Structure(lattice * np.eye(3), kinds, [[0, 0, 0], [0.5] * 3])
+        answer = predictor.predict(crystal)
+        for column in ("prediction", "low", "high"):
+            assert float(rows[column][number]) == pytest.approx(getattr(answer, column), abs=2e-6)
+        assert rows["warning"][number] == answer.warning
+
+
+def test_a_killed_call_goes_on_and_ends_with_the_same_bytes(model, source, tmp_path, small_parts):
+    whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
+    run(model, source, whole)
+    died = subprocess.run(
+        [sys.executable, "-c", CALL, str(model), str(source), str(cut)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "scripts")}, check=False,
+    )  # fmt: skip
+    assert died.returncode == -signal.SIGKILL
+    assert not cut.exists()
+    assert (tmp_path / "cut.csv.partial").read_bytes().endswith(b"half,of,a")
+    done, _ = run(model, source, cut, threads=2)
+    assert done.resumed == 16
+    assert cut.read_bytes() == whole.read_bytes()
+
+
+def test_a_partial_table_of_other_work_is_begun_anew(tmp_path):
+    out = tmp_path / "p.csv"
+    PartialTable(out, "one").append([("a", "1", "", "", "")])
+    assert PartialTable(out, "one").ids() == ["a"]
+    assert PartialTable(out, "two").ids() == []
+
+
+def test_confidence_widens_and_too_few_scores_give_none(model, source, tmp_path, small_parts):
+    _, usual = run(model, source, tmp_path / "a.csv")
+    _, wide = run(model, source, tmp_path / "b.csv", confidence=0.95)
+    done, none = run(model, source, tmp_path / "c.csv", confidence=0.999)
+    answered = usual["prediction"] != ""
+    width = [(t["high"][answered].astype(float) - t["low"][answered].astype(float)).mean()
+             for t in (usual, wide)]  # fmt: skip
+    assert width[0] < width[1]
+    assert (none["low"] == "").all()
+    assert "held out 60 crystals" in done.statement
+    with pytest.raises(FoldwiseError, match="no share"):
+        run(model, source, tmp_path / "d.csv", confidence=90)
+
+
+def test_program(model, source, tmp_path):
+    out = tmp_path / "p.csv"
+    done = run_script("predict_structures.py", "--experiment", model, "--structures", source,
+                      "--out", out, "--device", "cpu")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"{COUNT} structures, {COUNT - 2} answered" in done.stdout
+    assert len(pd.read_csv(out)) == COUNT
+
+
+@pytest.mark.parametrize(
+    ("spoil", "line"),
+    [
+        (lambda folder: None, "the folder does not exist"),
+        (lambda folder: folder.mkdir(), "it holds no model/"),
+    ],
+)
+def test_an_experiment_without_a_model(source, tmp_path, spoil, line):
+    spoil(tmp_path / "e9")
+    done = run_script("predict_structures.py", "--experiment", tmp_path / "e9",
+                      "--structures", source, "--out", tmp_path / "p.csv")  # fmt: skip
+    assert done.returncode == 2
+    assert line in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_damaged_model(model, source, tmp_path):
+    import shutil  # noqa: PLC0415
+
+    copy = tmp_path / "model"
+    shutil.copytree(model, copy)
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"format": "other"}))
+    with pytest.raises(FoldwiseError, match="no model folder of this project"):
+        run(copy, source, tmp_path / "p.csv")
