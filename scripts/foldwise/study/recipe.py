@@ -183,6 +183,11 @@ class WrittenRecipe(Recipe):
         "as a model of this recipe shall; in place of `epochs`, and `patience` keeps its share. "
         "Where the last named is a student's, hold-outs are the student's",
     )
+    tuned: str | None = Field(
+        default=None,
+        description="file of a search's choice (`results/{run}/tuning/{recipe}.json`), whose keys "
+        "take the place of this recipe's own",
+    )
     soft_weights: Annotated[tuple[Share, ...], Field(min_length=2), *DIFFERENT] | None = Field(
         default=None,
         description="values of `teacher.soft_weight` to try: on each fold the one with the "

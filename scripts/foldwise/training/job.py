@@ -69,7 +69,7 @@ class TrainingJob:
 
 
 @dataclass(frozen=True)
-class _Fold:
+class OpenFold:
     """What all models of a job share, opened."""
 
     files: TrainingFiles
@@ -107,8 +107,8 @@ def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> N
             hint="Give one seed per call.",
         )
     device = set_up_engine(job.machine)
-    fold = _open(files, job.recipe, device)
-    trainings = [_prepare(fold, job, seed, device) for seed in seeds]
+    fold = open_fold(files, job.recipe, device)
+    trainings = [prepare(fold, job, seed, device) for seed in seeds]
     passes = sum(len(each.problem.samples.rows) * each.problem.recipe.epochs for each in trainings)
     for training in trainings:
         accelerate(
@@ -146,7 +146,12 @@ def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> N
         training.log.line(f"done: best validation MAE {best['val_mae']:.5f}")
 
 
-def _open(files: TrainingFiles, recipe: Recipe, device: torch.device) -> _Fold:
+def open_fold(files: TrainingFiles, recipe: Recipe, device: torch.device) -> OpenFold:
+    """Open what all models of a job share.
+
+    Raises:
+        FoldwiseError: A file is missing or broken.
+    """
     store = GraphStore.open(files.graphs)
     known = set(store.ids)
     soft = soft_targets_of(files.soft_targets, recipe)
@@ -154,11 +159,16 @@ def _open(files: TrainingFiles, recipe: Recipe, device: torch.device) -> _Fold:
     if files.copies is not None:
         store = join_stores(store, GraphStore.open(files.copies))
     batches, composition = open_batches(store, device), compositions(store)
-    return _Fold(files, split, targets, soft, store, known, batches, composition)
+    return OpenFold(files, split, targets, soft, store, known, batches, composition)
 
 
-def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device) -> Training:
-    """Network, samples and transform of one seed."""
+def prepare(fold: OpenFold, job: TrainingJob, seed: SeedJob, device: torch.device) -> Training:
+    """Network, samples and transform of one seed.
+
+    Raises:
+        FoldwiseError: There is nothing to fit or to validate, a target is missing, or recipe and
+            target do not go together.
+    """
     targets, store = fold.targets, fold.store
     fit_ids, validation_ids = fold.parts(seed.holdout)
     check_rows(fold.files, fit_ids, validation_ids, targets)
@@ -247,7 +257,7 @@ def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device)
 
 
 def _record(
-    fold: _Fold, job: TrainingJob, seed: SeedJob, training: Training, result: FitResult
+    fold: OpenFold, job: TrainingJob, seed: SeedJob, training: Training, result: FitResult
 ) -> dict[str, Any]:
     """fit.json but for the cost."""
     samples, transform = training.problem.samples, training.problem.transform

@@ -57,7 +57,8 @@ def test_whole_numbers_become_floats():
          "recipes.r.epochs: '9' is not accepted. Allowed: a whole number of at least 1."),
         ({"bootstrap": 1}, "recipes.r.bootstrap: 1 is not accepted. Allowed: true or false."),
         ({"lr": True}, "recipes.r.lr: True is not accepted. Allowed: a number above 0."),
-        ({"loss": None}, "recipes.r.loss: None is not accepted. Allowed: huber, l1, mse, logistic."),
+        ({"loss": None}, "recipes.r.loss: None is not accepted. "
+         "Allowed: huber, l1, mse, logistic."),
         ({"model": "alignn"}, "recipes.r.model: 'alignn' is not accepted. "
          "Allowed: chgnet, chgnet_lite."),
         ({"consistency": 0.1}, "recipes.r.consistency: it speaks of views, and the recipe has "
@@ -87,7 +88,8 @@ def test_whole_numbers_become_floats():
          "recipes.r.pretrain.epochs: 0 is not accepted. "
          "Allowed: a whole number of at least 1."),
         ({"init": "zero"}, "recipes.r.init: 'zero' is not accepted. Allowed: pretrained, scratch."),
-        ({"loss": "mae"}, "recipes.r.loss: 'mae' is not accepted. Allowed: huber, l1, mse, logistic."),
+        ({"loss": "mae"}, "recipes.r.loss: 'mae' is not accepted. "
+         "Allowed: huber, l1, mse, logistic."),
         (
             {"model": "chgnet_lite"},
             "recipes.r.init: pretrained weights exist for chgnet, not for chgnet_lite. "
