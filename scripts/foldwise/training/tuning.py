@@ -1,8 +1,8 @@
 """Search for a recipe on the hold-out of a fold with Optuna: pruned, resumable, in a budget.
 
 Every trial is a training of one length, a share of the whole one that lets about `TRIALS` of them
-into the budget; the first is the recipe as it is written, and is always finished. Trials are judged by the error on the
-hold-out, so that no test row has a part in the choice.
+into the budget; the first is the recipe as it is written, and is always finished. Trials are judged
+by the error on the hold-out, so that no test row has a part in the choice.
 """
 
 from __future__ import annotations
