@@ -157,13 +157,15 @@ class _Runner:
 
 def _suggested(trial: optuna.Trial, recipe: Recipe, steps: int) -> Recipe:
     """The recipe that a trial trains."""
-    inits = ["pretrained", "scratch"] if recipe.model == "chgnet" else ["scratch"]
-    losses = ["l1", "huber"] if recipe.loss in ("l1", "huber") else [recipe.loss]
+    inits: list[Any] = ["pretrained", "scratch"] if recipe.model == "chgnet" else ["scratch"]
+    losses: list[Any] = ["l1", "huber"] if recipe.loss in ("l1", "huber") else [recipe.loss]
+    init: Any = trial.suggest_categorical("init", inits)
+    loss: Any = trial.suggest_categorical("loss", losses)
     return replace(
         recipe,
-        init=trial.suggest_categorical("init", inits),
+        init=init,
         lr=trial.suggest_float("lr", *LR, log=True),
-        loss=trial.suggest_categorical("loss", losses),
+        loss=loss,
         warmup=trial.suggest_float("warmup", *WARMUP),
         steps=steps,
         patience=recipe.epochs,
