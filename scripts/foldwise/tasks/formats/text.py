@@ -137,6 +137,8 @@ def _of_json(text: str) -> CrystalArrays:
 
 
 def _of_cif(text: str, max_atoms: int) -> CrystalArrays:
+    if "_cell_length_a" not in text:
+        raise CrystalError(UNREADABLE, "no lattice: _cell_length_a is missing")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pymatgen repeats them in `warnings` of the parser
         try:
