@@ -32,13 +32,8 @@ def table_source(
     Raises:
         FoldwiseError: The file cannot be read, or has no column of structures.
     """
-    lower = path.name.lower()
-    if lower.endswith(".parquet"):
-        kind, total, rows = "Parquet table", _n_rows(path), partial(_parquet_rows, path)
-    elif lower.endswith((".jsonl", ".jsonl.gz", ".ndjson")):
-        kind, total, rows = "JSON lines", None, partial(_json_rows, path)
-    else:
-        kind, total, rows = "CSV table", None, partial(csv_rows, path)
+    kind, rows = _format_of(path)
+    total = _n_rows(path) if kind.startswith("Parquet") else None
     return RawSource(kind, total, partial(_structures, rows, id_column, structure_column, name))
 
 
@@ -59,15 +54,30 @@ def _structures(
         yield RawRow(identifier, row[column], crystal_of_cell, where, columns)
 
 
-def csv_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place, row) of every row of a CSV, cells as text.
+def table_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, row) of every row of a table, whatever its format; cells of a CSV are text.
 
     Raises:
-        FoldwiseError: The file is missing, not UTF-8, or no CSV.
+        FoldwiseError: The file is missing, or cannot be read.
     """
+    if not path.is_file():
+        raise FoldwiseError("the file does not exist", where=str(path), hint="Check the path.")
+    yield from _format_of(path)[1]()
+
+
+def _format_of(path: Path) -> tuple[str, _Rows]:
+    lower = path.name.lower()
+    if lower.endswith(".parquet"):
+        return "Parquet table", partial(_parquet_rows, path)
+    if lower.endswith((".jsonl", ".jsonl.gz", ".ndjson")):
+        return "JSON lines", partial(_json_rows, path)
+    return "CSV table", partial(_csv_rows, path)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     number = 1
     try:
-        check_encoding(path)
+        _check_encoding(path)
         with pd.read_csv(
             path, dtype=str, keep_default_na=False, chunksize=_CHUNK, encoding="utf-8-sig"
         ) as chunks:
@@ -75,10 +85,6 @@ def csv_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 for row in chunk.to_dict("records"):
                     number += 1
                     yield f"{path} row {number}", {str(key): cell for key, cell in row.items()}
-    except FileNotFoundError:
-        raise FoldwiseError(
-            "the file does not exist", where=str(path), hint="Check the path."
-        ) from None
     except (OSError, EOFError, ValueError) as error:
         raise FoldwiseError(
             f"no valid CSV behind row {number} ({error})",
@@ -87,12 +93,8 @@ def csv_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         ) from error
 
 
-def check_encoding(path: Path) -> None:
-    """Refuse a text file that is not UTF-8, with the line and the byte.
-
-    Raises:
-        FoldwiseError: It is in another encoding.
-    """
+def _check_encoding(path: Path) -> None:
+    """Refuse a text file that is not UTF-8, with the line and the byte."""
     with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
