@@ -115,6 +115,12 @@ def dataset_options(task):
     )
 
 
+def split_rule(task):
+    """How a task's folds are cut; other tasks than the study's keep theirs."""
+    keys = ("kind", "table", "column") if task == STUDY.task else ()
+    return {key: STUDY.splits[key] for key in keys if key in STUDY.splits}
+
+
 def given(flag, value):
     """`flag value` as the shell takes it; nothing without a value."""
     return f"{flag} {shlex.quote(str(value))}" if value else ""

@@ -91,6 +91,7 @@ use rule build_graphs as build_copy_graphs with:
 rule make_splits:
     input:
         targets=f"{DATA}/targets.parquet",
+        table=lambda wildcards: split_rule(wildcards.task).get("table", []),
         code=sources_of("make_splits.py"),
     output:
         split=SPLIT,
@@ -105,11 +106,15 @@ rule make_splits:
         **needs("make_splits"),
     params:
         splits=STUDY.splits,
+        rule=lambda wildcards: " ".join(
+            given(f"--{key}", value)
+            for key, value in split_rule(wildcards.task).items()
+        ),
     shell:
         "python scripts/make_splits.py --targets {input.targets:q} --task {wildcards.task}"
         " --fold {wildcards.fold} --n-folds {params.splits[folds]}"
         " --holdouts {params.splits[holdouts]} --seed {params.splits[seed]}"
-        " --out {output.split:q} 2> {log:q}"
+        " {params.rule} --out {output.split:q} 2> {log:q}"
 
 
 rule report_duplicates:

@@ -5,6 +5,7 @@ import argparse
 from foldwise.common.errors import run_program
 from foldwise.common.files import read_parquet, write_json
 from foldwise.tasks.duplicates.formulas import count_formula_duplicates
+from foldwise.tasks.duplicates.nearness import with_nearness
 from foldwise.tasks.splits import FoldSplit
 
 
@@ -17,7 +18,8 @@ def main() -> None:
     args = parser.parse_args()
     targets = read_parquet(args.targets, ["id", "formula"])
     splits = [FoldSplit.read(path) for path in args.splits]
-    write_json(args.out, count_formula_duplicates(targets, splits))
+    report = count_formula_duplicates(targets, splits)
+    write_json(args.out, with_nearness(report, targets, splits))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import argparse
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import read_parquet, write_json
+from foldwise.tasks.cuts.rule import KINDS, SplitRule
 from foldwise.tasks.splits import MATBENCH_SEED, N_FOLDS, make_fold
 
 
@@ -16,9 +17,13 @@ def main() -> None:
     parser.add_argument("--n-folds", type=int, default=N_FOLDS)
     parser.add_argument("--holdouts", type=int, default=N_FOLDS, help="parts of the training rows")
     parser.add_argument("--seed", type=int, default=MATBENCH_SEED)
+    parser.add_argument("--kind", choices=KINDS, help="default: published folds, or random ones")
+    parser.add_argument("--table", help="CSV or Parquet with id and --column")
+    parser.add_argument("--column", help="units, times or fold numbers, by --kind")
     parser.add_argument("--out", required=True, help="fold_{fold}.json")
     args = parser.parse_args()
-    targets = read_parquet(args.targets, ["id", "formula"])
+    groups = ["spacegroup"] if args.kind in {"spacegroup", "prototype"} else []
+    targets = read_parquet(args.targets, ["id", "formula", *groups])
     split = make_fold(
         targets,
         args.task,
@@ -26,6 +31,7 @@ def main() -> None:
         n_folds=args.n_folds,
         n_holdouts=args.holdouts,
         seed=args.seed,
+        rule=SplitRule(args.kind, args.table, args.column) if args.kind else None,
     )
     write_json(args.out, split.as_json())
 

@@ -5,6 +5,7 @@ import argparse
 from foldwise.common.errors import run_program
 from foldwise.common.files import read_parquet, write_csv, write_json
 from foldwise.crystals.files import read_structures
+from foldwise.tasks.duplicates.nearness import with_nearness
 from foldwise.tasks.duplicates.structures import duplicate_pairs, summarize
 from foldwise.tasks.splits import FoldSplit
 
@@ -25,7 +26,7 @@ def main() -> None:
     crystals_by_id = dict(zip(ids, crystals, strict=True))
     pairs = duplicate_pairs(targets, crystals_by_id, splits, args.workers)
     write_csv(args.out_csv, pairs)
-    write_json(args.out_json, summarize(pairs, splits))
+    write_json(args.out_json, with_nearness(summarize(pairs, splits), targets, splits))
 
 
 if __name__ == "__main__":

@@ -77,6 +77,14 @@ def parse_structure(value: object) -> CrystalArrays:
     return CrystalArrays(numbers=numbers, frac=_fractions(sites, lattice), lattice=lattice)
 
 
+def parse_or_failure(value: object) -> CrystalArrays | Failure:
+    """As `parse_structure`, with the reason in place of an error."""
+    try:
+        return parse_structure(value)
+    except CrystalError as error:
+        return error.failure
+
+
 def check_crystal(crystal: CrystalArrays) -> None:
     """Refuse a cell in which no crystal can be.
 

@@ -9,6 +9,7 @@ from typing import Any
 from foldwise.common.errors import FoldwiseError
 from foldwise.study.recipe import Teacher
 from foldwise.study.study import Study
+from foldwise.tasks.cuts.rule import WITH_TABLE
 
 
 def check_names(study: Study) -> None:
@@ -23,6 +24,7 @@ def check_names(study: Study) -> None:
             where="splits.only",
             hint=f"Allowed: 0 to {study.splits['folds'] - 1}.",
         )
+    _check_splits(study)
     dataset = study.datasets[study.task]
     if not dataset["intensive"] and dataset.get("transform") == "logistic":
         raise FoldwiseError(
@@ -52,6 +54,33 @@ def check_names(study: Study) -> None:
             check_known(recipe.teacher.ensemble, known, f"{where}.ensemble")
             _check_recorded(study, recipe.teacher, where)
             _check_teachers(study, name, where)
+
+
+def _check_splits(study: Study) -> None:
+    kind, named = study.splits.get("kind"), [k for k in ("table", "column") if k in study.splits]
+    needs = kind in WITH_TABLE
+    if needs and len(named) < 2:
+        raise FoldwiseError(
+            f"kind {kind!r} needs a table and a column",
+            where="splits",
+            hint="Add table: a CSV or Parquet file with id, and column: one of its columns.",
+        )
+    if named and not needs:
+        raise FoldwiseError(
+            f"{f'kind {kind!r}' if kind else 'the default kind'} takes no {named[0]}",
+            where=f"splits.{named[0]}",
+            hint=f"Leave it out, or take one of the kinds {', '.join(WITH_TABLE)}.",
+        )
+    if study.recorded.combinations and kind not in (None, "official"):
+        raise FoldwiseError(
+            f"recorded teachers were trained on the published folds, not on folds by {kind!r}",
+            where="splits.kind",
+            hint="Leave it out.",
+        )
+    if study.splits["folds"] < 2 and kind != "file":
+        raise FoldwiseError(
+            "one fold alone", where="splits.folds", hint="Use at least 2; 1 is for `kind: file`."
+        )
 
 
 def _check_recorded(study: Study, teacher: Teacher, where: str) -> None:
@@ -142,6 +171,14 @@ def missing_files(study: Study) -> str | None:
                 hint="Give the path of a Matbench-format json.gz, seen from the repository.",
             )
             return str(error)
+    table = study.splits.get("table")
+    if table is not None and not Path(table).is_file():
+        error = FoldwiseError(
+            f"there is no file {table}",
+            where="splits.table",
+            hint="Give the path of a CSV or Parquet file, seen from the repository.",
+        )
+        return str(error)
     return None
 
 

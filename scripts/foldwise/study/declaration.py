@@ -31,6 +31,7 @@ from foldwise.study.recipe import Augment, WrittenRecipe
 from foldwise.study.recorded_teachers import Submission, WrittenCombination
 from foldwise.study.rules import Decision, Series
 from foldwise.study.study import WrittenExperiment
+from foldwise.tasks.cuts.rule import Kind
 
 Folder = Annotated[str, Field(min_length=1)]
 SubmissionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -76,8 +77,24 @@ class Dataset:
 class Splits:
     """Folds, hold-outs and seed of the protocol."""
 
+    kind: Kind | None = Field(
+        default=None,
+        description="how the folds of `task` are cut: `official`, `random`, by `formula`, "
+        "`chemical_system`, `spacegroup` or `prototype`, by a `column` of yours, in `time`, one "
+        "`cluster` left out at a time, or from a `file` ([which to take](own-data.md#splits)); by "
+        "default the published ones of an official task, and random ones elsewhere",
+    )
+    table: str | None = Field(
+        default=None,
+        description="CSV or Parquet with `id` and `column`, for the kinds `column`, `time`, `file`",
+    )
+    column: str | None = Field(
+        default=None,
+        description="column of `table`: the unit that may not be divided (paper, laboratory, "
+        "relaxation), the date or number, or the fold that tests the row",
+    )
     folds: Whole = Field(
-        ge=2, le=20, description="number of folds where there are no official ones"
+        ge=1, le=20, description="number of folds where there are no official ones"
     )
     seed: Whole = Field(ge=0, description="seed of these folds; Matbench's own by default")
     only: (

@@ -16,6 +16,7 @@ MOST_EPOCHS = 150
 LEAST_EPOCHS = 10
 HOLDOUTS = (4, 10)  # least: three teachers and a student need one each
 HOLDOUT_ROWS = 100
+STARTS = {"baseline": "from CHGNet 0.3.0's weights", "scratch": "from random weights"}
 
 
 def holdouts(rows: int, folds: int = 5) -> int:
@@ -26,18 +27,48 @@ def holdouts(rows: int, folds: int = 5) -> int:
         folds: Folds of the study.
     """
     fewest, most = HOLDOUTS
-    return min(most, max(fewest, rows * (folds - 1) // folds // HOLDOUT_ROWS))
+    shared_out = max(folds, 2)
+    return min(most, max(fewest, rows * (shared_out - 1) // shared_out // HOLDOUT_ROWS))
 
 
-def recipes(rows: int, folds: int = 5) -> dict[str, dict[str, Any]]:
+def recipe_lines(rows: int, folds: int, parts: int) -> list[str]:
+    """The recipes as lines of a study file, with the reason of each choice.
+
+    Args:
+        rows: Crystals of the task.
+        folds: Folds of the study.
+        parts: Hold-outs of the study.
+    """
+    chosen = recipes(rows, folds, parts)
+    lines = [
+        "# How models are trained. The default study's few passes are for crystals that CHGNet has",
+        "# seen. Training ends with `steps` or `epochs`, whichever comes first, or earlier where",
+        "# `patience` epochs brought no better error on the hold-out. To search on the hold-out:",
+        "# python scripts/search_recipe.py --config THIS FILE --budget 20min",
+        "recipes:",
+    ]
+    for name, options in chosen.items():
+        lines.append(f"  {name}:  # {STARTS[name]}")
+        lines += [f"    {key}: {_number(value)}" for key, value in options.items()]
+    return lines
+
+
+def _number(value: object) -> str:
+    """As YAML reads it back: 1e-3 would be a text."""
+    return f"{value:.1e}" if isinstance(value, float) else str(value)
+
+
+def recipes(rows: int, folds: int = 5, parts: int | None = None) -> dict[str, dict[str, Any]]:
     """Keys of the recipes `baseline` and `scratch`, to be laid over those of the default study.
 
     Args:
         rows: Crystals of the task.
         folds: Folds of the study.
+        parts: Hold-outs of the study; by default those of `holdouts`.
     """
-    parts = holdouts(rows, folds)
-    fitted = rows * (folds - 1) * (parts - 1) // (folds * parts)
+    parts = parts or holdouts(rows, folds)
+    shared_out = max(folds, 2)  # a user's own split may have one fold
+    fitted = rows * (shared_out - 1) * (parts - 1) // (shared_out * parts)
     per_epoch = math.ceil(max(1, fitted) / BATCH_SIZE)
     steps = max(STEPS, LEAST_EPOCHS * per_epoch)
     epochs = min(MOST_EPOCHS, math.ceil(steps / per_epoch))

@@ -21,13 +21,12 @@ from foldwise.common.files import write_csv, write_json, write_parquet
 from foldwise.crystals.descriptors import Descriptors, describe
 from foldwise.crystals.files import write_structures
 from foldwise.crystals.neighbors import CrystalArrays
-from foldwise.crystals.parsing import CrystalError, Failure, check_crystal, parse_structure
+from foldwise.crystals.parsing import CrystalError, Failure, check_crystal, parse_or_failure
 from foldwise.tasks.identifiers import crystal_ids
-from foldwise.tasks.matbench_json import SplitTable, read_split_json
+from foldwise.tasks.matbench_json import STRUCTURE_COLUMN, SplitTable, read_split_json
 from foldwise.tasks.official import official_task
 from foldwise.tasks.sources import SourceFile, locate_source
 
-STRUCTURE_COLUMN = "structure"
 BAD_TARGET = "target is not a finite number"
 _STAGE = "dataset"
 _CHUNK = 64  # crystals per task of a worker process
@@ -98,7 +97,7 @@ def prepare_dataset(
         FoldwiseError: The file as a whole cannot be used, or every row failed.
     """
     source = locate_source(spec.source, spec.task, spec.path, spec.sha256)
-    table = read_split_json(source.path, _parse_or_failure)
+    table = read_split_json(source.path, parse_or_failure)
     structure_at, target_at = _columns(table, spec.target or source.target, source.path)
     ids = crystal_ids(table.index, spec.task, str(source.path))
     structures = [_crystal_or_failure(row[structure_at]) for row in table.rows]
@@ -156,16 +155,9 @@ def submission_warning(card: dict[str, Any]) -> str | None:
     )
 
 
-def _parse_or_failure(value: object) -> CrystalArrays | Failure:
-    try:
-        return parse_structure(value)
-    except CrystalError as error:
-        return error.failure
-
-
 def _crystal_or_failure(cell: object) -> CrystalArrays | Failure:
     """Cells that were JSON objects are parsed already; what else there is gets its reason here."""
-    return cell if isinstance(cell, CrystalArrays | Failure) else _parse_or_failure(cell)
+    return cell if isinstance(cell, CrystalArrays | Failure) else parse_or_failure(cell)
 
 
 def _is_larger(cell: CrystalArrays | Failure, max_atoms: int | None) -> bool:

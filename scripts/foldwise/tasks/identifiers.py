@@ -46,6 +46,20 @@ def crystal_ids(index: Sequence[object], task: str, where: str) -> list[str]:
     return ids
 
 
+def check_id(name: str, where: str) -> None:
+    """Refuse an id that cannot name a file.
+
+    Raises:
+        FoldwiseError: The id is empty, too long, or holds a slash, a # or a leading dot.
+    """
+    if not _FILE_NAME.fullmatch(name):
+        raise FoldwiseError(
+            f"{name[:100]!r} cannot be an id",
+            where=where,
+            hint="Ids become file names: 1 to 100 characters, no slashes, no #, no dot in front.",
+        )
+
+
 def _generated(label: object, task: str, official: OfficialTask | None, where: str) -> str:
     assert isinstance(label, int)
     if label < 0:
@@ -58,13 +72,8 @@ def _generated(label: object, task: str, official: OfficialTask | None, where: s
 
 
 def _check_names(ids: Sequence[str], where: str) -> None:
-    bad = next((name for name in ids if not _FILE_NAME.fullmatch(name)), None)
-    if bad is not None:
-        raise FoldwiseError(
-            f"{bad[:100]!r} cannot be an id",
-            where=where,
-            hint="Ids become file names: 1 to 100 characters, no slashes, no #, no dot in front.",
-        )
+    for name in ids:
+        check_id(name, where)
 
 
 def _check_unique(ids: Sequence[str], where: str) -> None:

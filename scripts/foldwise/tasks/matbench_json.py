@@ -19,6 +19,7 @@ from typing import Any
 
 from foldwise.common.errors import FoldwiseError
 
+STRUCTURE_COLUMN = "structure"
 _SPLIT_KEYS = ("index", "columns", "data")
 _SPLIT_HINT = 'Write it with pandas: table.to_json(path, orient="split").'
 _BLANK = re.compile(r"[ \t\n\r]*")
@@ -43,7 +44,7 @@ class SplitTable:
 def read_split_json(
     path: str | os.PathLike[str], convert: Callable[[dict[str, Any]], Any]
 ) -> SplitTable:
-    """Read a `json.gz` in `split` orient; every cell that is a JSON object goes through `convert`.
+    """Read a `json.gz` (or `json`) in `split` orient; cells that are objects go through `convert`.
 
     Raises:
         FoldwiseError: The file is missing, truncated, not gzip, not JSON, or not `split` orient.
@@ -60,7 +61,9 @@ def read_split_json(
 
 def _decompress(path: Path) -> str:
     try:
-        return gzip.decompress(path.read_bytes()).decode("utf-8")
+        content = path.read_bytes()
+        plain = path.suffix == ".json"
+        return (content if plain else gzip.decompress(content)).decode("utf-8")
     except FileNotFoundError:
         raise FoldwiseError(
             "the file does not exist", where=str(path), hint="Check the path of the dataset."

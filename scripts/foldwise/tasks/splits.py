@@ -1,8 +1,7 @@
-"""Folds: official ones for official tasks, the same protocol elsewhere; hold-outs by formula."""
+"""Folds: official ones for official tasks, the same protocol or another rule elsewhere."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -10,16 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from sklearn.model_selection import KFold
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json
+from foldwise.tasks.cuts.kinds import cut_fold, random_cut
+from foldwise.tasks.cuts.rule import Asked, Cut, SplitRule, partition
 from foldwise.tasks.official import OfficialTask, any_official_task, official_folds
 
 MATBENCH_SEED = 18012019  # random_state of the published Matbench folds (Dunn et al. 2020)
 N_FOLDS = 5
 _HOLDOUTS_SENTENCE = (
-    "The training rows are cut into {n} hold-outs by reduced formula; a model with seed s stops "
+    "The training rows are cut into {n} hold-outs by {unit}; a model with seed s stops "
     "early on hold-out s modulo {n} and fits on the other training rows."
 )
 _KEYS = ("task", "fold", "n_folds", "protocol", "official", "train", "validation", "test")
@@ -37,8 +37,9 @@ class FoldSplit:
         official: True for a published Matbench fold.
         complete: True where every row of the published (or the own) dataset is present.
         train: All training rows, hold-outs included, in dataset order.
-        validation: The hold-outs, a partition of `train` by reduced formula.
+        validation: The hold-outs, a partition of `train` by the unit of the split.
         test: Test rows in dataset order.
+        kind: Kind of the split where one was asked for.
     """
 
     task: str
@@ -50,6 +51,7 @@ class FoldSplit:
     train: tuple[str, ...]
     validation: tuple[tuple[str, ...], ...]
     test: tuple[str, ...]
+    kind: str | None = None
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> FoldSplit:
@@ -76,6 +78,7 @@ class FoldSplit:
             train=tuple(content["train"]),
             validation=tuple(tuple(part) for part in content["validation"]),
             test=tuple(content["test"]),
+            kind=content.get("kind"),
         )
         split.check(where)
         return split
@@ -129,6 +132,7 @@ class FoldSplit:
             "protocol": self.protocol,
             "official": self.official,
             "complete": self.complete,
+            **({} if self.kind is None else {"kind": self.kind}),
             "counts": {
                 "rows": len(self.train) + len(self.test),
                 "train": len(self.train),
@@ -149,117 +153,83 @@ def make_fold(
     n_folds: int = N_FOLDS,
     n_holdouts: int = N_FOLDS,
     seed: int = MATBENCH_SEED,
+    rule: SplitRule | None = None,
 ) -> FoldSplit:
     """One fold of a task.
 
     Args:
-        targets: Table with columns `id` and `formula`, in dataset order.
+        targets: Table with columns `id` and `formula` (`spacegroup` for some rules), in dataset
+            order.
         task: Task name; an official one gets its published folds, restricted to the ids present.
         fold: Number of the fold, from 0.
         n_folds: Folds; 5 for an official task.
         n_holdouts: Parts into which the training rows are cut, at least 2.
         seed: Seed of the shuffle (own folds) and of the hold-outs.
+        rule: How folds are cut; by default an official task's are the published ones, another's
+            random.
 
     Raises:
         FoldwiseError: The fold does not exist or one of its parts would be empty.
     """
     where = f"{task} fold {fold}"
     ids = targets["id"].astype(str).tolist()
+    kind = None if rule is None else rule.kind
     official = any_official_task(task)
-    _check_request(official, fold, n_folds, len(ids), where)
-    if official is None:
-        train, test = _shuffled_fold(ids, fold, n_folds, seed)
-        protocol = (
-            f"Fold {fold} of {n_folds} shuffled folds (scikit-learn KFold, random_state {seed}, "
-            "the protocol of Matbench)."
+    if kind == "official" and official is None:
+        raise FoldwiseError(
+            f"{task!r} is no official task", where=where, hint="Use another kind of split."
         )
-        complete = True
+    if kind not in (None, "official"):
+        official = None
+    asked = Asked(fold, n_folds, seed, where)
+    _check_request(official, asked, len(ids), least=1 if kind == "file" else 2)
+    formulas = targets["formula"].astype(str).tolist()
+    complete = official is None or len(ids) == official.n_samples
+    if official is not None:
+        cut = _official_cut(ids, official, fold, dict(zip(ids, formulas, strict=True)))
+    elif rule is None:
+        cut = random_cut(ids, formulas, asked)
     else:
-        train, test = _official_fold(ids, official, fold)
-        complete = len(ids) == official.n_samples
-        protocol = f"Published fold {fold} of {official.name}" + (
-            "." if complete else f", restricted to {len(ids)} of {official.n_samples} rows."
-        )
-    formula = dict(zip(ids, targets["formula"].astype(str), strict=True))
+        cut = cut_fold(targets, rule, asked)
+    holdouts = _HOLDOUTS_SENTENCE.format(n=n_holdouts, unit=cut.unit_name)
     split = FoldSplit(
         task=task,
         fold=fold,
         n_folds=n_folds,
-        protocol=f"{protocol} {_HOLDOUTS_SENTENCE.format(n=n_holdouts)}",
+        protocol=f"{cut.protocol} {holdouts}",
         official=official is not None,
         complete=complete,
-        train=tuple(train),
-        validation=partition_by_formula(train, [formula[name] for name in train], n_holdouts, seed),
-        test=tuple(test),
+        train=tuple(cut.train),
+        validation=partition(cut.train, [cut.unit[name] for name in cut.train], n_holdouts, seed),
+        test=tuple(cut.test),
+        kind=kind,
     )
     split.check(where)
     return split
 
 
-def partition_by_formula(
-    ids: Sequence[str], formulas: Sequence[str], n_parts: int, seed: int
-) -> tuple[tuple[str, ...], ...]:
-    """Cut rows into parts of nearly equal size; all rows of one formula go to the same part.
-
-    Greedy: the formulas with most rows first, ties in the order of a hash of seed and formula,
-    each to the part that is smallest so far. Part sizes then differ by at most the largest number
-    of rows of one formula, and neither the row order nor a random generator decides. scikit-learn's
-    GroupKFold cuts into parts of the same sizes, but knows no seed and leaves ties to its sort.
-
-    Args:
-        ids: Row ids; each part keeps their order.
-        formulas: Reduced formula of each row.
-        n_parts: Number of parts.
-        seed: Another seed makes another partition.
-    """
-    counts = Counter(formulas)
-    order = sorted(counts, key=lambda formula: (-counts[formula], _hash(seed, formula)))
-    sizes = [0] * n_parts
-    part_of: dict[str, int] = {}
-    for formula in order:
-        smallest = min(range(n_parts), key=sizes.__getitem__)
-        part_of[formula] = smallest
-        sizes[smallest] += counts[formula]
-    parts: list[list[str]] = [[] for _ in range(n_parts)]
-    for name, formula in zip(ids, formulas, strict=True):
-        parts[part_of[formula]].append(name)
-    return tuple(tuple(part) for part in parts)
-
-
-def _hash(seed: int, formula: str) -> str:
-    return hashlib.sha256(f"{seed}:{formula}".encode()).hexdigest()
-
-
-def _check_request(
-    official: OfficialTask | None, fold: int, n_folds: int, n_rows: int, where: str
-) -> None:
-    if official is not None and n_folds != N_FOLDS:
+def _check_request(official: OfficialTask | None, asked: Asked, n_rows: int, least: int) -> None:
+    if official is not None and asked.n_folds != N_FOLDS:
         raise FoldwiseError(
-            f"{n_folds} folds of an official task", where=where, hint=f"Use {N_FOLDS} folds."
+            f"{asked.n_folds} folds of an official task",
+            where=asked.where,
+            hint=f"Use {N_FOLDS} folds.",
         )
-    if not 2 <= n_folds <= n_rows:
+    if not least <= asked.n_folds <= n_rows:
         raise FoldwiseError(
-            f"{n_rows} rows cannot make {n_folds} folds",
-            where=where,
-            hint="Use at least 2 folds and no more than there are rows.",
+            f"{n_rows} rows cannot make {asked.n_folds} folds",
+            where=asked.where,
+            hint=f"Use at least {least} folds and no more than there are rows.",
         )
-    if not 0 <= fold < n_folds:
+    if not 0 <= asked.fold < asked.n_folds:
         raise FoldwiseError(
-            "there is no such fold", where=where, hint=f"Use folds 0 to {n_folds - 1}."
+            "there is no such fold", where=asked.where, hint=f"Use folds 0 to {asked.n_folds - 1}."
         )
 
 
-def _shuffled_fold(
-    ids: Sequence[str], fold: int, n_folds: int, seed: int
-) -> tuple[list[str], list[str]]:
-    folds = KFold(n_folds, shuffle=True, random_state=seed).split(ids)
-    train, test = list(folds)[fold]
-    return [ids[row] for row in train], [ids[row] for row in test]
-
-
-def _official_fold(
-    ids: Sequence[str], official: OfficialTask, fold: int
-) -> tuple[list[str], list[str]]:
+def _official_cut(
+    ids: Sequence[str], official: OfficialTask, fold: int, formula: dict[str, str]
+) -> Cut:
     published = official_folds(official)[fold]
     train, test = set(published["train"]), set(published["test"])
     foreign = [name for name in ids if name not in train and name not in test]
@@ -269,4 +239,12 @@ def _official_fold(
             where=official.name,
             hint="Use the official ids, or a task name of your own.",
         )
-    return [name for name in ids if name in train], [name for name in ids if name in test]
+    missing = len(ids) < official.n_samples
+    return Cut(
+        train=[name for name in ids if name in train],
+        test=[name for name in ids if name in test],
+        unit=formula,
+        protocol=f"Published fold {fold} of {official.name}"
+        + (f", restricted to {len(ids)} of {official.n_samples} rows." if missing else "."),
+        unit_name="reduced formula",
+    )

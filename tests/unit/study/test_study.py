@@ -6,7 +6,6 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from snakemake.utils import update_config
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.study.checks import missing_files, warnings
@@ -168,12 +167,17 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
     ("path", "value", "line"),
     [
         ("fold", 1, f"config: unknown key 'fold'. Allowed: {KEYS}."),
-        ("splits.n", 1, "splits: unknown key 'n'. Allowed: folds, seed, only, holdouts."),
+        ("splits.n", 1, "splits: unknown key 'n'. "
+         "Allowed: kind, table, column, folds, seed, only, holdouts."),
+        ("splits.kind", "column", "splits: kind 'column' needs a table and a column. "
+         "Add table: a CSV or Parquet file with id, and column: one of its columns."),
+        ("splits.table", "t.csv", "splits.table: the default kind takes no table. "
+         "Leave it out, or take one of the kinds column, time, file."),
         ("task", ..., "config: key 'task' is missing. Add task: text."),
         ("splits.folds", 1,
-         "splits.folds: 1 is not accepted. Allowed: a whole number from 2 to 20."),
+         "splits.folds: one fold alone. Use at least 2; 1 is for `kind: file`."),
         ("splits.folds", 2.0,
-         "splits.folds: 2.0 is not accepted. Allowed: a whole number from 2 to 20."),
+         "splits.folds: 2.0 is not accepted. Allowed: a whole number from 1 to 20."),
         ("experiments.e0.seeds", [1.0],
          "experiments.e0.seeds.0: 1.0 is not accepted. Allowed: a whole number of at least 0."),
         ("experiments.e0.seeds", ["a"],
@@ -252,17 +256,20 @@ def test_a_class_is_no_sum_over_atoms():
     )
 
 
-def test_the_readmes_own_data_is_a_study():
-    """What the README tells to write, laid over the default study."""
-    text = (REPOSITORY / "README.md").read_text()
-    block = next(part for part in text.split("```") if part.startswith("yaml\n# config/mine.yaml"))
+def test_files_that_are_not_there_are_named():
     config = copy.deepcopy(DEFAULT)
-    update_config(config, yaml.safe_load(block.removeprefix("yaml\n")))
-    study = parse_study(config)
-    assert study.names == ["e0", "e3", "e4"]
-    assert missing_files(study) == (
-        "datasets.my_task.path: there is no file path/to/my_task.json.gz. Give the path of a "
-        "Matbench-format json.gz, seen from the repository."
+    config["task"] = "mine"
+    own = {"source": "file", "path": "my.json.gz"}
+    config["datasets"]["mine"] = {**config["datasets"]["demo_e_form"], **own}
+    config["splits"] |= {"kind": "file", "table": "folds.csv", "column": "fold"}
+    assert missing_files(parse_study({**config, "only": ["e0"]})) == (
+        "datasets.mine.path: there is no file my.json.gz. Give the path of a Matbench-format "
+        "json.gz, seen from the repository."
+    )
+    config["datasets"]["mine"]["path"] = str(REPOSITORY / "data" / "demo.json.gz")
+    assert missing_files(parse_study({**config, "only": ["e0"]})) == (
+        "splits.table: there is no file folds.csv. Give the path of a CSV or Parquet file, seen "
+        "from the repository."
     )
 
 

@@ -10,8 +10,9 @@ from sklearn.model_selection import GroupKFold, KFold
 from crystal_files import run_script
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_json, write_parquet
+from foldwise.tasks.cuts.rule import partition
 from foldwise.tasks.official import official_folds, official_task
-from foldwise.tasks.splits import MATBENCH_SEED, FoldSplit, make_fold, partition_by_formula
+from foldwise.tasks.splits import MATBENCH_SEED, FoldSplit, make_fold
 
 
 def targets(n, formulas=None):
@@ -65,7 +66,7 @@ def test_own_folds_are_those_of_scikit_learn():
 @settings(max_examples=150, deadline=None)
 def test_partition_by_formula(formulas, n_parts, seed):
     ids = [f"c{row}" for row in range(len(formulas))]
-    parts = partition_by_formula(ids, formulas, n_parts, seed)
+    parts = partition(ids, formulas, n_parts, seed)
     assert len(parts) == n_parts
     assert sorted(name for part in parts for name in part) == sorted(ids)
     formula = dict(zip(ids, formulas, strict=True))
@@ -105,13 +106,13 @@ def test_splits_partition_the_rows(formulas, fold, order):
     # The hold-outs depend on which rows train, not on their order.
     shuffled = list(split.train)
     order.shuffle(shuffled)
-    again = partition_by_formula(shuffled, [formula[n] for n in shuffled], 3, MATBENCH_SEED)
+    again = partition(shuffled, [formula[n] for n in shuffled], 3, MATBENCH_SEED)
     assert [set(part) for part in again] == [set(part) for part in split.validation]
 
 
 def test_seed_changes_hold_outs():
     ids, formulas = [f"c{row}" for row in range(50)], [f"F{row}" for row in range(50)]
-    assert partition_by_formula(ids, formulas, 5, 0) != partition_by_formula(ids, formulas, 5, 1)
+    assert partition(ids, formulas, 5, 0) != partition(ids, formulas, 5, 1)
 
 
 def test_program_writes_what_the_reader_reads(tmp_path):

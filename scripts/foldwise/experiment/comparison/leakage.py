@@ -33,6 +33,17 @@ _SOFT_TARGETS = {
 }
 
 
+_FOLDS = {
+    "formula": "formula",
+    "chemical_system": "set of elements",
+    "spacegroup": "space group",
+    "prototype": "prototype (anonymous formula and space group)",
+    "column": "a column of the user's own",
+    "time": "time, the test always later",
+    "cluster": "cluster of compositions",
+}
+
+
 def leakage_block(inputs: ExperimentInputs) -> Json:
     """The `leakage` block of `results.json`: facts, each with the sentence that a reader needs."""
     teacher = _teacher_pretrained(inputs)
@@ -138,8 +149,31 @@ def _duplicates(report: Json) -> Json:
         "n_test": n_test,
         "statement": (
             f"Near-copies: of {n_test:,} test crystals, {formula:,} have the formula of a training "
-            f"crystal of their fold; {match}. The folds "
-            "are random, so this is part of the protocol; on crystals of a new kind, errors are "
-            "probably larger."
+            f"crystal of their fold; {match}.{_nearness(counts)} {_of_folds(report.get('kind'))}"
         ),
     }
+
+
+def _nearness(counts: Json) -> str:
+    if "n_test_same_system" not in counts:
+        return ""
+    same, new = (int(counts[key]) for key in ("n_test_same_system", "n_test_new_element"))
+    return (
+        f" {same:,} are of elements that stand together in a training crystal too; {new:,} hold "
+        "an element that no training crystal of their fold has."
+    )
+
+
+def _of_folds(kind: str | None) -> str:
+    """What near-copies mean, by the kind of the split."""
+    if kind in {None, "official", "random"}:
+        return (
+            "The folds are random, so this is part of the protocol; on crystals of a new kind, "
+            "errors are probably larger."
+        )
+    return (
+        f"The folds are cut by {_FOLDS[str(kind)]}, so the error is one for crystals that differ "
+        "from the training crystals in that."
+        if str(kind) in _FOLDS
+        else "The folds are the user's own."
+    )

@@ -112,6 +112,8 @@ def _incomplete(inputs: ExperimentInputs, rows: TestRows) -> str | None:
     official = any_official_task(inputs.task)
     if official is None:
         return f"{inputs.task} is no official Matbench task."
+    if not all(split.official for split in inputs.splits.values()):
+        return f"The folds are not the published ones of {official.name}."
     answered = len(rows.table) + len(fallback_rows(inputs))
     if answered == official.n_samples:
         return None

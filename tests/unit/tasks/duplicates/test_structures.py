@@ -18,6 +18,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_json
 from foldwise.crystals.neighbors import CrystalArrays
 from foldwise.crystals.parsing import parse_structure
+from foldwise.tasks.duplicates.nearness import with_nearness
 from foldwise.tasks.duplicates.structures import COLUMNS, duplicate_pairs, summarize
 from foldwise.tasks.matbench_json import read_split_json
 from foldwise.tasks.splits import FoldSplit, make_fold
@@ -172,5 +173,6 @@ def test_program(case, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     pairs = duplicate_pairs(table, crystals, [split])
-    assert read_json(tmp_path / "duplicates.json") == summarize(pairs, [split])
+    written = read_json(tmp_path / "duplicates.json")
+    assert written == with_nearness(summarize(pairs, [split]), table, [split])
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "duplicates.csv"), pairs)

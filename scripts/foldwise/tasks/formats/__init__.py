@@ -1,0 +1,1 @@
+"""Crystals in the formats that people have: files, frames, databases and tables."""

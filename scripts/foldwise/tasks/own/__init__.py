@@ -1,0 +1,1 @@
+"""A user's own crystals: structures and targets brought together, once, into a dataset."""
