@@ -14,6 +14,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from crystal_files import run_script, spec
+from foldwise.study.defaults import recipes
 from foldwise.study.own import OwnStudy, make_own_study
 from foldwise.tasks.dataset import prepare_dataset
 from foldwise.tasks.own.kinds import target_kind
@@ -104,10 +105,12 @@ def test_targets_may_stand_beside_the_structures(tmp_path):
         tmp_path, structures=tmp_path / "ten.xyz", targets=None, split="time", split_column="year"
     )
     assert "10 taken, 0 rejected" in report
-    splits = yaml.safe_load((tmp_path / "config/mine.yaml").read_text())["splits"]
-    assert splits == {
+    written = yaml.safe_load((tmp_path / "config/mine.yaml").read_text())
+    assert written["splits"] == {
         "kind": "time", "table": "data/own/mine/columns.csv", "column": "year", "folds": 5,
+        "holdouts": 4,
     }  # fmt: skip
+    assert written["recipes"] == recipes(10, 5, 4)
 
 
 def test_rows_that_cannot_be_used_are_named_and_counted(tmp_path):
