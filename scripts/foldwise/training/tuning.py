@@ -69,8 +69,8 @@ def search(tuning: Tuning) -> dict[str, Any]:
         The choice, as `{recipe}.json` of the folder holds it.
 
     Raises:
-        FoldwiseError: An input is missing or broken, the recipe begins with a joint pretraining, or
-            the budget does not suffice for one trial.
+        FoldwiseError: An input is missing or broken, or the recipe has a teacher or begins with a
+            joint pretraining.
     """
     job = tuning.job
     if job.recipe.pretrain is not None or job.recipe.teacher is not None:
@@ -198,13 +198,6 @@ def _trial_steps(tuning: Tuning, fold: OpenFold, device: torch.device) -> int:
     per_epoch = steps_per_epoch(problem.samples, problem.recipe)
     affordable = int(tuning.budget / TRIALS / per_step)
     least = MIN_EPOCHS * per_epoch
-    if tuning.budget < least * per_step:
-        raise FoldwiseError(
-            f"{tuning.budget:.0f} s do not suffice for {MIN_EPOCHS} epochs of about "
-            f"{per_epoch * per_step:.0f} s each",
-            where="--budget",
-            hint="Give it more time.",
-        )
     return min(per_epoch * problem.recipe.epochs, max(least, affordable))
 
 

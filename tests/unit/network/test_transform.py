@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
@@ -155,6 +155,7 @@ def test_an_energy_that_the_network_knows_keeps_its_head():
     np.testing.assert_allclose(closed[::40], left, rtol=1e-6)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e6), min_size=2, max_size=30))
 def test_no_answer_leaves_the_range_of_a_quantity_without_negative_rows(targets):
     composition, targets, network = rows_of(targets)

@@ -122,7 +122,11 @@ def test_embedded_dataset(demo):
 def test_a_column_of_truth_values_is_a_class(tmp_path):
     card, _ = prepare(tmp_path, table([GOOD, GOOD, GOOD], [True, False, True]))
     assert card["n_failed"] == 0
-    assert pd.read_parquet(tmp_path / "out" / "targets.parquet")["target"].tolist() == [1.0, 0.0, 1.0]
+    assert pd.read_parquet(tmp_path / "out" / "targets.parquet")["target"].tolist() == [
+        1.0,
+        0.0,
+        1.0,
+    ]
 
 
 @pytest.mark.slow  # buys: processes change no byte of a dataset
