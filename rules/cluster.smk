@@ -9,6 +9,7 @@ from snakemake.deployment.env_modules import EnvModules
 from foldwise.cluster.call import enter_queue, settle, site_of_call
 from foldwise.cluster.site import resources_of
 
+JOBS_OF_A_BATCH = 20
 # Jobs of seconds: beside Snakemake, or many to one Slurm job.
 SHORT_JOBS = {
     "make_splits",
@@ -49,14 +50,21 @@ def fit_to_site(one):
     if SITE.modules:
         one.env_modules = EnvModules(*SITE.modules)
     if SITE.short_jobs == "batched" and one.name in SHORT_JOBS:
-        one.group = "short"
+        # Of one rule each: jobs of two rules in a batch could wait for a third rule's between them.
+        one.group = one.name
 
 
 if SITE:
     for each in workflow.rules:
         fit_to_site(each)
+    present = SHORT_JOBS & {each.name for each in workflow.rules}
     if SITE.short_jobs == "local":
-        workflow.localrules(*(SHORT_JOBS & {each.name for each in workflow.rules}))
+        workflow.localrules(*present)
+    else:
+        workflow.group_settings.group_components = {
+            **dict.fromkeys(present, JOBS_OF_A_BATCH),
+            **workflow.group_settings.group_components,
+        }
     workflow.resource_settings.max_threads = min(
         SITE.cores, workflow.resource_settings.max_threads or SITE.cores
     )

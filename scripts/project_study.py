@@ -18,10 +18,19 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--models", type=int, default=4, help="trainings per fold")
     parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--nodes", type=int, default=1, help="such machines that train at once")
+    parser.add_argument("--price", type=float, help="of a machine and hour, in any currency")
     parser.add_argument("--out", type=Path, required=True, help="JSON; the page stands beside it")
     options = parser.parse_args()
     plan = StudyPlan(options.folds, options.models, options.epochs)
-    project(options.sizes, options.compositions, plan, options.out)
+    project(
+        options.sizes,
+        options.compositions,
+        plan,
+        options.out,
+        nodes=options.nodes,
+        price=options.price,
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -71,6 +72,15 @@ class StudyPlan:
         """Structures trained on, each counted as often as it comes."""
         return structures * (self.folds - 1) * self.models * self.epochs
 
+    def waves(self, nodes: int) -> int:
+        """Trainings one after the other where `nodes` train at once.
+
+        The last model of a fold is the student, which waits for the fold's teachers; all trainings
+        are taken to be equally long.
+        """
+        teachers = math.ceil(self.folds * (self.models - 1) / nodes)
+        return teachers + math.ceil(self.folds / nodes)
+
 
 def read_classes(path: str | os.PathLike[str]) -> list[SizeClass]:
     """The classes of a benchmark.
@@ -129,8 +139,19 @@ def project(
     compositions: str | os.PathLike[str],
     plan: StudyPlan,
     out: str | os.PathLike[str],
+    *,
+    nodes: int = 1,
+    price: float | None = None,
 ) -> None:
     """Write the projection as JSON to `out` and as a page beside it.
+
+    Args:
+        classes_path: Measured speeds.
+        compositions: Table of compositions.
+        plan: Trainings.
+        out: The JSON file.
+        nodes: Nodes like the measured machine that train at once.
+        price: Of a node and hour, in any currency.
 
     Raises:
         FoldwiseError: An input is missing or unreadable.
@@ -156,10 +177,30 @@ def project(
         "edges_and_angles_per_atom": per_atom,
         "passes": passes,
         "hours": passes * mean_seconds / 3600,
+        "nodes": nodes,
+        "hours_on_nodes": plan.waves(nodes)
+        * (passes * mean_seconds / 3600 / (plan.folds * plan.models)),
+        "cost": None if price is None else price * passes * mean_seconds / 3600,
         **asdict(plan),
     }
     write_json(out, record)
     write_text(Path(out).with_suffix(".md"), _page(classes, record))
+
+
+def _of_nodes(record: dict[str, object]) -> list[str]:
+    lines = []
+    if record["nodes"] != 1:
+        lines = [
+            f"{record['nodes']} such nodes, one training on each, would take about "
+            f"**{record['hours_on_nodes']:,.0f} hours**: students wait for their fold's teachers.",
+            "",
+        ]
+    if record["cost"] is not None:
+        lines += [
+            f"At the given price of a node and hour all trainings cost {record['cost']:,.0f}.",
+            "",
+        ]
+    return lines
 
 
 def _page(classes: Sequence[SizeClass], record: dict[str, object]) -> str:
@@ -172,6 +213,7 @@ def _page(classes: Sequence[SizeClass], record: dict[str, object]) -> str:
         f"**{record['hours']:,.0f} hours** of training on {record['device']} "
         f"(`{record['engine']}`).",
         "",
+        *_of_nodes(record),
         "Measured rates of training by cell size, and what a straight line through the times "
         "(constant + slope × edges and angles) makes of them:",
         "",

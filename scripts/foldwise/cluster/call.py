@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from foldwise.cluster.checks import check_requests, request_of
@@ -56,7 +55,7 @@ def enter_queue(workdir: Path) -> None:
 
 
 def settle(
-    plugin: ModuleType, executor: Any, jobs: Sequence[tuple[str, int, Mapping[str, object]]]
+    plugin: Any, executor: Any, jobs: Sequence[tuple[str, int, Mapping[str, object]]]
 ) -> None:
     """Before the first job is queued: check all requests, name this call, and be patient.
 
@@ -78,5 +77,5 @@ def settle(
     executor.slurm_logdir = Path(executor.slurm_logdir) / name_prefix()
     settings = executor.workflow.executor_settings
     executor.__class__ = steady(type(executor), settings.init_seconds_before_status_checks)
-    plugin.query_job_status = patient(plugin.query_job_status)  # type: ignore[attr-defined]
-    plugin.get_min_job_age = remembered(plugin.get_min_job_age)  # type: ignore[attr-defined]
+    plugin.query_job_status = patient(plugin.query_job_status)
+    plugin.get_min_job_age = remembered(plugin.get_min_job_age)

@@ -122,7 +122,7 @@ def _check_partition(request: Request, known: Mapping[str, Partition]) -> None:
             for node in sorted(set(nodes), key=lambda one: -one.memory_mb)[:3]
         )
         raise FoldwiseError(
-            f"asks for {request.cores} cores, {request.memory_mb} MB{gpu}; "
+            f"asks for {request.cores} core(s), {request.memory_mb} MB{gpu}; "
             f"partition {name} has nodes of {largest}",
             where=where,
             hint=f"Set cores in site.yaml, or --set-resources {request.rule}:mem_mb=….",

@@ -74,14 +74,5 @@ def steady(kind: type[Any], seconds: int) -> type[Any]:
         kind: The executor's class.
         seconds: Between two questions.
     """
-
-    class Steady(kind):  # type: ignore[misc]
-        @property
-        def next_seconds_between_status_checks(self) -> int:
-            return seconds
-
-        @next_seconds_between_status_checks.setter
-        def next_seconds_between_status_checks(self, _wished: float) -> None:
-            pass
-
-    return Steady
+    rate = property(lambda _executor: seconds, lambda _executor, _wished: None)
+    return type("Steady", (kind,), {"next_seconds_between_status_checks": rate})

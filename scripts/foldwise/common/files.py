@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
 import math
@@ -21,6 +22,7 @@ from foldwise.common.errors import FoldwiseError
 
 LIBRARY = Path(__file__).resolve().parents[1]
 REPOSITORY = LIBRARY.parents[1]
+_NO_ROOM = 2**16  # bytes
 
 
 def cache_folder() -> Path:
@@ -35,6 +37,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The folder is made. On an exception, the temporary file is removed and `path` is untouched. No
     package that is still maintained does this: `atomicwrites` is not.
+
+    Raises:
+        OSError: `ENOSPC`, whatever a writer made of it, where the disk is full.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -47,9 +52,21 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
+        full = isinstance(error, Exception) and _is_full(target.parent)
         temporary.unlink(missing_ok=True)
+        if full:  # which not every writer says: PyTorch's speaks of an internal position
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
         raise
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a folder's file system has no room left, as after a write that did not fit."""
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return False
+    return state.f_bavail * state.f_frsize < _NO_ROOM
 
 
 @contextmanager

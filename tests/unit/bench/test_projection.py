@@ -114,3 +114,10 @@ def test_inputs_that_cannot_be_projected(tmp_path):
     for path in (tmp_path / "t.csv", tmp_path / "none.csv"):
         with pytest.raises(FoldwiseError, match="no table with compositions"):
             atoms_of(path)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "waves"), [(1, 20), (5, 4), (15, 2), (100, 2), (2, 8 + 3), (4, 4 + 2)]
+)
+def test_students_wait_for_their_teachers_however_many_nodes_there_are(nodes, waves):
+    assert StudyPlan(folds=5, models=4, epochs=50).waves(nodes) == waves

@@ -70,3 +70,33 @@ def test_a_file_of_ones_own_is_judged_by_its_bytes(tmp_path):
     size = task_size("mine", {"source": "file", "path": str(file)}, Path("absent"))
     assert size.structures >= 3_589
     assert size.atoms >= 3_589 * 11.8
+
+
+# Largest `max_rss` (MB) of a rule's jobs in the benchmarks of three studies: the embedded 500
+# crystals, the embedded 3,589 of mp_e_form, and the submissions to all of its 132,752 rows.
+MEASURED = [
+    ("prepare_dataset", TaskSize(500, 2_000), 139),
+    ("build_graphs", TaskSize(500, 2_000), 112),
+    ("make_splits", TaskSize(500, 2_000), 209),
+    ("report_duplicates", TaskSize(500, 2_000), 220),
+    ("train_model", TaskSize(500, 2_000), 536),
+    ("predict", TaskSize(500, 2_000), 517),
+    ("write_experiment", TaskSize(500, 2_000), 252),
+    ("prepare_dataset", TaskSize(3_589, 42_400), 141),
+    ("build_graphs", TaskSize(3_589, 42_400), 129),
+    ("perturb_structures", TaskSize(4 * 3_589, 4 * 42_400), 218),
+    ("make_splits", TaskSize(3_589, 42_400), 394),
+    ("train_model", TaskSize(3_589, 42_400), 646),
+    ("prepare_targets", FULL, 309),
+    ("make_splits", FULL, 490),
+    ("read_submission", FULL, 469),
+    ("combine_submissions", FULL, 358),
+    ("count_formula_duplicates", FULL, 412),
+    ("write_combination", FULL, 638),
+]
+
+
+@pytest.mark.parametrize(("rule", "size", "peak"), MEASURED)
+def test_what_is_asked_for_covers_what_was_measured_with_snakemakes_own_processes(rule, size, peak):
+    asked = DEMANDS[rule].memory_mb(size)
+    assert peak + 380 < asked < 8_000

@@ -50,9 +50,12 @@ def test_time_limits_are_read_as_slurm_writes_them(written, minutes):
     [
         (
             Request("train_model", 4, 2000, 60),
-            "asks for 4 cores, 2000 MB; partition cpu has nodes of",
+            "asks for 4 core(s), 2000 MB; partition cpu has nodes of",
         ),
-        (Request("train_model", 1, 9000, 60), "asks for 1 cores, 9000 MB; partition cpu has nodes"),
+        (
+            Request("train_model", 1, 9000, 60),
+            "asks for 1 core(s), 9000 MB; partition cpu has nodes",
+        ),
         (Request("predict", 1, 2000, 300), "asks for 300 minutes, partition cpu allows 240"),
         (Request("predict", 1, 2000, 90, gpus=1, partition="gpu"), "partition gpu allows 60"),
         (

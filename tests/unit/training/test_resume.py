@@ -1,3 +1,7 @@
+import errno
+import os
+import subprocess
+
 import pytest
 import torch
 from hypothesis import given
@@ -59,3 +63,26 @@ def test_a_clock_goes_on_where_the_latest_saved_one_stood():
     after = clock.read()
     assert 70 <= after["wall"] - before["wall"] < 80
     assert 90 <= after["cpu"] - before["cpu"] < 100
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 200 kB; only root may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no small disk could be mounted")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_named_and_the_last_state_stays(small_disk):
+    """PyTorch's own words of a write that does not fit name neither disk nor file."""
+    path = small_disk / "state.pt"
+    save_state(path, "mine", {"small": torch.zeros(10)})
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        save_state(path, "mine", {"large": torch.zeros(100_000)})
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
+    assert [each.name for each in small_disk.iterdir()] == ["state.pt"]
+    assert load_state(path, "mine")["small"].sum() == 0

@@ -130,8 +130,7 @@ def _small_disk(folder: Path, *, megabytes: float) -> Iterator[None]:
 
 # A minute is the least that Slurm limits; it checks every half minute.
 _SHORT = (
-    "--set-resources", "train_model:runtime=attempt",
-    "train_model:slurm_extra='\"--signal=URG@20\"'",
+    "--set-resources", "train_model:runtime=attempt", "train_model:slurm_extra='--signal=URG@20'",
 )  # fmt: skip
 _LITTLE = ("--set-resources", "train_model:mem_mb=450*attempt*attempt")
 

@@ -19,7 +19,7 @@ MATCHER = (
     "pymatgen StructureMatcher, defaults (ltol 0.2, stol 0.3, angle_tol 5, primitive cells, "
     "volumes scaled)"
 )
-PAIRS_OF_A_TASK = 2_000
+PAIRS_OF_A_TASK = 20_000
 """Pairs that one process matches at a time: a formula may have hundreds of thousands."""
 
 Pair = tuple[int, int]

@@ -145,6 +145,8 @@ def _of_cif(text: str, max_atoms: int) -> CrystalArrays:
             parser = CifParser.from_str(text, check_cif=False)
             _check_size(parser, max_atoms)
             found = parser.parse_structures(primitive=False, on_error="raise")
+            _check_symmetry(parser)
+            _check_formula(parser, found[0])
         except CrystalError:
             raise
         # A parser of free text meets errors of every kind.
@@ -153,8 +155,6 @@ def _of_cif(text: str, max_atoms: int) -> CrystalArrays:
             raise CrystalError(reason, _one_line(error)) from error
     if len(found) > 1:
         raise CrystalError(UNREADABLE, f"{len(found)} structures in one CIF")
-    _check_symmetry(parser)
-    _check_formula(parser, found[0])
     return _of_dict(found[0].as_dict())
 
 

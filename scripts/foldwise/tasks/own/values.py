@@ -12,7 +12,11 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.tasks.formats.frames import frame_id
 from foldwise.tasks.formats.tables import table_rows
 
-_NUMBER = re.compile(r"\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>\D.*)?")
+_NUMBER = re.compile(
+    r"\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+    r"\s*(?P<unit>(?:[^\W\d_]|[%°]).*)?"
+)
+CLASS = "class"  # the unit of a column of true and false
 _WORDS = {"true": 1.0, "false": 0.0}
 
 
@@ -97,8 +101,10 @@ def _first_id(columns: Mapping[str, Any], where: str) -> str:
 
 def _number(cell: Any, unit: str, where: str) -> float | None:
     text = str(cell).strip()
-    if text.lower() in _WORDS:
+    if unit == CLASS and text.lower() in _WORDS:
         return _WORDS[text.lower()]
+    if isinstance(cell, bool):
+        return None
     try:
         number = float(text)
     except ValueError:

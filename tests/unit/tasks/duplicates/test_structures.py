@@ -176,3 +176,21 @@ def test_program(case, tmp_path):
     written = read_json(tmp_path / "duplicates.json")
     assert written == with_nearness(summarize(pairs, [split]), table, [split])
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "duplicates.csv"), pairs)
+
+
+def test_processes_and_the_size_of_their_tasks_change_nothing(case, monkeypatch):
+    table, crystals, split = case
+    other = replace(split, fold=1, train=("a", "d", "e"), validation=(("a",), ("d",)), test=("c",))
+    alone = duplicate_pairs(table, crystals, [split, other])
+    monkeypatch.setattr("foldwise.tasks.duplicates.matching.PAIRS_OF_A_TASK", 1)
+    together = duplicate_pairs(table, crystals, [split, other], workers=2)
+    pd.testing.assert_frame_equal(together, alone)
+    assert set(alone["fold"]) == {0, 1}
+
+
+def test_no_formula_twice_is_an_empty_table(case):
+    table, crystals, split = case
+    table = table.assign(formula=[f"X{row}" for row in range(len(table))])
+    pairs = duplicate_pairs(table, crystals, [split])
+    assert pairs.columns.tolist() == COLUMNS
+    assert pairs.empty
