@@ -111,6 +111,9 @@ TRAINING_PARAMS = {
     "recipe": recipe_json,
     "engine": ENGINE,
     "transform": lambda wildcards: STUDY.datasets[wildcards.task]["transform"],
+    "extensive": lambda wildcards: (
+        "" if STUDY.datasets[wildcards.task]["intensive"] else "--extensive"
+    ),
     "soft": lambda wildcards, input: given("--soft-targets", input.soft),
     "copies": lambda wildcards, input: given("--copies", input.copies),
     "weight": lambda wildcards, input: given("--soft-weight-from", input.weight),
@@ -119,7 +122,7 @@ TRAINING_COMMAND = (
     "python scripts/train_model.py --targets {input.targets:q} --graphs {input.graphs:q}"
     " --split {input.split:q} --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
     " --seed {params.seed} --holdout {params.holdout} --transform {params.transform}"
-    " {params.soft} {params.copies} {params.weight} --engine {params.engine:q} --threads {threads}"
+    " {params.extensive} {params.soft} {params.copies} {params.weight} --engine {params.engine:q} --threads {threads}"
     " --out {params.out:q}"
 )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from foldwise.common.errors import FoldwiseError, run_program
 from foldwise.common.files import json_object
 from foldwise.network.machine import add_machine_options, machine_of
+from foldwise.network.transform import TRANSFORMS
 from foldwise.study.recipe import parse_recipe
 from foldwise.training.files import SeedJob, TrainingFiles
 from foldwise.training.job import TrainingJob, train
@@ -27,7 +28,8 @@ def main() -> None:
     parser.add_argument(
         "--holdout", type=int, nargs="+", required=True, help="hold-out that validates, per seed"
     )
-    parser.add_argument("--transform", choices=("element_reference", "standardize"), required=True)
+    parser.add_argument("--transform", choices=TRANSFORMS, required=True)
+    parser.add_argument("--extensive", action="store_true", help="the target is a sum over atoms")
     parser.add_argument("--soft-targets", type=Path, help="soft targets of a student")
     parser.add_argument("--soft-weight-from", type=Path, help="JSON of a search's choice")
     parser.add_argument("--copies", type=Path, help="graph store of the copies")
@@ -59,6 +61,7 @@ def main() -> None:
                 options.soft_weight_from,
             ),
             transform=options.transform,
+            extensive=options.extensive,
             machine=machine_of(options),
         ),
         [

@@ -79,10 +79,12 @@ class BatchSource(Protocol):
         device: Where the batches are.
         sizes: Edges plus angles of every crystal, int64, shape [n]: what its compute and memory
             grow with.
+        atoms: Atoms of every crystal, int64, shape [n].
     """
 
     device: torch.device
     sizes: NDArray[np.int64]
+    atoms: NDArray[np.int64]
 
     def batch(self, rows: Tensor) -> GraphBatch:
         """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order.
@@ -207,6 +209,7 @@ class ResidentStore:
     def __init__(self, store: GraphStore, device: torch.device) -> None:
         self.device = device
         self.sizes = store.core[:, 0] + store.core[:, 2]
+        self.atoms = np.diff(store.offsets[:, 0])
         self._store = store
         offsets = torch.from_numpy(store.offsets).to(device)
         self._starts = offsets[:-1]
@@ -274,6 +277,7 @@ class StreamedStore:
     def __init__(self, store: GraphStore, device: torch.device) -> None:
         self.device = device
         self.sizes = store.core[:, 0] + store.core[:, 2]
+        self.atoms = np.diff(store.offsets[:, 0])
         self._store = store
 
     def batch(self, rows: Tensor) -> GraphBatch:

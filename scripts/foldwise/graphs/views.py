@@ -63,6 +63,7 @@ class View:
 
     def __init__(self, views: Views, epoch: int, number: int) -> None:
         self.device, self.sizes = views.source.device, views.source.sizes
+        self.atoms = views.source.atoms
         self._views, self._epoch, self._number = views, epoch, number
 
     def batch(self, rows: Tensor) -> GraphBatch:

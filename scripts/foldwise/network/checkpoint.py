@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ _ELEMENT = "foldwise.element_reference"
 _SCALARS = "foldwise.transform"  # shift, scale, train_mean, train_std
 _FACTS = "foldwise"  # the one metadata entry, a JSON object
 FORMAT = "foldwise-1"
+_OPTIONAL = ("link", "low", "extensive")  # of the transform, written where they say something
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def save_model(path: str | os.PathLike[str], model: TrainedModel) -> None:
         dtype=torch.float64,
     )
     facts = {"format": FORMAT, "model": model.model_name, "transform": transform.name}
+    plain = {field.name: field.default for field in fields(transform) if field.name in _OPTIONAL}
+    facts |= {key: value for key in _OPTIONAL if (value := getattr(transform, key)) != plain[key]}
     # One entry: safetensors writes several in random order, and equal models get unequal bytes.
     metadata = {_FACTS: json.dumps(facts)}
     with atomic_path(path) as temporary:
@@ -89,5 +92,6 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
     shift, scale, mean, std = tensors.pop(_SCALARS).tolist()
     element = np.asarray(tensors.pop(_ELEMENT).numpy(), dtype=np.float64)
     network.load_state_dict(from_chgnet(network, tensors))
-    transform = TargetTransform(metadata["transform"], element, shift, scale, mean, std)
+    options = {key: metadata[key] for key in _OPTIONAL if key in metadata}
+    transform = TargetTransform(metadata["transform"], element, shift, scale, mean, std, **options)
     return TrainedModel(metadata["model"], network, transform)

@@ -70,4 +70,4 @@ def predict(
 ) -> NDArray[np.float64]:
     """Predictions in target units of the crystals at `rows`, shape [len(rows)]."""
     output = network_output(network, store, rows, log)
-    return transform.offset(composition[rows]) + transform.scale * output
+    return transform.to_target(output, composition[rows], store.atoms[rows])

@@ -25,11 +25,12 @@ def check_names(study: Study) -> None:
             hint=f"Allowed: 0 to {study.splits['folds'] - 1}.",
         )
     _check_splits(study)
-    if study.experiments and not study.datasets[study.task]["intensive"]:
+    dataset = study.datasets[study.task]
+    if not dataset["intensive"] and dataset.get("transform") == "logistic":
         raise FoldwiseError(
-            "a network's answer is a mean over atoms, and this target grows with the cell",
+            "a class is no sum over the atoms of the cell",
             where=f"datasets.{study.task}.intensive",
-            hint="Give the target per atom; only pretrain takes extensive tasks.",
+            hint="Set it to true.",
         )
     known = dict.fromkeys(study.names)
     for name, combination in study.recorded.combinations.items():

@@ -22,6 +22,7 @@ from foldwise.study.recorded_teachers import TARGETS_SOURCE, parse_recorded, sel
 from foldwise.study.rules import parse_decisions, parse_series
 from foldwise.study.search import with_candidates
 from foldwise.study.study import Experiment, Study, WrittenExperiment
+from foldwise.study.tuned import tuned_options
 from foldwise.tasks.sources import embedded_names
 
 SCHEMA = SCHEMAS / "config.schema.json"
@@ -146,4 +147,7 @@ def _extended(
         )
     options = dict(raw[name])
     base = options.pop("extends", None)
+    tuned = options.pop("tuned", None)
+    if tuned is not None:
+        options |= tuned_options(tuned, f"recipes.{name}.tuned")
     return options if base is None else {**_extended(base, raw, (*seen, name)), **options}

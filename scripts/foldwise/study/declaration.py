@@ -62,9 +62,14 @@ class Dataset:
     sha256: Sha256 | None = Field(default=None, description="checksum that the file must have")
     target_name: str = Field(description="what the target is called in tables and figures")
     unit: str = Field(description="unit of the target")
-    intensive: Switch = Field(description="whether the target does not grow with the cell")
-    transform: Literal["element_reference", "standardize"] = Field(
-        description="`element_reference` for formation energies, `standardize` otherwise"
+    intensive: Switch = Field(
+        description="whether the target does not grow with the cell; of one that does the network "
+        "answers the share per atom"
+    )
+    transform: Literal["auto", "element_reference", "standardize", "log", "logistic"] = Field(
+        description="`element_reference` for formation energies, `log` for positive quantities of "
+        "several orders of magnitude, `logistic` for classes 0 and 1, `standardize` otherwise; "
+        "`auto` lets each fold's training rows choose, and says why"
     )
 
 

@@ -15,6 +15,7 @@ import yaml
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256, replaced_folder, write_text
 from foldwise.study.config import parse_study
+from foldwise.study.defaults import holdouts, recipe_lines
 from foldwise.tasks.cuts.rule import SplitRule
 from foldwise.tasks.formats.reader import open_structures
 from foldwise.tasks.own.collect import COLUMNS, CRYSTALS, Collected, collect
@@ -65,6 +66,7 @@ class _Choices:
     rule: SplitRule
     why_split: str
     folds: int
+    holdouts: int
 
 
 def make_own_study(
@@ -152,6 +154,9 @@ def _choices(
     )
     rule, why = _rule(given, duplicates, folder)
     folds = _n_folds(rule, folder, int(defaults["splits"]["folds"]))
+    # Of formulas there are enough for many parts; of what else is kept together perhaps not.
+    by_row = rule.kind in {"random", "formula"}
+    parts = holdouts(len(table), folds) if by_row else int(defaults["splits"]["holdouts"])
     try:
         for fold in range(folds):
             make_fold(
@@ -159,7 +164,7 @@ def _choices(
                 given.name,
                 fold,
                 n_folds=folds,
-                n_holdouts=int(defaults["splits"]["holdouts"]),
+                n_holdouts=parts,
                 seed=int(defaults["splits"]["seed"]),
                 rule=rule,
             )
@@ -167,7 +172,7 @@ def _choices(
         # The user knows the table, not the copy that is being written.
         where = error.where.replace(str(folder / COLUMNS), str(given.targets or given.structures))
         raise FoldwiseError(error.what, where=where, hint=error.hint) from error
-    return _Choices(kind, rule, why, folds)
+    return _Choices(kind, rule, why, folds, parts)
 
 
 def _rule(given: OwnStudy, duplicates: Duplicates, folder: Path) -> tuple[SplitRule, str]:
@@ -259,6 +264,10 @@ def _config(given: OwnStudy, choices: _Choices, sha256: str, n_rows: int) -> str
         *_split_lines(choices, folder),
         "  # Each row is tested in one of them.",
         f"  folds: {choices.folds}",
+        "  # One part of the training rows validates, and is not fitted.",
+        f"  holdouts: {choices.holdouts}",
+        "",
+        *recipe_lines(n_rows, choices.folds, choices.holdouts),
         "",
         "# One model, the mean of three, and one student of them. e0_scratch and e3_scratch ask",
         "# the same of random weights; each is compared with one of these.",

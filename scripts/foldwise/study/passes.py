@@ -38,7 +38,8 @@ def with_derived_epochs(
     """The recipes, those of `passes_of` with as many passes as the experiments named there.
 
     The epochs are those of all models of the experiments of one fold together, rounded up to whole
-    epochs; the patience keeps its share of them.
+    epochs, and so are the steps where these models are bounded by steps; the patience keeps its
+    share of the epochs.
 
     Args:
         recipes: All recipes of the study.
@@ -48,7 +49,8 @@ def with_derived_epochs(
 
     Raises:
         FoldwiseError: An experiment does not exist, has a joint pretraining, whose rows are not
-            known before it runs, or takes its own passes from the recipe.
+            known before it runs, takes its own passes from the recipe, or is bounded by steps
+            where another is not.
     """
 
     def derived(name: str, asking: tuple[str, ...] = ()) -> Recipe:
@@ -59,16 +61,27 @@ def with_derived_epochs(
             raise FoldwiseError(
                 "it takes its passes from itself", where=where, hint="Give one of them epochs."
             )
-        total = 0
+        total, rows_of_steps, bounded = 0, 0, set()
         for other in passes_of[name]:
             experiment = _named(other, experiments, where)
             _named(experiment.recipe, recipes, f"experiments.{other}.recipe")
             model = derived(experiment.recipe, (*asking, name))
             _check_countable(model, other, where)
-            total += len(experiment.seeds) * model.epochs * passes_per_epoch(model, copies)
-        epochs = ceil(total / passes_per_epoch(recipe, copies))
+            passes = len(experiment.seeds) * passes_per_epoch(model, copies)
+            total += passes * model.epochs
+            rows_of_steps += passes * (model.steps or 0) * model.batch_size
+            bounded.add(model.steps is not None)
+        if len(bounded) > 1:
+            raise FoldwiseError(
+                "some of their recipes have steps and others have none",
+                where=where,
+                hint="Give all of them steps, or none.",
+            )
+        own = passes_per_epoch(recipe, copies)
+        epochs = ceil(total / own)
+        steps = ceil(rows_of_steps / (own * recipe.batch_size)) or None
         patience = max(1, round(recipe.patience * epochs / recipe.epochs))
-        return replace(recipe, epochs=epochs, patience=patience)
+        return replace(recipe, epochs=epochs, patience=patience, steps=steps)
 
     return {name: derived(name) for name in recipes}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import math
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.settings import CLOSED, DIFFERENT, Number, Share, Switch, Whole, checked
 
 ModelName = Literal["chgnet", "chgnet_lite"]
+Loss = Literal["huber", "l1", "mse", "logistic"]
 SoftTargets = Literal["crossfit", "in_sample", "augmented", "recorded"]
 
 
@@ -74,6 +76,11 @@ class Recipe:
         default="pretrained", description="CHGNet 0.3.0's weights, or random ones"
     )
     epochs: Whole = Field(default=20, ge=1, description="passes over the training rows at most")
+    steps: Annotated[Whole, Field(ge=1)] | None = Field(
+        default=None,
+        description="optimiser steps over the training rows at most, whichever of `epochs` and "
+        "this comes first; rounded up to whole epochs. The schedule ends with it",
+    )
     batch_size: Whole = Field(default=32, ge=1, description="crystals per step")
     lr: Number = Field(default=1e-3, gt=0, description="peak learning rate of AdamW")
     weight_decay: Number = Field(default=1e-2, ge=0, description="decoupled weight decay")
@@ -81,8 +88,10 @@ class Recipe:
         default=0.1,
         description="share of all steps in which the rate rises linearly; a cosine to zero follows",
     )
-    loss: Literal["huber", "l1", "mse"] = Field(
-        default="huber", description="`huber` is quadratic below `huber_delta` and linear beyond"
+    loss: Loss = Field(
+        default="huber",
+        description="`huber` is quadratic below `huber_delta` and linear beyond; classes are "
+        "fitted by `logistic` (cross-entropy) whatever stands here",
     )
     huber_delta: Number = Field(
         default=0.1,
@@ -146,9 +155,21 @@ class Recipe:
         """How often a step passes each of its rows: a consistency compares two views."""
         return 2 if self.consistency else 1
 
+    def bounded(self, rows: int) -> Recipe:
+        """The recipe with the epochs that `steps` leaves of `epochs`.
+
+        Args:
+            rows: Labelled rows to fit; copies that a student fits beside them do not count.
+        """
+        if self.steps is None:
+            return self
+        per_epoch = math.ceil(rows / self.batch_size)
+        return replace(self, epochs=min(self.epochs, math.ceil(self.steps / per_epoch)))
+
     def as_dict(self) -> dict[str, Any]:
-        """Plain nested dictionary, for JSON."""
-        return asdict(self)
+        """Plain nested dictionary, for JSON; `steps` only where there is such a bound."""
+        plain = asdict(self)
+        return {key: value for key, value in plain.items() if key != "steps" or value is not None}
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -161,6 +182,11 @@ class WrittenRecipe(Recipe):
         description="experiment, or several, whose models of a fold fit as many crystals together "
         "as a model of this recipe shall; in place of `epochs`, and `patience` keeps its share. "
         "Where the last named is a student's, hold-outs are the student's",
+    )
+    tuned: str | None = Field(
+        default=None,
+        description="file of a search's choice (`results/{run}/tuning/{recipe}.json`), whose keys "
+        "take the place of this recipe's own",
     )
     soft_weights: Annotated[tuple[Share, ...], Field(min_length=2), *DIFFERENT] | None = Field(
         default=None,

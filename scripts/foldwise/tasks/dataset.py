@@ -101,7 +101,7 @@ def prepare_dataset(
     structure_at, target_at = _columns(table, spec.target or source.target, source.path)
     ids = crystal_ids(table.index, spec.task, str(source.path))
     structures = [_crystal_or_failure(row[structure_at]) for row in table.rows]
-    targets = [row[target_at] for row in table.rows]
+    targets = _classes_as_numbers([row[target_at] for row in table.rows])
     small = [not _is_larger(cell, spec.max_atoms) for cell in structures]
     if ids and not any(small):
         raise FoldwiseError(
@@ -212,6 +212,13 @@ def _judge(
         else:
             accepted.append(_Row(name, crystal, verdict, number))
     return accepted, rejected
+
+
+def _classes_as_numbers(targets: list[object]) -> list[object]:
+    """A column of truth values, as Matbench's is_metal, as 0 and 1; any other column as it is."""
+    if all(isinstance(target, bool) for target in targets):
+        return [float(bool(target)) for target in targets]
+    return targets
 
 
 def _finite(value: object) -> float | None:

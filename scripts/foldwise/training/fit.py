@@ -76,6 +76,7 @@ def fit(
     stacked: StackedEnergies | None = None,
     clock: Clock | None = None,
     stop: StopRequest | None = None,
+    after_epoch: Callable[[Trainer], None] | None = None,
 ) -> list[FitResult]:
     """Train every network in place; after every epoch its state is saved, and where `stop` asks.
 
@@ -88,6 +89,7 @@ def fit(
         stacked: How that pass runs; by default in plain PyTorch.
         clock: Takes up the time of the interrupted processes.
         stop: Asked between two steps.
+        after_epoch: Called with every training after each of its epochs; what it raises ends all.
 
     Raises:
         FoldwiseError: A loss is no longer finite.
@@ -118,6 +120,8 @@ def fit(
                 "clock": clock.read(),
             }
             trainings[number].save(trainers[number], cost)
+            if whole and after_epoch is not None:
+                after_epoch(trainers[number])
         if stop.signal is not None:
             _say_stopped(trainings, trainers, stop)
             raise Stopped

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +58,18 @@ class TrainingJob:
         recipe: How to train.
         transform: One of `foldwise.network.transform.TRANSFORMS`.
         machine: What it computes on.
+        extensive: Whether the target is a sum over the atoms of the cell.
     """
 
     recipe_name: str
     recipe: Recipe
     transform: str
     machine: Machine
+    extensive: bool = False
 
 
 @dataclass(frozen=True)
-class _Fold:
+class OpenFold:
     """What all models of a job share, opened."""
 
     files: TrainingFiles
@@ -105,9 +107,9 @@ def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> N
             hint="Give one seed per call.",
         )
     device = set_up_engine(job.machine)
-    fold = _open(files, job.recipe, device)
-    trainings = [_prepare(fold, job, seed, device) for seed in seeds]
-    passes = sum(len(each.problem.samples.rows) * job.recipe.epochs for each in trainings)
+    fold = open_fold(files, job.recipe, device)
+    trainings = [prepare(fold, job, seed, device) for seed in seeds]
+    passes = sum(len(each.problem.samples.rows) * each.problem.recipe.epochs for each in trainings)
     for training in trainings:
         accelerate(
             training.network,
@@ -140,10 +142,16 @@ def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> N
         model = TrainedModel(job.recipe.model, training.network, training.problem.transform)
         save_model(seed.out / "model.safetensors", model)
         shutil.rmtree(seed.out / ".resume")  # what a kill has left half-written included
-        training.log.line(f"done: best validation MAE {result.progress.best_mae:.5f}")
+        best = result.progress.history[result.progress.best_epoch - 1]
+        training.log.line(f"done: best validation MAE {best['val_mae']:.5f}")
 
 
-def _open(files: TrainingFiles, recipe: Recipe, device: torch.device) -> _Fold:
+def open_fold(files: TrainingFiles, recipe: Recipe, device: torch.device) -> OpenFold:
+    """Open what all models of a job share.
+
+    Raises:
+        FoldwiseError: A file is missing or broken.
+    """
     store = GraphStore.open(files.graphs)
     known = set(store.ids)
     soft = soft_targets_of(files.soft_targets, recipe)
@@ -151,27 +159,50 @@ def _open(files: TrainingFiles, recipe: Recipe, device: torch.device) -> _Fold:
     if files.copies is not None:
         store = join_stores(store, GraphStore.open(files.copies))
     batches, composition = open_batches(store, device), compositions(store)
-    return _Fold(files, split, targets, soft, store, known, batches, composition)
+    return OpenFold(files, split, targets, soft, store, known, batches, composition)
 
 
-def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device) -> Training:
-    """Network, samples and transform of one seed."""
-    recipe, targets, store = job.recipe, fold.targets, fold.store
+def prepare(fold: OpenFold, job: TrainingJob, seed: SeedJob, device: torch.device) -> Training:
+    """Network, samples and transform of one seed.
+
+    Raises:
+        FoldwiseError: There is nothing to fit or to validate, a target is missing, or recipe and
+            target do not go together.
+    """
+    targets, store = fold.targets, fold.store
     fit_ids, validation_ids = fold.parts(seed.holdout)
     check_rows(fold.files, fit_ids, validation_ids, targets)
+    recipe = job.recipe.bounded(len(fit_ids))
     samples = make_samples(
         store, targets=targets, fit_ids=fit_ids, soft=fold.soft, recipe=recipe, seed=seed.seed
     )
     pretraining_cost(seed, recipe)  # what is missing must stop before the training, not after it
     torch.manual_seed(seed.seed)
-    network = _initial_network(seed.backbone, recipe, job.transform).to(device)
+    network = _initial_network(seed.backbone, recipe).to(device)
     labelled = samples.rows[samples.labelled]
     transform = fit_transform(
         job.transform,
         fold.composition[labelled],
         samples.hard[samples.labelled],
         network_output(network, fold.batches, labelled),
+        fold.batches.atoms[labelled] if job.extensive else None,
     )
+    if seed.backbone is None and transform.name != "element_reference":
+        _reset_head(network)
+    if recipe.loss == "logistic" and transform.link != "logit":
+        raise FoldwiseError(
+            f"its targets are no classes (transform: {transform.name})",
+            where=f"recipes.{job.recipe_name}.loss",
+            hint="Set it to huber, l1 or mse.",
+        )
+    if transform.link == "logit":
+        if seed.backbone is not None:
+            raise FoldwiseError(
+                "a joint pretraining has no head for a class",
+                where="transform",
+                hint="Take pretrain out of the recipe, or set transform: standardize.",
+            )
+        recipe = replace(recipe, loss="logistic")
     problem = Problem(
         store=fold.batches,
         ids=store.ids,
@@ -200,7 +231,8 @@ def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device)
         soft=_soft_facts(fold.soft),
         graphs=store_sha256(fold.files.graphs),
         copies=store_sha256(fold.files.copies) if fold.files.copies else None,
-        transform=job.transform,
+        transform=transform.name,
+        extensive=job.extensive,
         backbone=file_sha256(seed.backbone) if seed.backbone else None,
         device=str(device),
         engine=job.machine.engine,
@@ -225,7 +257,7 @@ def _prepare(fold: _Fold, job: TrainingJob, seed: SeedJob, device: torch.device)
 
 
 def _record(
-    fold: _Fold, job: TrainingJob, seed: SeedJob, training: Training, result: FitResult
+    fold: OpenFold, job: TrainingJob, seed: SeedJob, training: Training, result: FitResult
 ) -> dict[str, Any]:
     """fit.json but for the cost."""
     samples, transform = training.problem.samples, training.problem.transform
@@ -235,26 +267,24 @@ def _record(
         "fold": fold.split.fold,
         "seed": seed.seed,
         "holdout": seed.holdout,
-        **outcome(result, job.recipe),
+        **outcome(result, training.problem.recipe),
         "n_train": len(fold.parts(seed.holdout)[0]),
         "n_validation": len(training.problem.validation_rows),
         "n_soft_targets": samples.n_soft,
         "target_transform": {
-            "name": job.transform,
+            "name": transform.name,
             "train_mean": transform.train_mean,
             "train_std": transform.train_std,
+            **({"reason": transform.reason} if transform.reason else {}),
         },
         "num_params": sum(parameter.numel() for parameter in training.network.parameters()),
-        "hyperparams": flatten(job.recipe.as_dict()),
+        "hyperparams": flatten({**job.recipe.as_dict(), "loss": training.problem.recipe.loss}),
     }
 
 
-def _initial_network(backbone: Path | None, recipe: Recipe, transform_name: str) -> FlatCHGNet:
+def _initial_network(backbone: Path | None, recipe: Recipe) -> FlatCHGNet:
     if backbone is None:
-        network = new_network(recipe.model, recipe.init)
-        if transform_name == "standardize":
-            _reset_head(network)
-        return network
+        return new_network(recipe.model, recipe.init)
     model = load_model(backbone)
     if model.model_name != recipe.model:
         raise FoldwiseError(
@@ -266,7 +296,7 @@ def _initial_network(backbone: Path | None, recipe: Recipe, transform_name: str)
 
 
 def _reset_head(network: torch.nn.Module) -> None:
-    """Start a standardised target from zero output: the pretrained head speaks of energies."""
+    """Start a scaled target from zero output: the pretrained head speaks of energies."""
     state = network.state_dict()
     state[_FRESH_HEAD].zero_()
     state[_FRESH_HEAD.replace("weight", "bias")].zero_()

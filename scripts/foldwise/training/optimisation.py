@@ -32,6 +32,8 @@ def row_loss(prediction: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
         return (prediction - target).abs()
     if recipe.loss == "mse":
         return (prediction - target).square()
+    if recipe.loss == "logistic":
+        return functional.binary_cross_entropy_with_logits(prediction, target, reduction="none")
     return functional.huber_loss(prediction, target, reduction="none", delta=recipe.huber_delta)
 
 

@@ -60,14 +60,15 @@ class Progress:
 
     Attributes:
         epoch: Epochs done.
-        best_epoch: Epoch of the smallest validation MAE, from 1.
+        best_epoch: Epoch of the smallest validation error, from 1.
+        best_error: That error: the MAE, of classes the cross-entropy.
         best_state: Averaged weights of that epoch.
         history: One record per epoch.
     """
 
     epoch: int = 0
     best_epoch: int = 0
-    best_mae: float = math.inf
+    best_error: float = math.inf
     best_state: list[Tensor] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -104,14 +105,14 @@ class Trainer:
         self.passes = 0
         self.total_steps = steps_per_epoch(problem.samples, recipe) * recipe.epochs
         samples, transform = problem.samples, problem.transform
-        offset = transform.offset(problem.composition[samples.rows])
+        composition, atoms = problem.composition[samples.rows], problem.store.atoms[samples.rows]
 
         def on_device(values: NDArray[Any]) -> Tensor:
             return torch.from_numpy(values).to(device)
 
         self.rows = torch.from_numpy(samples.rows)
-        self.hard = on_device((samples.hard - offset) / transform.scale).float()
-        self.soft = on_device((samples.soft - offset) / transform.scale).float()
+        self.hard = on_device(transform.to_network(samples.hard, composition, atoms)).float()
+        self.soft = on_device(transform.to_network(samples.soft, composition, atoms)).float()
         self.weights = on_device(samples.weights).float()
         labelled = np.flatnonzero(samples.labelled)
         stride = max(1, len(labelled) // len(problem.validation_rows))
@@ -228,18 +229,20 @@ class Trainer:
             )
         progress.epoch += 1
         mae = float(np.abs(errors).mean())
-        progress.history.append(
-            {
-                "epoch": progress.epoch,
-                "lr": self.rate(self.step - 1),
-                "train_loss": float(np.mean(self.losses)),
-                "train_mae": float(np.abs(train_errors).mean()),
-                "val_mae": mae,
-                "val_rmse": float(np.sqrt(np.square(errors).mean())),
-            }
-        )
-        if mae < progress.best_mae:
-            progress.best_mae, progress.best_epoch = mae, progress.epoch
+        record = {
+            "epoch": progress.epoch,
+            "lr": self.rate(self.step - 1),
+            "train_loss": float(np.mean(self.losses)),
+            "train_mae": float(np.abs(train_errors).mean()),
+            "val_mae": mae,
+            "val_rmse": float(np.sqrt(np.square(errors).mean())),
+        }
+        error = mae
+        if problem.transform.link == "logit":
+            error = record["val_cross_entropy"] = cross_entropy(errors)
+        progress.history.append(record)
+        if error < progress.best_error:
+            progress.best_error, progress.best_epoch = error, progress.epoch
             progress.best_state = [average.clone() for average in self.average.average]
         self.losses = []
         self.log.line(f"epoch {progress.epoch}  validation MAE {mae:.5f}")
@@ -250,8 +253,8 @@ class Trainer:
         """Signed errors of the network in target units."""
         problem = self.problem
         output = network_output(self.network, problem.store, rows)
-        offset = problem.transform.offset(problem.composition[rows])
-        return offset + problem.transform.scale * output - targets
+        composition, atoms = problem.composition[rows], problem.store.atoms[rows]
+        return problem.transform.to_target(output, composition, atoms) - targets
 
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on, as tensors and plain values.
@@ -298,6 +301,15 @@ class Trainer:
         self._done_of_epoch = list(state["losses"])
         self.progress = Progress(**state["progress"])
         self.progress.best_state = [tensor.to(device) for tensor in self.progress.best_state]
+
+
+def cross_entropy(errors: NDArray[np.float64]) -> float:
+    """Mean negative logarithm of the probability of the true class, from probability minus class.
+
+    A probability that is rounded to the wrong class counts as the smallest that is not.
+    """
+    right = np.maximum(1 - np.abs(errors), np.finfo(np.float64).eps)
+    return float(-np.log(right).mean())
 
 
 def steps_per_epoch(samples: Samples, recipe: Recipe) -> int:

@@ -14,6 +14,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from crystal_files import run_script, spec
+from foldwise.study.defaults import recipes
 from foldwise.study.own import OwnStudy, make_own_study
 from foldwise.tasks.dataset import prepare_dataset
 from foldwise.tasks.own.kinds import target_kind
@@ -104,10 +105,12 @@ def test_targets_may_stand_beside_the_structures(tmp_path):
         tmp_path, structures=tmp_path / "ten.xyz", targets=None, split="time", split_column="year"
     )
     assert "10 taken, 0 rejected" in report
-    splits = yaml.safe_load((tmp_path / "config/mine.yaml").read_text())["splits"]
-    assert splits == {
+    written = yaml.safe_load((tmp_path / "config/mine.yaml").read_text())
+    assert written["splits"] == {
         "kind": "time", "table": "data/own/mine/columns.csv", "column": "year", "folds": 5,
+        "holdouts": 4,
     }  # fmt: skip
+    assert written["recipes"] == recipes(10, 5, 4)
 
 
 def test_rows_that_cannot_be_used_are_named_and_counted(tmp_path):
@@ -201,19 +204,20 @@ def test_a_table_that_is_not_utf8_names_its_line(tmp_path):
 
 @pytest.mark.parametrize(
     ("unit", "transform"),
-    [("eV/atom", "element_reference"), ("meV/atom", "element_reference"), ("eV", "standardize"),
-     ("GPa", "standardize"), ("log10(GPa)", "standardize"), ("1/cm", "standardize")],
+    [("eV/atom", "element_reference"), ("meV/atom", "auto"), ("eV", "auto"),
+     ("GPa", "auto"), ("log10(GPa)", "auto"), ("1/cm", "auto")],
 )  # fmt: skip
 def test_the_unit_decides_the_transform(unit, transform):
     kind = target_kind("y", unit, [0.1, 5.0, 0.3, 2.0], [2, 4, 8, 16])
     assert (kind.intensive, kind.transform) == (True, transform)
 
 
-def test_a_sum_over_atoms_and_a_class_are_refused():
-    told = message(target_kind, "energy", "eV", [-8.1, -16.0, -32.5, -63.9], [2, 4, 8, 16])
-    assert "it grows with the number of atoms" in told
-    assert "give --unit eV/atom" in told
-    assert "0 and 1 alone" in message(target_kind, "is_metal", "class", [0.0, 1.0, 1.0], [1, 2, 3])
+def test_a_sum_over_atoms_and_a_class_are_told_by_their_values():
+    kind = target_kind("energy", "eV", [-8.1, -16.0, -32.5, -63.9], [2, 4, 8, 16])
+    assert (kind.intensive, kind.transform) == (False, "auto")
+    assert "grows with the number of atoms (correlation 1.00)" in kind.why
+    kind = target_kind("is_metal", "class", [0.0, 1.0, 1.0], [1, 2, 3])
+    assert (kind.intensive, kind.transform) == (True, "logistic")
 
 
 def test_the_program_prints_the_findings_and_answers_mistakes_with_exit_code_2(tmp_path):

@@ -77,3 +77,28 @@ def test_passes_that_cannot_be_counted(passes_of, line):
     with pytest.raises(FoldwiseError) as caught:
         study_of(recipes={"labels_only": {"extends": "baseline", "passes_of": passes_of}})
     assert str(caught.value).startswith(line)
+
+
+@pytest.mark.parametrize("rows", [50, 400, 4000, 40_000])
+def test_a_control_of_trainings_bounded_by_steps_has_their_passes(rows):
+    bound = {"epochs": 40, "steps": 2000, "batch_size": 16}
+    study = study_of(recipes={"baseline": {"extends": None, **bound}})
+    total = 0
+    for name in ("e3", "e4", "labels_only"):
+        entry = study.experiments[name]
+        recipe = study.recipes[entry.recipe]
+        epochs = len(entry.seeds) * recipe.bounded(rows).epochs
+        total += -epochs if name == "labels_only" else epochs
+    assert study.recipes["labels_only"].steps == 8000
+    assert 0 <= total <= 3  # each of four trainings is rounded up to whole epochs
+
+
+def test_steps_of_all_or_of_none():
+    with pytest.raises(FoldwiseError) as caught:
+        study_of(
+            recipes={
+                "baseline": {"epochs": 8},
+                "student": {"extends": "baseline", "teacher": {"ensemble": "e3"}, "steps": 90},
+            }
+        )
+    assert str(caught.value).startswith("recipes.labels_only.passes_of: some of their recipes")

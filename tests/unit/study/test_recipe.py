@@ -57,7 +57,8 @@ def test_whole_numbers_become_floats():
          "recipes.r.epochs: '9' is not accepted. Allowed: a whole number of at least 1."),
         ({"bootstrap": 1}, "recipes.r.bootstrap: 1 is not accepted. Allowed: true or false."),
         ({"lr": True}, "recipes.r.lr: True is not accepted. Allowed: a number above 0."),
-        ({"loss": None}, "recipes.r.loss: None is not accepted. Allowed: huber, l1, mse."),
+        ({"loss": None}, "recipes.r.loss: None is not accepted. "
+         "Allowed: huber, l1, mse, logistic."),
         ({"model": "alignn"}, "recipes.r.model: 'alignn' is not accepted. "
          "Allowed: chgnet, chgnet_lite."),
         ({"consistency": 0.1}, "recipes.r.consistency: it speaks of views, and the recipe has "
@@ -87,7 +88,8 @@ def test_whole_numbers_become_floats():
          "recipes.r.pretrain.epochs: 0 is not accepted. "
          "Allowed: a whole number of at least 1."),
         ({"init": "zero"}, "recipes.r.init: 'zero' is not accepted. Allowed: pretrained, scratch."),
-        ({"loss": "mae"}, "recipes.r.loss: 'mae' is not accepted. Allowed: huber, l1, mse."),
+        ({"loss": "mae"}, "recipes.r.loss: 'mae' is not accepted. "
+         "Allowed: huber, l1, mse, logistic."),
         (
             {"model": "chgnet_lite"},
             "recipes.r.init: pretrained weights exist for chgnet, not for chgnet_lite. "
@@ -169,3 +171,19 @@ def test_any_value_is_a_recipe_or_one_line(content):
 def test_a_recipe_survives_json(content):
     recipe = parse_recipe(content, "r")
     assert parse_recipe(json.loads(json.dumps(recipe.as_dict())), "r") == recipe
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs"),
+    [(10, 60), (16, 60), (160, 50), (161, 46), (8000, 1), (10**6, 1)],
+)
+def test_steps_bound_the_passes_over_the_rows(rows, epochs):
+    recipe = Recipe(epochs=60, batch_size=16, steps=500)
+    assert recipe.bounded(rows).epochs == epochs
+    assert Recipe(epochs=60).bounded(rows) == Recipe(epochs=60)
+
+
+def test_only_a_recipe_with_a_bound_of_steps_speaks_of_it():
+    assert "steps" not in Recipe().as_dict()
+    assert Recipe(steps=7).as_dict()["steps"] == 7
+    assert parse_recipe(Recipe(steps=7).as_dict(), "r") == Recipe(steps=7)

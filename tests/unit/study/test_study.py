@@ -226,9 +226,6 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
         ("datasets.demo_e_form.source", "file", "datasets.demo_e_form.path: a path belongs to "
          "source: file, and to no other. Give the path of a Matbench-format json.gz, or change "
          "the source."),
-        ("datasets.demo_e_form.intensive", False, "datasets.demo_e_form.intensive: a network's "
-         "answer is a mean over atoms, and this target grows with the cell. Give the target per "
-         "atom; only pretrain takes extensive tasks."),
         ("task", "mp_gap", "task: unknown name 'mp_gap'. "
          "Allowed: demo_e_form, demo_e_hull, matbench_mp_gap."),
         ("recipes.student.extends", "base",
@@ -247,6 +244,16 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
 )  # fmt: skip
 def test_mistakes(path, value, line):
     assert line_of(changed(path, value)) == line
+
+
+def test_a_class_is_no_sum_over_atoms():
+    config = changed("datasets.demo_e_form.intensive", False)
+    assert not parse_study(config).datasets["demo_e_form"]["intensive"]
+    config["datasets"]["demo_e_form"]["transform"] = "logistic"
+    assert line_of(config) == (
+        "datasets.demo_e_form.intensive: a class is no sum over the atoms of the cell. Set it to "
+        "true."
+    )
 
 
 def test_files_that_are_not_there_are_named():

@@ -119,6 +119,16 @@ def test_embedded_dataset(demo):
         assert card["n_elements"] == len(set(arrays["numbers"].tolist()))
 
 
+def test_a_column_of_truth_values_is_a_class(tmp_path):
+    card, _ = prepare(tmp_path, table([GOOD, GOOD, GOOD], [True, False, True]))
+    assert card["n_failed"] == 0
+    assert pd.read_parquet(tmp_path / "out" / "targets.parquet")["target"].tolist() == [
+        1.0,
+        0.0,
+        1.0,
+    ]
+
+
 @pytest.mark.slow  # buys: processes change no byte of a dataset
 def test_same_bytes_by_the_program_with_two_processes(demo, tmp_path):
     _, out = demo

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import log_loss, roc_auc_score
 
 from crystal_files import small_store
 from foldwise.common.errors import FoldwiseError
@@ -13,11 +14,14 @@ from foldwise.common.progress import ProgressLog
 from foldwise.network.acceleration import StackedEnergies
 from foldwise.network.checkpoint import new_network
 from foldwise.network.chgnet import plain_torch
+from foldwise.network.output import predict
+from foldwise.network.transform import fit_transform
 from foldwise.study.passes import with_derived_epochs
 from foldwise.study.recipe import Recipe, Teacher
 from foldwise.study.study import Experiment
 from foldwise.training.fit import Training, fit
 from foldwise.training.samples import Samples
+from foldwise.training.trainer import cross_entropy
 from training_problems import lite_problem
 
 
@@ -45,6 +49,28 @@ def test_training_learns(store, tmp_path):
     best = min(history, key=lambda epoch: epoch["val_mae"])
     assert result.progress.best_epoch == best["epoch"]
     assert "step 1/100  epoch 1  loss" in stream.getvalue().splitlines()[0]
+
+
+def test_classes_are_fitted_by_cross_entropy(store, tmp_path):
+    problem = lite_problem(store, epochs=12, loss="logistic")
+    classes = np.asarray(problem.samples.hard > np.median(problem.samples.hard), dtype=float)
+    above = problem.validation_targets > np.median(problem.samples.hard)
+    rows = problem.samples.rows
+    problem = replace(
+        problem,
+        samples=replace(problem.samples, hard=classes),
+        validation_targets=above.astype(float),
+        transform=fit_transform("auto", problem.composition[rows], classes, np.zeros(len(rows))),
+    )
+    result, _ = run(problem, tmp_path)
+    history = result.progress.history
+    # A constant answer of the share of ones has the entropy of the classes, about 0.69.
+    assert history[-1]["train_loss"] < 0.5
+    best = min(history, key=lambda epoch: epoch["val_cross_entropy"])
+    assert result.progress.best_epoch == best["epoch"]
+    answers = predict(result.network, problem.transform, problem.store, problem.composition, rows)
+    assert roc_auc_score(classes, answers) > 0.9
+    assert log_loss(classes, answers) == pytest.approx(cross_entropy(answers - classes))
 
 
 def test_training_stops_early(store, tmp_path):

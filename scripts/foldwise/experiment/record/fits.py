@@ -59,11 +59,17 @@ def _fit_line(model: Model) -> Json:
 
 
 def transform_block(inputs: ExperimentInputs) -> Json:
-    """The `target_transform` block: its name, and mean and spread averaged over fits."""
+    """The `target_transform` block: its name, and mean and spread averaged over fits.
+
+    Where training rows chose it, `reason` is the first fit's; fits that chose differently are all
+    named.
+    """
     if not inputs.models:
         return {"name": "none", "train_mean": None, "train_std": None, "ridge": None}
     transforms = [dict(model.fit["target_transform"]) for model in inputs.models]
-    block: Json = {"name": transforms[0]["name"]}
+    block: Json = {"name": ", ".join(dict.fromkeys(one["name"] for one in transforms))}
+    if transforms[0].get("reason"):
+        block["reason"] = transforms[0]["reason"]
     for key in ("train_mean", "train_std", "ridge"):
         values = [transform.get(key) for transform in transforms]
         numbers = [float(value) for value in values if value is not None]

@@ -22,12 +22,15 @@ from foldwise.experiment.record.intervals import intervals_block
 from foldwise.experiment.record.matbench_files import matbench_block
 from foldwise.experiment.record.provenance import provenance_block
 from foldwise.statistics.bootstrap import absolute_errors, mae_interval
+from foldwise.statistics.classification import class_metrics
 from foldwise.statistics.metrics import (
     aggregate_folds,
     disagreement_stats,
     fold_metrics,
     mae_by_target_quantile,
 )
+
+CLASSES = "logistic"  # transform of a task whose predictions are probabilities
 
 
 def build_record(inputs: ExperimentInputs, rows: TestRows, command: str | None = None) -> Json:
@@ -82,6 +85,7 @@ def metrics_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
         table = rows.fold(fold)
         numbers = fold_metrics(table["target"].to_numpy(), table["prediction"].to_numpy())
         folds.append({"fold": fold, **numbers})
+    classes = transform_block(inputs)["name"] == CLASSES
     interval = mae_interval(
         rows.table["target"].to_numpy(),
         rows.table["prediction"].to_numpy(),
@@ -97,7 +101,19 @@ def metrics_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
         "fallback": fallback_block(inputs, rows, fallback_rows(inputs)),
         "replicates": _replicate_maes(inputs, rows),
         "over_replicates": _over_replicates(inputs, rows),
+        **({"classification": _classification(inputs, rows)} if classes else {}),
     }
+
+
+def _classification(inputs: ExperimentInputs, rows: TestRows) -> Json:
+    """Ranking and calibration of the probabilities of class 1, the predictions of such a task."""
+    tables = [(fold, rows.fold(fold)) for fold in sorted(inputs.splits)]
+    return class_metrics(
+        [
+            (fold, table["target"].to_numpy(), table["prediction"].to_numpy())
+            for fold, table in tables
+        ]
+    )
 
 
 def _replicate_maes(inputs: ExperimentInputs, rows: TestRows) -> list[float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from foldwise.common.errors import FoldwiseError
 
-_ENERGY_PER_ATOM = re.compile(r"(?:m|k)?(?:eV|Ry|Ha|J|cal)/(?:atom|mol atoms?)")
+NETWORK_UNIT = "eV/atom"  # of the pretrained network: only there its own answer can be kept
 _EXTENSIVE = re.compile(r"(?:m|k)?(?:eV|Ry|Ha|J)")
 _GROWS = 0.9  # correlation with the number of atoms above which a target is a sum over them
 
@@ -19,7 +19,7 @@ class TargetKind(NamedTuple):
     """How a target is treated.
 
     Attributes:
-        name: "energy per atom" or "number".
+        name: "energy per atom", "sum over atoms", "class" or "number".
         intensive: Whether it does not grow with the cell.
         transform: `transform` of the dataset in the study file.
         why: The reason, for the study file.
@@ -43,7 +43,7 @@ def target_kind(
         n_atoms: Atoms of their cells.
 
     Raises:
-        FoldwiseError: The values are classes, all equal, or a sum over the cell's atoms.
+        FoldwiseError: The values are all equal.
     """
     different = set(values)
     if len(different) == 1:
@@ -53,12 +53,13 @@ def target_kind(
             hint="There is nothing to learn: check the column.",
         )
     if different == {0.0, 1.0}:
-        raise FoldwiseError(
-            "its values are 0 and 1 alone, and the networks here predict numbers",
-            where=target,
-            hint="Give the quantity behind the class (the gap for is_metal).",
+        return TargetKind(
+            "class",
+            intensive=True,
+            transform="logistic",
+            why="0 and 1 alone, so a class: predictions are probabilities of 1, scored by ROC-AUC",
         )
-    if _ENERGY_PER_ATOM.fullmatch(unit):
+    if unit == NETWORK_UNIT:
         return TargetKind(
             "energy per atom",
             intensive=True,
@@ -66,17 +67,20 @@ def target_kind(
             why="an energy per atom: a linear model of the composition is fitted first",
         )
     if _EXTENSIVE.fullmatch(unit) and _grows(values, n_atoms):
-        raise FoldwiseError(
-            f"it grows with the number of atoms (correlation {_correlation(values, n_atoms):.2f}), "
-            "and a network's answer is a mean over atoms",
-            where=target,
-            hint=f"Divide by the number of atoms and give --unit {unit}/atom.",
+        return TargetKind(
+            "sum over atoms",
+            intensive=False,
+            transform="auto",
+            why="the network answers a share per atom, and each fold's training rows choose its "
+            "scale; the target grows with the number of atoms (correlation "
+            f"{_correlation(values, n_atoms):.2f})",
         )
     return TargetKind(
         "number",
         intensive=True,
-        transform="standardize",
-        why="not an energy per atom: mean 0 and standard deviation 1 over the training rows",
+        transform="auto",
+        why="each fold's training rows choose: logarithm, range and scale; README.txt of a result "
+        "says which, and why",
     )
 
 

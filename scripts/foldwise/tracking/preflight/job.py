@@ -233,7 +233,7 @@ def _seconds(flight: Flight, job: PlannedJob, trials: Mapping[str, Trial]) -> fl
     if _trains(job) and trial is not None:
         recipe = job.wildcards["recipe"]
         together = flight.study.trained_together().get(recipe, [0])
-        epochs = flight.study.recipes[recipe].epochs * len(together)
+        epochs = flight.study.recipes[recipe].bounded(_fitted(flight)).epochs * len(together)
         return trial.overhead + epochs * trial.seconds_per_epoch + PER_JOB
     timed = _benchmarks(flight, job.rule)
     if timed:
@@ -241,6 +241,11 @@ def _seconds(flight: Flight, job: PlannedJob, trials: Mapping[str, Trial]) -> fl
     if trial is not None:  # a prediction starts like a training and runs forward only
         return trial.overhead + trial.seconds_per_epoch + PER_JOB
     return LIGHT_JOB + PER_JOB if job.rule != "resolve_experiment" else PER_JOB
+
+
+def _fitted(flight: Flight) -> int:
+    """Rows of the first fold that a training fits: all parts of its training rows but one."""
+    return sum(map(len, read_json(REPOSITORY / _files(flight)["split"])["validation"][1:]))
 
 
 def _trains(job: PlannedJob) -> bool:

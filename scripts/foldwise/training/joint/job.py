@@ -114,7 +114,7 @@ def pretrain(
         _scale(task.transform, of_rows, joint.labels[:, column], before)
         for column, task in enumerate(tasks)
     ]
-    fresh = [at for at, task in enumerate(tasks) if task.transform == "standardize"]
+    fresh = [at for at, scale in enumerate(scales) if scale.transform.name != "element_reference"]
     network = MultiTaskNetwork(backbone, len(tasks), fresh).to(device)
     targets = joint_targets(joint.labels, of_rows, scales)
     spread = np.array([scale.spread for scale in scales])
@@ -200,7 +200,13 @@ def _scale(
 ) -> TaskScale:
     present = np.isfinite(labels)
     transform = fit_transform(name, composition[present], labels[present], before[present])
-    if name == "standardize":
+    if transform.link == "logit":
+        raise FoldwiseError(
+            "a joint pretraining has no head for a class",
+            where="pretrain.tasks",
+            hint="Leave the task out, or set its transform: standardize.",
+        )
+    if transform.name != "element_reference":
         return TaskScale(transform, 1.0)
     left = labels[present] - transform.offset(composition[present]) - before[present]
     return TaskScale(transform, float(left.std()) or 1.0)

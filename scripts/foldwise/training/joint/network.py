@@ -71,8 +71,9 @@ def joint_targets(
         composition: Atomic fractions, [n, 94].
         scales: One per task.
     """
+    each = np.ones(len(labels), dtype=np.int64)
     columns = [
-        (labels[:, task] - scale.transform.offset(composition)) / scale.transform.scale
+        scale.transform.to_network(labels[:, task], composition, each)
         for task, scale in enumerate(scales)
     ]
     return np.stack(columns, axis=1)
