@@ -64,7 +64,7 @@ def run_cluster_test(names: Sequence[str], seed: int, say: Callable[[str], None]
     wrong = [row["fault"] for row in rows if row["outcome"] != "same bytes, one complete record"]
     if wrong:
         raise FoldwiseError(
-            f"other bytes or records after: {'; '.join(wrong)}",
+            f"other bytes or records after: {'; '.join(map(str, wrong))}",
             where=str(OUT / "faults.csv"),
             hint="Read the column outcome.",
         )

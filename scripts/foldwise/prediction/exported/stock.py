@@ -17,7 +17,6 @@ from torch import Tensor
 
 from foldwise.common.files import atomic_path
 from foldwise.network.checkpoint import TrainedModel
-from foldwise.network.transform import TRANSFORMS
 from foldwise.network.weights import to_chgnet
 
 _LAST_LAYER = "mlp.layers.7"
@@ -28,8 +27,11 @@ def stock_reason(model: TrainedModel, *, intensive: bool) -> str | None:
     """Why stock CHGNet cannot express the model; `None` where it can."""
     if not intensive:
         return "the target is a sum over the cell, CHGNet answers per atom"
-    if model.transform.name not in TRANSFORMS:
-        return f"CHGNet has no target transform {model.transform.name!r}"
+    transform = model.transform
+    if transform.link != "identity" or transform.extensive:
+        return f"CHGNet has no target transform {transform.name!r}"
+    if transform.low is not None:
+        return f"CHGNet cannot keep its answers above {transform.low:g}"
     return None
 
 

@@ -1,6 +1,7 @@
 """What the chgnet package makes of exported weights, and of the script beside them."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,6 +59,14 @@ def test_what_chgnet_cannot_express():
     model = trained("chgnet_lite", "standardize")
     assert stock_reason(model, intensive=True) is None
     assert "sum over the cell" in stock_reason(model, intensive=False)
+    for changes, words in (
+        ({"link": "log10"}, "no target transform"),
+        ({"link": "logit"}, "no target transform"),
+        ({"extensive": True}, "no target transform"),
+        ({"low": 0.0}, "cannot keep its answers above 0"),
+    ):
+        other = replace(model, transform=replace(model.transform, **changes))
+        assert words in stock_reason(other, intensive=True)
 
 
 def test_the_script_of_the_folder_answers_as_the_engine_does(crystals, tmp_path):
