@@ -114,6 +114,24 @@ def test_readme_answers_the_seven_questions_in_lines_that_fit(study):
         assert "nearly all of them were presumably" in " ".join(text.split())
 
 
+def test_one_fold_has_no_spread_over_folds(copy):
+    for name in ("e0", "e3"):
+        paths = copy.paths(name)
+        config = read_json(paths.config)
+        write_json(paths.config, config | {"folds": [0]})
+        one = {
+            key: [path for path in value if "fold_0" in str(path)]
+            for key, value in vars(paths).items()
+            if key in ("splits", "fits", "histories", "predictions", "timings")
+        }
+        first = type(paths)(**{**vars(paths), **one, "ensembles": paths.ensembles[:1]})
+        write_experiment(load_inputs(first, name), copy.out(name))
+        text = (copy.out(name) / "README.txt").read_text()
+        assert "MAE of the one fold" in text
+        assert "+-" not in text
+    assert "E0   " in text
+
+
 def test_a_soft_weight_chosen_on_the_hold_out_is_said_and_no_contradiction(copy):
     path = copy.paths("e4").config
     config = read_json(path)
