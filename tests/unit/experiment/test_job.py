@@ -15,6 +15,8 @@ from foldwise.common.files import read_json, write_json, write_parquet
 from foldwise.experiment.inputs.loading import load_inputs
 from foldwise.experiment.inputs.schema import check_record
 from foldwise.experiment.job import write_experiment
+from foldwise.network.transform import RIDGE
+from foldwise.training.optimisation import SCHEDULER
 
 SECTIONS = ["1. PURPOSE", "2. SCOPE", "3. MODEL", "4. RESULTS", "5. METRICS DEFINITION",
             "6. NAVIGATION", "7. COMPARISON CONTEXT"]  # fmt: skip
@@ -63,6 +65,9 @@ def test_record_follows_the_schema_and_has_every_field(study, name):
     assert (record["ensemble"] is not None) == (name == "e3")
     assert record["compute"]["inference"]["passes_per_prediction"] == (3 if name == "e3" else 1)
     assert len(record["fit"]["val_mae_last5"]) == 5
+    assert record["hyperparams"]["scheduler"] == SCHEDULER
+    assert record["hyperparams"]["precision"] == record["compute"]["precision"] == "float32"
+    assert record["target_transform"]["ridge"] == RIDGE
     assert record["metrics"] == read_json(study.out(name) / "metrics.json")
 
 
