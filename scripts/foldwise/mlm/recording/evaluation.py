@@ -34,10 +34,11 @@ def record_evaluation(registry: Path, run: SingleRun, settings: EvaluationSettin
     samples = file_sha256(run.samples) if run.samples.is_file() else "absent"
     lambada = file_sha256(run.lambada) if run.lambada and Path(run.lambada).is_file() else None
     name = os.path.normpath(run.checkpoint)
+    task = f"masked_lm_{run.samples.stem}_{samples[:8]}"
     config = {
         "experiment": name,
         "title": f"Evaluation of {Path(name).name}",
-        "task": f"masked_lm_{run.samples.stem}_{samples[:8]}",
+        "task": task,
         "recipe_name": "evaluation",
         "recipe": {
             # What decides the answers; threads and batches do not.
@@ -58,7 +59,7 @@ def record_evaluation(registry: Path, run: SingleRun, settings: EvaluationSettin
         review = read_json(folder / "diagnostics" / "review.json")
         metrics = _metrics(results, time.perf_counter() - started)
         ranked_by = "score" if "score" in metrics else "real1"
-        verdict, reason = _decision(going, config["task"], results, review)
+        verdict, reason = _decision(going, task, results, review)
         going.outcome = Outcome(
             results=str(folder),
             results_id=read_json(folder / "results.json")["run_id"],
