@@ -86,8 +86,7 @@ rule build_ko_lambada:
         "../envs/mlm.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **needs("build_ko_lambada"),
     shell:
         "python scripts/build_ko_lambada.py --texts {input.texts:q} --corpus-card {input.card:q}"
         " --workers {threads} --out {output.rows:q} 2> {log:q}"
