@@ -95,13 +95,13 @@ def test_a_killed_program_is_recorded_by_the_next_look(tmp_path):
     program = (
         "import sys, time; from foldwise.tracking.calls.program import tracked\n"
         f"with tracked({str(tmp_path)!r}, {config()!r}):\n"
-        "    print('step 1/9', file=sys.stderr); time.sleep(60)\n"
+        "    print('step 1/9', file=sys.stderr); time.sleep(600)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": "scripts"},
         cwd=REPOSITORY, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not any("step" in log.read_text() for log in tmp_path.rglob("log.txt")):
         assert time.monotonic() < until
         time.sleep(0.02)
