@@ -38,7 +38,7 @@ def test_the_last_noun_of_the_last_sentence_is_asked():
          "not answerable from the passage"),
         (("경찰은 어젯밤 도서관 앞에서 조사하였다. 오늘 도서관 옆의 작은 도서관에 모였다.",),
          "the noun stands there twice"),
-        ((ASKED, "비가 오는 날이면 동네 사람들이 도서관에 간다."),
+        ((ASKED, "비가 오는 날이면 동네 시민들이 도서관에 간다."),
          "the word behind it gives it away|the word before it gives it away"),
         (("시민들이 도서관에 모였다.",), "fewer than 10 characters"),
         (("경찰은 어젯밤 도서관 앞에서 조사하였다. 그리고 곧 돌아갔다.",),

@@ -12,10 +12,12 @@ import pytest
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_parquet
 from foldwise.tracking import commands
+from foldwise.tracking.calls import program as calls_program
 from foldwise.tracking.calls.program import Outcome, tracked
 from foldwise.tracking.record.events import artifacts_of
 from foldwise.tracking.record.registry import Registry
 from paths import REPOSITORY
+from tracking_files import CLEAN
 
 
 def config(name="runs/mine/checkpoint-100", **recipe):
@@ -91,9 +93,14 @@ def test_an_error_ends_the_run_with_its_reason_and_the_log(tmp_path, error, stat
     assert found["failure"]["log_tail"] == ["step 1/9"]
 
 
-def test_a_killed_program_is_recorded_by_the_next_look(tmp_path):
+def test_a_killed_program_is_recorded_by_the_next_look(tmp_path, monkeypatch):
+    # The tree may change while the tests run, and its state is part of the identity.
+    monkeypatch.setattr(calls_program, "code_state", lambda: CLEAN)
     program = (
-        "import sys, time; from foldwise.tracking.calls.program import tracked\n"
+        "import sys, time; from foldwise.tracking.calls import program\n"
+        "from foldwise.tracking.record.code_state import CodeState\n"
+        "program.code_state = lambda: CodeState('a' * 40, 'main', False, None)\n"
+        "from foldwise.tracking.calls.program import tracked\n"
         f"with tracked({str(tmp_path)!r}, {config()!r}):\n"
         "    print('step 1/9', file=sys.stderr); time.sleep(600)\n"
     )
