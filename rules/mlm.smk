@@ -67,6 +67,31 @@ rule build_mlm_samples:
         " {params.options} --workers {threads} --out {output.samples:q} 2> {log:q}"
 
 
+rule build_ko_lambada:
+    input:
+        texts=f"{MLM_CORPUS}/evaluation.jsonl",
+        card=f"{MLM_CORPUS}/card.json",
+        code=sources_of("build_ko_lambada.py"),
+    output:
+        rows=f"{MLM_ROOT}/lambada/{{corpus}}.jsonl",
+        card=f"{MLM_ROOT}/lambada/{{corpus}}.card.json",
+        sample=f"{MLM_ROOT}/lambada/{{corpus}}.sample.txt",
+    log:
+        f"{MLM_LOGS}/build_ko_lambada/{{corpus}}.log",
+    benchmark:
+        f"{MLM_BENCHMARKS}/build_ko_lambada/{{corpus}}.tsv"
+    wildcard_constraints:
+        corpus="[a-z][a-z0-9_]*",
+    conda:
+        "../envs/mlm.yaml"
+    threads: 2
+    resources:
+        **needs("build_ko_lambada"),
+    shell:
+        "python scripts/build_ko_lambada.py --texts {input.texts:q} --corpus-card {input.card:q}"
+        " --workers {threads} --out {output.rows:q} 2> {log:q}"
+
+
 rule train_mlm:
     input:
         texts=mlm_part("training"),

@@ -111,5 +111,8 @@ def mlm_last_step(model):
 
 
 def mlm_lambada():
-    """The Ko-LAMBADA file, where there is one."""
-    return [MLM_LAMBADA] if MLM_LAMBADA and os.path.exists(MLM_LAMBADA) else []
+    """The Ko-LAMBADA file: built here, or a user's own, where there is one."""
+    if not MLM_LAMBADA:
+        return []
+    built = MLM_LAMBADA.startswith(f"{MLM_ROOT}/lambada/")
+    return [MLM_LAMBADA] if built or os.path.exists(MLM_LAMBADA) else []

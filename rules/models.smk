@@ -65,6 +65,7 @@ rule pretrain_model:
         backbone=f"{MODEL}/backbone.safetensors",
         record=f"{MODEL}/pretrain.json",
         rows=f"{MODEL}/pretrain_rows.parquet",
+        history=f"{MODEL}/pretrain_history.csv",
     log:
         f"{MODEL}/pretraining.log",
     benchmark:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from foldwise.common.errors import run_program
 from foldwise.mlm.evaluation.job import EvaluationSettings
-from foldwise.mlm.job import SingleRun, evaluate_one, given_baseline
+from foldwise.mlm.job import SingleRun, given_baseline
+from foldwise.mlm.recording.evaluation import record_evaluation
 from foldwise.mlm.settings import DEFAULT_CONFIG, ROOT, read_study
 
 
@@ -33,6 +34,9 @@ def main() -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cache-dir", type=Path, default=Path(ROOT) / "cache")
+    parser.add_argument(
+        "--registry", type=Path, default=Path("results"), help="where the run is recorded"
+    )
     options = parser.parse_args()
     config = read_study(options.config).config
     depth = config["evaluation"]
@@ -56,7 +60,7 @@ def main() -> None:
         resamples=options.bootstrap or depth["bootstrap"],
         cache=options.cache_dir,
     )
-    print(evaluate_one(run, settings))
+    print(record_evaluation(options.registry, run, settings))
 
 
 if __name__ == "__main__":

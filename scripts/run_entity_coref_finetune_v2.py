@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foldwise.common.errors import run_program
 from foldwise.mlm.declaration import EntityTraining
-from foldwise.mlm.training.job import finetune_entities
+from foldwise.mlm.recording.training import record_finetuning
 from foldwise.mlm.training.masking import MaskingRules
 from foldwise.mlm.training.trainer import TrainingPlan
 
@@ -44,12 +44,13 @@ def main() -> None:
         default=default.substitute,
         help="share of these whose nouns are exchanged; for small corpora",
     )
-    parser.add_argument(
-        "--max-length", type=int, help="longest sequence (default: the model's, 512 at most)"
-    )
+    parser.add_argument("--max-length", type=int, help="longest sequence (default: the model's)")
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output-dir", type=Path, required=True)
+    parser.add_argument(
+        "--registry", type=Path, default=Path("results"), help="where the run is recorded"
+    )
     options = parser.parse_args()
     plan = TrainingPlan(
         rules=MaskingRules(
@@ -65,7 +66,9 @@ def main() -> None:
         threads=options.threads,
     )
     # finetune_entities turns epochs into steps: it knows the number of texts.
-    record = finetune_entities(options.checkpoint, options.dataset, plan, options.output_dir)
+    record = record_finetuning(
+        options.registry, options.checkpoint, options.dataset, plan, options.output_dir
+    )
     print(f"{options.output_dir}: {record['steps']} steps, best at step {record['best_step']}")
 
 

@@ -29,7 +29,7 @@ def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Actions that change nothing."""
     action = actions.add_parser("list", help="all runs, the worst first")
     action.add_argument("--status", choices=("running", "complete", "failed", "stopped"))
-    action.add_argument("--sort", default="mae_mean", help="a metric (default: mae_mean)")
+    action.add_argument("--sort", help="a metric (default: what the runs are ranked by)")
     action.set_defaults(call=lambda o: commands.list_runs(o.results, o.status, o.sort))
     action = actions.add_parser("show", help="everything about one run")
     action.add_argument("run", help=RUN)
@@ -58,13 +58,19 @@ def add_judging(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     action.add_argument("name")
     action.add_argument("value", type=float)
     action.set_defaults(call=lambda o: commands.add_metric(o.results, o.run, o.name, o.value))
-    action = actions.add_parser("stability", help="add a run to the stability log runs.yaml")
-    action.add_argument("run", help=RUN)
-    action.add_argument("status", choices=("stable", "unstable", "investigating"))
+    action = actions.add_parser(
+        "stability", help="the stability log runs.yaml; with a run and a status, adds to it"
+    )
+    action.add_argument("run", nargs="?", help=RUN)
+    action.add_argument("status", nargs="?", choices=("stable", "unstable", "investigating"))
     action.add_argument("--notes", default="")
     action.add_argument("--log", type=Path, help="default: runs.yaml of the repository")
     action.set_defaults(
-        call=lambda o: commands.judge_stability(o.results, o.run, o.status, o.notes, o.log)
+        call=lambda o: (
+            commands.list_stability(o.log)
+            if o.run is None
+            else commands.judge_stability(o.results, o.run, o.status, o.notes, o.log)
+        )
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foldwise.common.errors import run_program
 from foldwise.mlm.declaration import BertSize, MlmTraining, Network
-from foldwise.mlm.training.job import pretrain
+from foldwise.mlm.recording.training import record_pretraining
 from foldwise.mlm.training.masking import MaskingRules
 from foldwise.mlm.training.trainer import TrainingPlan
 
@@ -22,7 +22,11 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=size.heads)
     parser.add_argument("--vocabulary", type=int, default=size.vocabulary)
     parser.add_argument("--dropout", type=float, default=size.dropout)
-    parser.add_argument("--max-length", type=int, default=size.max_length, help="longest sequence")
+    parser.add_argument(
+        "--max-length",
+        type=int,
+        help=f"longest sequence (default: the checkpoint's; {size.max_length} of a new model)",
+    )
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--save-every", type=int, required=True, help="steps between checkpoints")
     parser.add_argument("--batch-size", type=int, default=training.batch_size)
@@ -31,6 +35,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=training.seed)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output-dir", type=Path, required=True)
+    parser.add_argument(
+        "--registry", type=Path, default=Path("results"), help="where the run is recorded"
+    )
     options = parser.parse_args()
     sequences = options.steps * options.batch_size
     plan = TrainingPlan(
@@ -40,13 +47,20 @@ def main() -> None:
         batch_size=options.batch_size,
         lr=options.lr,
         save_every=options.save_every,
-        max_length=options.max_length,
+        max_length=options.max_length or (None if options.checkpoint else size.max_length),
         threads=options.threads,
     )
     size = BertSize(
         options.hidden, options.layers, options.heads, options.vocabulary, options.dropout
     )
-    record = pretrain(options.texts, size, options.checkpoint, plan, options.output_dir)
+    record = record_pretraining(
+        options.registry,
+        options.texts,
+        size,
+        options.checkpoint,
+        plan=plan,
+        out=options.output_dir,
+    )
     print(f"{options.output_dir}: {record['steps']} steps, {record['parameters']:,} parameters")
 
 

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
+from foldwise.mlm.recording.search import record_search
 from foldwise.mlm.training.masking import MaskingRules
 from foldwise.mlm.training.trainer import TrainingPlan
-from foldwise.mlm.training.tuning import OBJECTIVES, Search, SearchSpace, search
+from foldwise.mlm.training.tuning import OBJECTIVES, Search, SearchSpace
 
 
 def main() -> None:
@@ -27,12 +28,13 @@ def main() -> None:
     parser.add_argument("--patience", type=int, default=3, help="measurements without a gain")
     parser.add_argument("--substitute", type=float, default=0.0)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument(
-        "--max-length", type=int, help="longest sequence (default: the model's, 512 at most)"
-    )
+    parser.add_argument("--max-length", type=int, help="longest sequence (default: the model's)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output-dir", type=Path, required=True)
+    parser.add_argument(
+        "--registry", type=Path, default=Path("results"), help="where the run is recorded"
+    )
     options = parser.parse_args()
     plan = TrainingPlan(
         rules=MaskingRules(substitute=options.substitute, seed=options.seed),
@@ -57,7 +59,7 @@ def main() -> None:
         plan=plan,
         out=options.output_dir,
     )
-    best = search(task, options.metric, options.trials, options.seed)
+    best = record_search(options.registry, task, options.metric, options.trials, options.seed)
     values = ", ".join(f"{name} {value:g}" for name, value in sorted(best["parameters"].items()))
     print(f"{best['trials']} trials, best {best['metric']} {best['value']:.4f}: {values}")
     print(best["checkpoint"])

@@ -74,7 +74,7 @@ def finished_run(
     **record: Any,
 ) -> Entry:  # fmt: skip
     """Start and complete a run."""
-    folder = registry.folder(run_identity(config, code.git_commit))
+    folder = registry.folder(run_identity(config, code.git_commit, code.dirty_hash))
     results = make_results(registry.root / config["experiment"], config, mae, **record)
     with registry.change() as change:
         start(change, folder, config, code=code, study={"run": ""}, command="snakemake")

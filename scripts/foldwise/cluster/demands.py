@@ -123,6 +123,7 @@ DEMANDS = {
     # The size of a language model and of its texts is its user's: fixed, with reserve.
     "prepare_mlm_texts": Demand(1500, minutes=60),
     "build_mlm_samples": Demand(1500, minutes=60),
+    "build_ko_lambada": Demand(1500, minutes=60),
     "train_mlm": Demand(4000, minutes=720),
     "finetune_mlm_entities": Demand(4000, minutes=720),
     "evaluate_mlm_checkpoint": Demand(2500, minutes=240),

@@ -13,6 +13,8 @@ NEUTRAL = frozenset(
         "common.files",
         "common.lease",
         "common.progress",
+        "tracking.calls.program",
+        "tracking.record.decision",
         "tracking.record.lifecycle",
         "training.stopping",
     }

@@ -20,7 +20,7 @@ ROOT = "results/mlm"
 # The workflow knows two trainings of a model, by the names of their folders.
 TRAINED_PHASES = ("mlm", "entity")
 # Folders beside those of the runs.
-RESERVED = ("cache", "corpora", "logs", "benchmarks", "models", "samples")
+RESERVED = ("cache", "corpora", "lambada", "logs", "benchmarks", "models", "samples")
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 

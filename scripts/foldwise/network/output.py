@@ -40,15 +40,16 @@ def network_output(
     """Raw network output of the crystals at `rows`, in that order, float64, shape [len(rows)]."""
     output = np.empty(len(rows))
     budget = PartBudget(partial(print, file=sys.stderr))
-    done = 0
+    done = failures = 0
     network.eval()
     for positions in batches_by_size(rows, store.sizes, BATCH_BUDGET[store.device.type]):
         own = rows[positions]
         energies = budget.run(store.sizes[own], partial(_energies, network, store, own))
         output[positions] = energies.double().cpu().numpy()
         done += len(positions)
+        failures += int((~np.isfinite(output[positions])).sum())
         if log is not None:
-            log.step(done, "structures")
+            log.step(done, f"structures  {failures} failure(s)")
     return output
 
 

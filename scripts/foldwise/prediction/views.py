@@ -81,13 +81,14 @@ def predict_views(
     accelerate(network, store, machine.engine, passes=passes)
     log = ProgressLog(sys.stderr, passes, name=f"fold {split.fold} {count} views")
     log.line(f"{model_path}: {count} views of {len(ids)} structures, {device}")
-    done = 0
+    done = failures = 0
 
     def answers(source: BatchSource, rows: Rows) -> NDArray[np.float64]:
-        nonlocal done
+        nonlocal done, failures
         values = predict(network, model.transform, source, composition, rows)
         done += len(rows)
-        log.step(done, "views")
+        failures += int((~np.isfinite(values)).sum())
+        log.step(done, f"views  {failures} failure(s)")
         return values
 
     rows = store.rows_of(validation)

@@ -15,16 +15,32 @@ from foldwise.tracking.exports.archive import export_run
 from foldwise.tracking.exports.mlflow import export_safely
 from foldwise.tracking.questions.compare import compare_runs
 from foldwise.tracking.questions.prune import find_waste, remove
-from foldwise.tracking.questions.stability import LOG, append_entry, log_entry
-from foldwise.tracking.questions.tables import comparison_markdown, list_table, run_text
+from foldwise.tracking.questions.stability import (
+    LOG,
+    STATUSES,
+    append_entry,
+    log_entry,
+    read_log,
+)
+from foldwise.tracking.questions.tables import (
+    comparison_markdown,
+    list_table,
+    run_text,
+    stability_table,
+)
 from foldwise.tracking.record import lifecycle
-from foldwise.tracking.record.entries import Entry
+from foldwise.tracking.record.artifacts import differing
+from foldwise.tracking.record.entries import RANKED_BY, Entry
+from foldwise.tracking.record.events import artifacts_of
 from foldwise.tracking.record.leaderboard import ranked, worst_first
 from foldwise.tracking.record.registry import Registry
 
 
-def list_runs(results: Path, status: str | None, metric: str) -> str:
-    """A line per run, those without the metric first, then the worst."""
+def list_runs(results: Path, status: str | None, metric: str | None) -> str:
+    """A line per run, those without the metric first, then the worst.
+
+    Without a metric, runs that are ranked by the same one stand in one table.
+    """
     entries = [
         entry
         for entry in _registry(results).entries().values()
@@ -32,16 +48,28 @@ def list_runs(results: Path, status: str | None, metric: str) -> str:
     ]
     if not entries:
         return f"no runs in {results}"
-    if metric == "mae_mean":
-        return list_table(worst_first(entries))
+    if metric is None:
+        # A run without a result names no metric: it goes to the runs of its task.
+        of_task = {one["task"]: one["ranked_by"] for one in entries if one["ranked_by"]}
+        by_metric: dict[str, list[Entry]] = {}
+        for entry in entries:
+            by_metric.setdefault(of_task.get(entry["task"], RANKED_BY), []).append(entry)
+        return "\n\n".join(
+            list_table(worst_first(own), name) for name, own in sorted(by_metric.items())
+        )
     having = ranked(entries, metric)
     return list_table([*(one for one in entries if one not in having), *having[::-1]], metric)
 
 
 def show(results: Path, run: str, form: str) -> str:
     """Everything about one run."""
-    entry = find_run(_registry(results), run)
-    return run_text(entry) if form == "text" else json.dumps(entry, indent=2, ensure_ascii=False)
+    registry = _registry(results)
+    entry = find_run(registry, run)
+    if form == "json":
+        return json.dumps(entry, indent=2, ensure_ascii=False)
+    folder = registry.folder(entry["identity"])
+    artifacts = artifacts_of(folder)
+    return run_text(entry, artifacts, dict(differing(folder, artifacts)))
 
 
 def compare(results: Path, first: str, second: str, form: str) -> str:
@@ -112,8 +140,27 @@ def export_mlflow(results: Path, store: Path | None) -> str:
     return f"{copied} new run(s) in sqlite:///{folder}/mlflow.db"
 
 
-def judge_stability(results: Path, run: str, status: str, notes: str, log: Path | None) -> str:
-    """Add a run to the stability log."""
+def list_stability(log: Path | None) -> str:
+    """The stability log, the latest judgement first."""
+    path = log or LOG
+    entries = read_log(path)
+    return stability_table(entries[::-1]) if entries else f"{path}: no run has been judged"
+
+
+def judge_stability(
+    results: Path, run: str, status: str | None, notes: str, log: Path | None
+) -> str:
+    """Add a run to the stability log.
+
+    Raises:
+        FoldwiseError: No status is given, or no such run is known.
+    """
+    if status is None:
+        raise FoldwiseError(
+            "no status is given",
+            where=f"stability {run}",
+            hint=f"Add one of {', '.join(STATUSES)}; without a run the log is shown.",
+        )
     registry = _registry(results)
     entry = find_run(registry, run)
     path = log or LOG

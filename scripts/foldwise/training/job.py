@@ -242,7 +242,8 @@ def prepare(fold: OpenFold, job: TrainingJob, seed: SeedJob, device: torch.devic
     log.line(
         f"{job.recipe_name} {fold.split.task} fold {fold.split.fold} seed {seed.seed}: "
         f"{len(fit_ids)} crystals to fit, {samples.n_soft} soft targets, {len(validation_ids)} to "
-        f"validate, batches of {recipe.batch_size}, {device}, {job.machine.threads} thread(s)"
+        f"validate, effective batch size {recipe.batch_size}, {device}, {job.machine.threads} "
+        "thread(s)"
     )
     state = seed.out / ".resume"
     return Training(

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from foldwise.common.progress import ProgressLog, duration
+from foldwise.common.progress import LoggedStream, ProgressLog, duration
 
 
 @pytest.mark.parametrize(
@@ -21,46 +21,60 @@ def test_durations(seconds, text):
     assert duration(seconds) == text
 
 
-def test_first_and_last_steps_speak_and_the_others_wait():
-    stream = io.StringIO()
-    log = ProgressLog(stream, total=50, interval=1000.0)
+STEP = r"\[\d\d:\d\d:\d\d\] step (\d+)/50  loss (\d+)  \d\.\d{3} s/step  elapsed 0:00  ETA \d+:\d\d"
+MEMORY = (
+    r"\[\d\d:\d\d:\d\d\] memory: this process takes \d+\.\d GB, \d+\.\d of \d+\.\d GB are free.*"
+)
+
+
+def steps_of(text):
+    return [match.groups() for line in text.splitlines() if (match := re.fullmatch(STEP, line))]
+
+
+def fifty_steps(stream, **options):
+    log = ProgressLog(stream, total=50, interval=1000.0, **options)
     for step in range(1, 51):
         log.step(step, f"loss {step}")
+
+
+def test_a_file_gets_every_step_and_the_memory_after_the_first():
+    stream = io.StringIO()
+    fifty_steps(stream)
     lines = stream.getvalue().splitlines()
-    assert [re.search(r"step (\d+)/50  loss (\d+) ", line).groups() for line in lines] == [
-        ("1", "1"),
-        ("50", "50"),
-    ]
-    assert re.fullmatch(
-        r"\[\d\d:\d\d:\d\d\] step 1/50  loss 1  \d\.\d{3} s/step  elapsed 0:00  ETA \d+:\d\d",
-        lines[0],
-    )
-    assert lines[1].endswith("ETA 0:00")
+    assert steps_of(stream.getvalue()) == [(str(step), str(step)) for step in range(1, 51)]
+    assert [bool(re.fullmatch(MEMORY, line)) for line in lines] == [False, True] + 49 * [False]
+    assert lines[-1].endswith("ETA 0:00")
 
 
-def test_every_step_speaks_without_an_interval():
-    stream = io.StringIO()
-    log = ProgressLog(stream, total=5, interval=0.0)
-    for step in range(1, 6):
-        log.step(step, "x")
-    assert len(stream.getvalue().splitlines()) == 5
+def test_the_terminal_of_snakemake_gets_the_first_and_the_last_step(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    fifty_steps(io.StringIO())
+    assert steps_of(terminal.getvalue()) == [("1", "1"), ("50", "50")]
 
 
-def test_a_resumed_log_starts_where_the_work_does():
-    stream = io.StringIO()
-    log = ProgressLog(stream, total=50, done=20, interval=1000.0)
-    log.step(21, "x")
-    log.step(22, "x")
-    assert len(stream.getvalue().splitlines()) == 1
+def test_a_recorded_program_has_every_step_in_its_log_and_a_bar_on_its_terminal():
+    terminal, file = Terminal(), io.StringIO()
+    fifty_steps(LoggedStream(terminal, file))
+    assert len(steps_of(file.getvalue())) == 50
+    assert "[####################] step 50/50" in terminal.getvalue()
+    assert not steps_of(terminal.getvalue())
+    redirected, file = io.StringIO(), io.StringIO()
+    fifty_steps(LoggedStream(redirected, file))
+    assert file.getvalue() == redirected.getvalue()
+    assert len(steps_of(file.getvalue())) == 50
 
 
-def test_a_log_resumed_later_does_so_too():
-    stream = io.StringIO()
-    log = ProgressLog(stream, total=50, interval=1000.0)
-    log.resume(20)
-    log.step(21, "x")
-    log.step(22, "x")
-    assert [line[11:21] for line in stream.getvalue().splitlines()] == ["step 21/50"]
+def test_a_resumed_log_starts_where_the_work_does(monkeypatch):
+    for resumed in (False, True):
+        terminal = Terminal()
+        monkeypatch.setattr("sys.stdout", terminal)
+        log = ProgressLog(io.StringIO(), total=50, done=0 if resumed else 20, interval=1000.0)
+        if resumed:
+            log.resume(20)
+        log.step(21, "loss 1")
+        log.step(22, "loss 1")
+        assert steps_of(terminal.getvalue()) == [("21", "1")]
 
 
 def test_a_line_bears_the_time_of_day():
@@ -83,7 +97,7 @@ def test_a_terminal_shows_a_bar_on_one_line():
     text = stream.getvalue()
     assert "[#####...............] step 1/4" in text
     assert "[####################] step 4/4" in text
-    assert text.count("\n") == 2
+    assert text.count("\n") == 3
 
 
 def test_lines_also_reach_the_terminal_under_snakemake_with_the_works_name(monkeypatch):
@@ -91,4 +105,5 @@ def test_lines_also_reach_the_terminal_under_snakemake_with_the_works_name(monke
     monkeypatch.setattr("sys.stdout", terminal)
     log = ProgressLog(stream, total=1, name="baseline fold 0 seed 1")
     log.step(1, "loss 0.5")
-    assert terminal.getvalue() == f"baseline fold 0 seed 1  {stream.getvalue()}"
+    named = [f"baseline fold 0 seed 1  {line}" for line in stream.getvalue().splitlines()]
+    assert terminal.getvalue().splitlines() == named

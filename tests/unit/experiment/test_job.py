@@ -15,6 +15,8 @@ from foldwise.common.files import read_json, write_json, write_parquet
 from foldwise.experiment.inputs.loading import load_inputs
 from foldwise.experiment.inputs.schema import check_record
 from foldwise.experiment.job import write_experiment
+from foldwise.network.transform import RIDGE
+from foldwise.training.optimisation import SCHEDULER
 
 SECTIONS = ["1. PURPOSE", "2. SCOPE", "3. MODEL", "4. RESULTS", "5. METRICS DEFINITION",
             "6. NAVIGATION", "7. COMPARISON CONTEXT"]  # fmt: skip
@@ -63,6 +65,9 @@ def test_record_follows_the_schema_and_has_every_field(study, name):
     assert (record["ensemble"] is not None) == (name == "e3")
     assert record["compute"]["inference"]["passes_per_prediction"] == (3 if name == "e3" else 1)
     assert len(record["fit"]["val_mae_last5"]) == 5
+    assert record["hyperparams"]["scheduler"] == SCHEDULER
+    assert record["hyperparams"]["precision"] == record["compute"]["precision"] == "float32"
+    assert record["target_transform"]["ridge"] == RIDGE
     assert record["metrics"] == read_json(study.out(name) / "metrics.json")
 
 
@@ -112,6 +117,24 @@ def test_readme_answers_the_seven_questions_in_lines_that_fit(study):
         assert positions == sorted(positions)
         assert max(map(len, text.splitlines())) <= 100
         assert "nearly all of them were presumably" in " ".join(text.split())
+
+
+def test_one_fold_has_no_spread_over_folds(copy):
+    for name in ("e0", "e3"):
+        paths = copy.paths(name)
+        config = read_json(paths.config)
+        write_json(paths.config, config | {"folds": [0]})
+        one = {
+            key: [path for path in value if "fold_0" in str(path)]
+            for key, value in vars(paths).items()
+            if key in ("splits", "fits", "histories", "predictions", "timings")
+        }
+        first = type(paths)(**{**vars(paths), **one, "ensembles": paths.ensembles[:1]})
+        write_experiment(load_inputs(first, name), copy.out(name))
+        text = (copy.out(name) / "README.txt").read_text()
+        assert "MAE of the one fold" in text
+        assert "+-" not in text
+    assert "E0   " in text
 
 
 def test_a_soft_weight_chosen_on_the_hold_out_is_said_and_no_contradiction(copy):

@@ -27,7 +27,7 @@ def order(text):
 
 
 def test_list_begins_with_the_worst_and_rank_with_the_best(results):
-    assert order(commands.list_runs(results, None, "mae_mean")) == ["e0", "e2", "e1"]
+    assert order(commands.list_runs(results, None, None)) == ["e0", "e2", "e1"]
     assert order(commands.list_runs(results, None, "rmse_mean")) == ["e0", "e2", "e1"]
     assert order(commands.rank(results, "mae_mean", None)) == ["e1", "e2", "e0"]
     assert order(commands.rank(results, "mae_mean", "max")) == ["e0", "e2", "e1"]
@@ -113,3 +113,21 @@ def test_stability_log_is_yaml_and_the_preflight_reads_it(results, tmp_path):
     log.write_text("- id: x\n")
     with pytest.raises(FoldwiseError, match="is missing"):
         stability.read_log(log)
+
+
+def test_the_stability_log_is_shown_without_arguments(results, tmp_path):
+    log = tmp_path / "runs.yaml"
+    assert commands.list_stability(log).endswith("no run has been judged")
+    commands.judge_stability(results, "e1", "stable", "checked on all rows", log)
+    commands.judge_stability(results, "e2", "unstable", "loss spikes", log)
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in commands.list_stability(log).splitlines()[2:]
+    ]
+    assert [(row[0], row[1], row[-1]) for row in rows] == [
+        ("default/e2", "unstable", "loss spikes"), ("default/e1", "stable", "checked on all rows"),
+    ]  # fmt: skip
+    assert rows[0][4] == environment()["cpu"]
+    assert "mae_mean 0.05" in rows[0][5]
+    with pytest.raises(FoldwiseError, match="no status is given"):
+        commands.judge_stability(results, "e1", None, "", log)

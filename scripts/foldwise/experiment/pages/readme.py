@@ -123,7 +123,9 @@ def _comparison_rows(inputs: ExperimentInputs, record: Json) -> list[dict[str, A
             "name": str(entry["experiment"]).upper(),
             "title": entry["title"],
             "mae": entry["metrics"]["aggregate"]["mae_mean"],
-            "std": entry["metrics"]["aggregate"]["mae_std"],
+            "std": entry["metrics"]["aggregate"]["mae_std"]
+            if len(entry["metrics"]["folds"]) > 1
+            else None,
             "pooled": entry["metrics"]["pooled"]["mae"],
             "passes": entry["compute"]["inference"]["passes_per_prediction"],
             "parameters": entry["compute"]["inference"]["parameters"],

@@ -6,6 +6,7 @@ from statistics import mean, median, median_low
 
 from foldwise.experiment.inputs.combined import combined_compute_block
 from foldwise.experiment.inputs.types import ExperimentInputs, Json, Model
+from foldwise.network.transform import RIDGE
 
 LAST_EPOCHS = 5
 
@@ -72,6 +73,8 @@ def transform_block(inputs: ExperimentInputs) -> Json:
         block["reason"] = transforms[0]["reason"]
     for key in ("train_mean", "train_std", "ridge"):
         values = [transform.get(key) for transform in transforms]
+        if key == "ridge" and block["name"] == "element_reference":
+            values = [RIDGE]
         numbers = [float(value) for value in values if value is not None]
         block[key] = mean(numbers) if numbers else None
     return block

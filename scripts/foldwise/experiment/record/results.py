@@ -29,6 +29,7 @@ from foldwise.statistics.metrics import (
     fold_metrics,
     mae_by_target_quantile,
 )
+from foldwise.training.optimisation import OPTIMISER, SCHEDULER
 
 CLASSES = "logistic"  # transform of a task whose predictions are probabilities
 
@@ -149,8 +150,12 @@ def _over_replicates(inputs: ExperimentInputs, rows: TestRows) -> Json | None:
 
 def _hyperparams(inputs: ExperimentInputs) -> Json:
     """The recipe in one level, with what the training loop adds to it."""
-    trained = flatten(inputs.models[0].fit["hyperparams"]) if inputs.models else {}
-    return {**trained, **flatten(inputs.recipe), "tta": inputs.config["tta"]}
+    plain = {**flatten(inputs.recipe), "tta": inputs.config["tta"]}
+    if not inputs.models:
+        return plain
+    fit = inputs.models[0].fit
+    loop = {"optimiser": OPTIMISER, "scheduler": SCHEDULER, "precision": fit["precision"]}
+    return {**flatten(fit["hyperparams"]), **loop, **plain}
 
 
 def _error_slices(rows: TestRows) -> Json:

@@ -121,6 +121,13 @@ def evaluate(
     surfaces = read_surfaces(loaded.tokenizer)
     maker = QuestionMaker(loaded.tokenizer, surfaces, seq_len)
     questions = make_questions(maker, asked, asked_blanks)
+    cut = sum(question.cut for question in questions)
+    if cut:
+        log.line(
+            f"{cut} of {len(questions)} texts are longer than {seq_len} tokens and are cut around "
+            f"the question; in {sum(question.lost_mention for question in questions)} the first "
+            "mention is lost"
+        )
     decisive = {
         "seq_len": seq_len,
         "precision": precision,
@@ -161,11 +168,17 @@ def ask_all(
     log = ProgressLog(sys.stderr, len(batches), done=len(batches) - len(waiting))
     if answers:
         log.line(f"{len(answers)} of {len(questions)} answers are known already")
+    failures = 0
     for number, batch in enumerate(waiting, start=len(batches) - len(waiting) + 1):
         fresh = engine.ask(batch)
         store.append(fresh)
         answers.update({answer.id: answer for answer in fresh})
-        log.step(number, f"{len(answers)}/{len(questions)} answers")
+        failures += sum(not question.answer_ids for question in batch)
+        log.step(
+            number,
+            f"{len(answers)}/{len(questions)} answers  {failures} failure(s): no such vocabulary "
+            "entry",
+        )
     return {question.id: answers[question.id] for question in questions}
 
 

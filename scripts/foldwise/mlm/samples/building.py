@@ -185,7 +185,7 @@ def _judged(
         if len(places) < 2:
             continue
         first, second = morphemes[places[0]], morphemes[places[1]]
-        follows, reason = _setting(piece, morphemes, places[1])
+        follows, reason = setting_of(piece, morphemes, places[1])
         if piece[first.start : first.end] != noun or piece[second.start : second.end] != noun:
             yield Rejection(text.id, noun, "it is written otherwise than its morpheme")
         elif reason:
@@ -214,7 +214,7 @@ def _most_frequent(nouns: dict[str, list[int]], masked: str) -> tuple[str, ...]:
     return tuple(sorted(visible, key=lambda noun: -visible[noun])[:FLOOR_GUESSES])
 
 
-def _setting(piece: str, morphemes: Sequence[Morpheme], index: int) -> tuple[str, str]:
+def setting_of(piece: str, morphemes: Sequence[Morpheme], index: int) -> tuple[str, str]:
     """What follows a mention, and the reason to reject it (empty where it is accepted)."""
     mention = morphemes[index]
     following = morphemes[index + 1] if index + 1 < len(morphemes) else None

@@ -71,6 +71,18 @@ class ExampleMaker:
             if self._is_entry(noun):
                 self._substitutes[_has_final(noun)].append(noun)
 
+    @property
+    def max_length(self) -> int:
+        """Longest sequence in tokens, special ones included."""
+        return self._max_length
+
+    def lengths(self, texts: Sequence[TaggedText]) -> list[int]:
+        """Tokens of each text before anything is cut."""
+        if not texts:
+            return []
+        encoded = self._tokenizer([text.text for text in texts], return_attention_mask=False)
+        return [len(ids) for ids in encoded["input_ids"]]
+
     def randomly(self, text: TaggedText, rate: float, draw: random.Random) -> Masked:
         """Hide a share of the tokens: 80 % by the mask, 10 % by another token, 10 % left to see."""
         encoded = self._tokenizer(text.text, return_special_tokens_mask=True)

@@ -41,7 +41,7 @@ from foldwise.mlm.training.masking import (
 )
 
 BEST = "checkpoint-best"
-LONGEST = 512  # tokens of a training sequence, where nobody asks for more
+LONGEST = 512  # tokens of a training sequence, where neither plan nor model names a length
 # What only a resumed training needs; the finished one keeps none of it, nor any pickle.
 _RESUME_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin",
                  "trainer_state.json", "scaler.pt")  # fmt: skip
@@ -60,7 +60,7 @@ class TrainingPlan:
         warmup: Steps of the rise.
         save_every: Steps between two checkpoints (and held-out measurements).
         patience: Held-out measurements without a gain until the training stops; 0 never stops.
-        max_length: Longest sequence in tokens; `None` for what the model allows, `LONGEST` at most.
+        max_length: Longest sequence in tokens; `None` for what the model allows.
         threads: CPU threads.
     """
 
@@ -77,7 +77,7 @@ class TrainingPlan:
 
     def fitted(self, limit: int | None) -> TrainingPlan:
         """The plan with a length that a model of at most `limit` positions can take."""
-        return replace(self, max_length=self.max_length or min(LONGEST, limit or LONGEST))
+        return replace(self, max_length=self.max_length or limit or LONGEST)
 
 
 def train(
@@ -124,16 +124,25 @@ def train(
     total = plan.steps or -(-len(examples) // plan.batch_size)
     resume = _prepared(out, {**facts, "plan": asdict(plan)})
     log = ProgressLog(sys.stderr, total)
+    lengths = maker.lengths([*texts, *heldout])
+    cut = sum(length > maker.max_length for length in lengths)
+    arguments = _arguments(plan, out, total, measured=len(measured) > 0)
     log.line(
-        f"{len(texts)} texts, {len(measured)} held-out questions, {total} steps of "
-        f"{plan.batch_size} sequences, {plan.threads} thread(s)"
+        f"{len(texts)} texts, {len(measured)} held-out questions, {total} steps, effective batch "
+        f"size {_effective_batch_size(arguments)}, sequences of at most {maker.max_length} tokens, "
+        f"{plan.threads} thread(s)"
     )
+    if cut:
+        log.line(
+            f"{cut} of {len(lengths)} texts are longer than {maker.max_length} tokens (the longest "
+            f"has {max(lengths)}): of these a stretch around a hidden token is taken"
+        )
     callbacks: list[TrainerCallback] = [_Reporter(log)]
     if plan.patience:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=plan.patience))
     trainer = Trainer(
         model=model,
-        args=_arguments(plan, out, total, measured=len(measured) > 0),
+        args=arguments,
         train_dataset=examples,
         eval_dataset=measured if len(measured) else None,
         processing_class=tokenizer,
@@ -155,6 +164,8 @@ def train(
         "n_texts": len(texts),
         "n_heldout_texts": len(heldout),
         "n_heldout_questions": len(measured),
+        "n_cut_texts": cut,
+        "effective_batch_size": _effective_batch_size(arguments),
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "history": history.to_dict("records"),
         "seconds": time.perf_counter() - started,
@@ -200,7 +211,7 @@ def _arguments(plan: TrainingPlan, out: Path, total: int, *, measured: bool) -> 
         train_sampling_strategy="sequential",
         bf16=torch.cuda.is_available(),
         logging_strategy="steps",
-        logging_steps=min(plan.save_every, 20),
+        logging_steps=1,
         logging_first_step=True,
         save_strategy="steps",
         save_steps=plan.save_every,
@@ -220,12 +231,23 @@ def _arguments(plan: TrainingPlan, out: Path, total: int, *, measured: bool) -> 
     )
 
 
+def _effective_batch_size(arguments: TrainingArguments) -> int:
+    """Sequences behind one step of the optimiser: on all devices, over all accumulated batches."""
+    per_pass = arguments.train_batch_size * arguments.world_size
+    return int(per_pass * arguments.gradient_accumulation_steps)
+
+
 class _Reporter(TrainerCallback):
-    """Progress lines with rate and ETA, and an end where the loss is no number."""
+    """Progress lines with loss, learning rate and ETA, and an end where the loss is no number."""
 
     def __init__(self, log: ProgressLog) -> None:
         self._log = log
         self._loss = float("inf")
+        self._rate = 0.0
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:  # noqa: ARG002
+        """Remember the rate of this step: at its end the schedule has moved on."""
+        self._rate = float(given["optimizer"].param_groups[0]["lr"])
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
         """Remember the loss, write a held-out measurement at once."""
@@ -245,8 +267,8 @@ class _Reporter(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """One progress line, if it is time."""
-        loss = "" if np.isinf(self._loss) else f"loss {self._loss:.4f}"
-        self._log.step(state.global_step, loss)
+        loss = "" if np.isinf(self._loss) else f"loss {self._loss:.4f}  "
+        self._log.step(state.global_step, f"{loss}lr {self._rate:.2e}")
 
 
 def _most_probable(logits: Any, _labels: Any) -> Any:

@@ -12,10 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from foldwise.common.files import read_json, write_json
+from foldwise.common.files import read_json, write_json, write_text
 from foldwise.tracking.calls.process import has_ended, this_process
-from foldwise.tracking.calls.reasons import Failure, call_failure, job_failure, oom_kills
+from foldwise.tracking.calls.reasons import Failure, call_failure, job_failure, oom_kills, tail
 from foldwise.tracking.calls.snakemake_log import CallLog, Job, failed_job, parse_log
+from foldwise.tracking.record.artifacts import keep
 from foldwise.tracking.record.code_state import code_state
 from foldwise.tracking.record.decision import NEEDS_REVIEW
 from foldwise.tracking.record.events import now
@@ -24,6 +25,8 @@ from foldwise.tracking.record.lifecycle import Prepared, complete, fail, prepare
 from foldwise.tracking.record.registry import Change, Registry
 
 PlannedJob = dict[str, Any]
+
+LOG = "log.txt"
 
 
 def begin(
@@ -66,16 +69,21 @@ def begin(
         "started": now(), "oom_kills": oom_kills(), "runs": runs,
     }  # fmt: skip
     if runs:
-        write_json(_folder(root) / f"{process['host']}_{process['pid']}.json", content)
+        write_json(session_file(root, f"{process['host']}_{process['pid']}"), content)
     _say(messages)
 
 
 def end(root: str) -> None:
     """Record what became of the runs of this process's own call, and say it on stderr."""
     process = this_process()
-    path = _folder(root) / f"{process['host']}_{process['pid']}.json"
+    path = session_file(root, f"{process['host']}_{process['pid']}")
     if path.exists():
         _say(_end_session(Registry(root), path, vanished=False))
+
+
+def session_file(root: str | Path, name: str) -> Path:
+    """Where a call writes down which runs it works on, until it ends."""
+    return _folder(root) / f"{name}.json"
 
 
 def reap(root: str | Path) -> list[str]:
@@ -118,6 +126,9 @@ def _end_session(registry: Registry, path: Path, *, vanished: bool) -> list[str]
                 continue
             ending = _ending(call, session, run, workdir, vanished=vanished)
             messages.append(_record(change, registry, name, run["identity"], ending))
+        for run in session["runs"].values():
+            if run["identity"] in change.entries:
+                _keep_log(change, registry, session, run, text)
         made = (change.entries.get(run["identity"]) for run in session["runs"].values())
         messages += [
             f"run {entry['identity']}: {entry['decision']['reason']}"
@@ -126,6 +137,27 @@ def _end_session(registry: Registry, path: Path, *, vanished: bool) -> list[str]
         ]
     path.unlink(missing_ok=True)
     return messages
+
+
+def _keep_log(
+    change: Change, registry: Registry, session: dict[str, Any], run: dict[str, Any], text: str
+) -> None:
+    """One file with all that was said about an attempt: by Snakemake, and by each of its jobs."""
+    entry = change.entries[run["identity"]]
+    folder = registry.folder(run["identity"])
+    place = folder / f"attempt_{entry['attempts']}" / LOG
+    if "own_log" not in session:
+        workdir, since = Path(session["workdir"]), _seconds(session["started"])
+        names = dict.fromkeys(name for job in run["jobs"] for name in job["logs"])
+        parts = [f"==> {session['log']} <==\n{text}"]
+        for name in names:
+            log = workdir / name
+            if log.is_file() and log.stat().st_mtime >= since:
+                said = log.read_text(encoding="utf-8", errors="replace")
+                parts.append(f"==> {name} <==\n{said}")
+        write_text(place, "\n".join(parts))
+    kept = keep(folder, entry["attempts"], {LOG: place})
+    change.append(run["identity"], "artifact", {"artifacts": kept})
 
 
 def _record(
@@ -179,9 +211,14 @@ def _ending(
     if vanished:
         pid = session["process"]["pid"]
         reason = (
-            f"Snakemake itself (process {pid}) ended without a word: killed, or the machine stopped"
+            f"{session.get('program', 'Snakemake itself')} (process {pid}) ended without a word: "
+            "killed, or the machine stopped"
         )
-        return "failed", call_failure("vanished", reason, call, cut_short, workdir)
+        failure = call_failure("vanished", reason, call, cut_short, workdir)
+        if "own_log" in session:
+            said = Path(session["log"]).read_text(encoding="utf-8", errors="replace")
+            failure |= {"log": session["log"], "log_tail": tail(said)}
+        return "failed", failure
     if cut_short is not None:  # `--quiet all` hides the exit status
         return "failed", job_failure(cut_short, call, session["oom_kills"], workdir)
     reason = "Snakemake ended with an error of its own"

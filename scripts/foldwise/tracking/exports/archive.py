@@ -12,7 +12,7 @@ from typing import Any
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, atomic_path
 from foldwise.tracking.record.code_state import code_state, git
-from foldwise.tracking.record.entries import Entry
+from foldwise.tracking.record.entries import RANKED_BY, Entry
 from foldwise.tracking.record.registry import Registry
 
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -21,18 +21,20 @@ _PARTS = (
     "Snakefile", "rules", "config", "profiles", "envs", "scripts", "reports", "data",
     "requirements.lock", "Makefile", "pyproject.toml", "README.md", "LICENSE", "runs.yaml",
 )  # fmt: skip
+_STUDY_NOTE = (
+    "  study.json       the whole config of the study, as it was laid over config/config.yaml\n"
+)
 _README = """\
 Run {identity}: {experiment}, {title}
 
 What is here
   the repository{code_note}
-  study.json       the whole config of the study, as it was laid over config/config.yaml
-  record/          what was recorded: events, config.json, results.json, README.txt, predictions
+{study_note}  record/          what was recorded: events, config, results, histories, log
   SHA256SUMS       checksums of every file (sha256sum -c SHA256SUMS)
 
 Run it again
   make setup
-  PATH="$PWD/.venv/bin:$PATH" snakemake --cores 2 {target} --configfile study.json
+  PATH="$PWD/.venv/bin:$PATH" {again}
 
 Then compare {target} with record/{attempt}/results.json.
 
@@ -41,7 +43,7 @@ When it ran
   dataset     SHA-256 {dataset}
   command     {command}
   status      {status}
-  mae_mean    {mae} {unit}
+  {metric:<11} {value} {unit}
 """
 
 
@@ -54,21 +56,23 @@ def export_run(registry: Registry, identity: str, out: Path) -> Path:
         out: The zip to write.
 
     Raises:
-        FoldwiseError: The run is unknown, or its study's config was not recorded.
+        FoldwiseError: The run is unknown, or neither its study's config nor its command is known.
     """
     entry = registry.entries().get(identity)
     folder = registry.folder(identity)
-    if entry is None or not (folder / "study.json").exists():
-        problem = "no such run" if entry is None else "it was not started by Snakemake"
+    whole_study = (folder / "study.json").exists()
+    if entry is None or not (whole_study or entry["command"]):
+        problem = "no such run" if entry is None else "its command was not recorded"
         raise FoldwiseError(
             problem, where=identity, hint="List the runs: python scripts/runs.py list"
         )
     files, code_note = _code(entry)
-    files["study.json"] = (folder / "study.json").read_bytes()
+    if whole_study:
+        files["study.json"] = (folder / "study.json").read_bytes()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != "study.json":
             files[f"record/{path.relative_to(folder)}"] = path.read_bytes()
-    files["README.txt"] = _readme(entry, code_note).encode()
+    files["README.txt"] = _readme(entry, code_note, whole_study=whole_study).encode()
     sums = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}" for name in sorted(files)]
     files["SHA256SUMS"] = ("\n".join(sums) + "\n").encode()
     with atomic_path(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -118,20 +122,27 @@ def _tree(names: list[str] | None) -> dict[str, bytes]:
     return {str(path.relative_to(REPOSITORY)): path.read_bytes() for path in kept}
 
 
-def _readme(entry: Entry, code_note: str) -> str:
+def _readme(entry: Entry, code_note: str, *, whole_study: bool) -> str:
     root = f"results/{entry['study']}" if entry["study"] else "results"
+    target = f"{root}/{entry['experiment']}/results.json"
+    metric = entry["ranked_by"] or RANKED_BY
     facts: dict[str, Any] = {
         "identity": entry["identity"],
         "experiment": entry["experiment"],
         "title": entry["title"],
         "code_note": code_note,
-        "target": f"{root}/{entry['experiment']}/results.json",
+        "study_note": _STUDY_NOTE if whole_study else "",
+        "target": target if whole_study else str(entry["results"]),
+        "again": f"snakemake --cores 2 {target} --configfile study.json"
+        if whole_study
+        else entry["command"],
         "attempt": f"attempt_{entry['attempts']}",
         "commit": entry["git_commit"] or "not under git",
         "dataset": entry["dataset_sha256"] or "not known",
         "command": entry["command"] or "not known",
         "status": entry["status"],
-        "mae": entry["metrics"].get("mae_mean", "none"),
+        "metric": metric,
+        "value": entry["metrics"].get(metric, "none"),
         "unit": entry["unit"] or "",
     }
     return _README.format(**facts)

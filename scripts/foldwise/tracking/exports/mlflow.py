@@ -11,7 +11,7 @@ import math
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from filelock import FileLock
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 IDENTITY_TAG = "foldwise.identity"
 MAX_PARAM = 500
-_HISTORY = ("train_loss", "train_mae", "val_mae", "val_rmse", "lr")
+_STEPS = ("epoch", "step", "trial")
 _TAGS = ("experiment", "git_commit", "git_branch", "dataset_sha256", "environment_hash", "host")
 
 
@@ -111,29 +111,29 @@ def _copy(client: MlflowClient, experiment: str, registry: Registry, entry: Entr
         params=[Param(key, str(value)[:MAX_PARAM]) for key, value in flatten(config).items()],
         tags=[RunTag("foldwise.git_dirty", str(entry["git_dirty"]))],
     )
-    history = [Metric(key, value, ended, epoch) for key, epoch, value in _history(registry, config)]
+    folder = snapshot(registry, entry)
+    history = [Metric(key, value, ended, step) for key, step, value in _history(folder)]
     for start in range(0, len(history), 1000):
         client.log_batch(run, metrics=history[start : start + 1000])
-    client.log_artifacts(run, str(snapshot(registry, entry)))
+    if folder.is_dir():
+        client.log_artifacts(run, str(folder))
     _tag_decision(client, run, entry)
     client.set_terminated(run, "FINISHED", end_time=ended)
 
 
-def _history(registry: Registry, config: dict[str, Any]) -> list[tuple[str, int, float]]:
-    """Learning curves of the run's models: metric, epoch, value."""
-    recipe, seeds = config.get("recipe_name"), config.get("seeds") or []
+def _history(attempt: Path) -> list[tuple[str, int, float]]:
+    """Learning curves that an attempt kept of its own fits: metric, epoch or step, value."""
     found = []
-    for seed in seeds:
-        folders = registry.root / "models" / str(recipe) / config["task"]
-        for path in sorted(folders.glob(f"fold_*/seed_{seed}/history.csv")):
-            prefix = f"{path.parts[-3]}.{path.parts[-2]}"
-            table = pd.read_csv(path)
-            for column in (name for name in _HISTORY if name in table.columns):
-                found += [
-                    (f"{prefix}.{column}", int(epoch), float(value))
-                    for epoch, value in zip(table["epoch"], table[column], strict=True)
-                    if math.isfinite(value)
-                ]
+    for path in sorted((attempt / "history").glob("*.csv")):
+        prefix = path.stem.replace("_seed_", ".seed_")
+        table = pd.read_csv(path)
+        at = next(name for name in _STEPS if name in table.columns)
+        for column in table.select_dtypes("number").columns.drop(at):
+            found += [
+                (f"{prefix}.{column}", int(step), float(value))
+                for step, value in zip(table[at], table[column], strict=True)
+                if math.isfinite(value)
+            ]
     return found
 
 

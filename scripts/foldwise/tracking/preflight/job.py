@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -19,7 +20,9 @@ from foldwise.common.progress import duration
 from foldwise.graphs.store import GraphStore
 from foldwise.study.study import Study
 from foldwise.tracking.preflight.plan import PlannedJob, by_rule, call_snakemake, dry_run, makespan
+from foldwise.tracking.preflight.said import write_said
 from foldwise.tracking.preflight.trial import Trial, run_trial, total_memory, trial_recipe
+from foldwise.tracking.preflight.work import Workload, workload
 from foldwise.tracking.questions.stability import stability_of
 from foldwise.tracking.record.code_state import code_state
 from foldwise.tracking.record.identity import config_hash
@@ -87,8 +90,13 @@ def preflight(flight: Flight, max_hours: float) -> list[Check]:
     if trained:
         checks += [_rows(flight), _shapes(flight, trained)]
         checks += [_speed(trial) for trial in dict.fromkeys(trials.values())]
-        checks += _memory(flight, trained, trials)
-    seconds = [_seconds(flight, job, trials) for job in jobs]
+    work = _workload(flight, trained) if trained else None
+    if work is not None:
+        checks += _memory(flight, trained, trials, work)
+    seconds = [_seconds(flight, job, trials, work) for job in jobs]
+    said = REPOSITORY / flight.study.root / "preflight" / f"{flight.experiment}.json"
+    if jobs:
+        write_said(said, jobs, seconds, flight.cores, flight.gpus)
     total = makespan(jobs, seconds, flight.cores, flight.gpus)
     checks.append(_eta(jobs, seconds, total))
     if total > max_hours * 3600:
@@ -213,9 +221,35 @@ def _speed(trial: Trial) -> Check:
     return Check("speed", trial.steps >= 2, found)
 
 
-def _memory(flight: Flight, jobs: Sequence[PlannedJob], trials: Mapping[str, Trial]) -> list[Check]:
+def _workload(flight: Flight, trained: Sequence[PlannedJob]) -> Workload:
+    """Sizes of the data; graphs of other tasks that a joint pretraining needs are made first."""
+    names = {
+        name
+        for job in trained
+        if (pretrain := flight.study.recipes[job.wildcards["recipe"]].pretrain) is not None
+        for name in pretrain.tasks
+        if name != flight.study.task
+    }
+    others = {name: f"{flight.study.root}/data/{name}/graphs" for name in sorted(names)}
+    absent = [path for path in others.values() if not (REPOSITORY / path).exists()]
+    if absent:
+        call_snakemake([*absent, *flight.arguments])
+    files = _files(flight)
+    return workload(
+        flight.study,
+        Path(files["graphs"]),
+        Path(files["split"]),
+        {name: Path(path) for name, path in others.items()},
+    )
+
+
+def _memory(
+    flight: Flight, jobs: Sequence[PlannedJob], trials: Mapping[str, Trial], work: Workload
+) -> list[Check]:
     copies = flight.gpus or max(1, flight.cores // min(jobs[0].threads, flight.cores))
-    needed = copies * max(trial.host_bytes for trial in trials.values())
+    needed = copies * max(
+        trial.host_bytes + work.extra_bytes(recipe) for recipe, trial in trials.items()
+    )
     free = psutil.virtual_memory().available
     found = f"{copies} training(s) at once take {needed / 1e9:.1f} of {free / 1e9:.1f} GB free"
     checks = [Check("memory", needed < HEADROOM * free, found)]
@@ -227,25 +261,18 @@ def _memory(flight: Flight, jobs: Sequence[PlannedJob], trials: Mapping[str, Tri
     return checks
 
 
-def _seconds(flight: Flight, job: PlannedJob, trials: Mapping[str, Trial]) -> float:
+def _seconds(
+    flight: Flight, job: PlannedJob, trials: Mapping[str, Trial], work: Workload | None
+) -> float:
     """Expected seconds of a job: by the trial, by its rule's earlier jobs, or by experience."""
     trial = trials.get(job.wildcards.get("recipe", ""))
-    if _trains(job) and trial is not None:
-        recipe = job.wildcards["recipe"]
-        together = flight.study.trained_together().get(recipe, [0])
-        epochs = flight.study.recipes[recipe].bounded(_fitted(flight)).epochs * len(together)
+    epochs = work.epochs(job) if work is not None else None
+    if trial is not None and epochs is not None:
         return trial.overhead + epochs * trial.seconds_per_epoch + PER_JOB
     timed = _benchmarks(flight, job.rule)
     if timed:
         return median(timed) + PER_JOB
-    if trial is not None:  # a prediction starts like a training and runs forward only
-        return trial.overhead + trial.seconds_per_epoch + PER_JOB
     return LIGHT_JOB + PER_JOB if job.rule != "resolve_experiment" else PER_JOB
-
-
-def _fitted(flight: Flight) -> int:
-    """Rows of the first fold that a training fits: all parts of its training rows but one."""
-    return sum(map(len, read_json(REPOSITORY / _files(flight)["split"])["validation"][1:]))
 
 
 def _trains(job: PlannedJob) -> bool:

@@ -30,6 +30,7 @@ class PlannedJob:
         priority: A larger one goes first.
         threads: Cores that it takes.
         gpu: Whether it asks for a GPU.
+        benchmark: Where Snakemake writes its seconds; empty without.
     """
 
     rule: str
@@ -39,6 +40,7 @@ class PlannedJob:
     priority: int
     threads: int
     gpu: bool
+    benchmark: str = ""
 
 
 def dry_run(arguments: Sequence[str]) -> list[PlannedJob]:
@@ -91,6 +93,7 @@ def parse_plan(text: str) -> list[PlannedJob]:
                     priority=int(values.get("priority", 0)),
                     threads=int(values.get("threads", 1)),
                     gpu="gpu=1" in values.get("resources", ""),
+                    benchmark=values.get("benchmark", ""),
                 )
             )
     return jobs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,20 @@ import pandas as pd
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, read_json, read_parquet
 from foldwise.statistics.bootstrap import Interval, mean_interval
+from foldwise.tracking.record.artifacts import differing, place_of
 from foldwise.tracking.record.code_state import git
 from foldwise.tracking.record.entries import Entry
-from foldwise.tracking.record.events import read_events
+from foldwise.tracking.record.events import artifacts_of, read_events
 from foldwise.tracking.record.registry import Registry
 
 Json = dict[str, Any]
 
 COLUMNS = ("id", "formula", "target", "prediction")
+HITS = {"real1": "hit1", "real5": "hit5"}
+"""Masked-LM metrics and the columns of their samples."""
+PREDICTIONS = "predictions.parquet"
 ABSENT = "(absent)"
+RESAMPLES = 10_000
 INTERVAL_ENDS = ("mae_low", "mae_high")
 """Their difference says nothing: the paired interval does."""
 
@@ -42,7 +47,10 @@ def compare_runs(registry: Registry, first: str, second: str) -> Json:
     facts = [_environment(registry.folder(entry["identity"])) for entry in pair]
     return {
         "runs": [
-            {key: entry[key] for key in ("identity", "experiment", "title", "task", "unit")}
+            {
+                key: entry[key]
+                for key in ("identity", "experiment", "title", "task", "unit", "direction")
+            }
             for entry in pair
         ],
         "config": differences(configs[0], configs[1]),
@@ -98,6 +106,26 @@ def snapshot(registry: Registry, entry: Entry) -> Path:
     return registry.folder(entry["identity"]) / f"attempt_{entry['attempts']}"
 
 
+def predictions_of(registry: Registry, entry: Entry) -> Path | None:
+    """The predictions of a complete run's last attempt; `None` where it made none.
+
+    Raises:
+        FoldwiseError: They were kept by reference, and another file lies there now.
+    """
+    run = registry.folder(entry["identity"])
+    artifact = artifacts_of(run).get(PREDICTIONS)
+    if artifact is None:
+        copied = snapshot(registry, entry) / PREDICTIONS  # as runs before checksums have it
+        return copied if copied.exists() else None
+    for _, problem in differing(run, {PREDICTIONS: artifact}):
+        raise FoldwiseError(
+            f"its predictions are {problem} since the run",
+            where=entry["identity"],
+            hint="Make the run again.",
+        )
+    return place_of(run, artifact)
+
+
 def _complete(entry: Entry | None, identity: str) -> Entry:
     if entry is None or entry["status"] != "complete":
         problem = "no such run" if entry is None else f"the run is {entry['status']}, not complete"
@@ -120,19 +148,20 @@ def _metrics(first: Mapping[str, float], second: Mapping[str, float]) -> list[Js
     return rows
 
 
-def _paired(registry: Registry, pair: list[Entry], config: Json) -> Json:
-    tables = [
-        read_parquet(snapshot(registry, entry) / "predictions.parquet", COLUMNS) for entry in pair
-    ]
+def _paired(registry: Registry, pair: list[Entry], config: Json) -> Json | None:
+    """Differences on the same rows; `None` where a run, as a training, predicts nothing."""
+    paths = [predictions_of(registry, entry) for entry in pair]
+    if any(path is None for path in paths):
+        return None
+    tables = [pd.read_parquet(path) for path in paths if path is not None]
+    if all(set(HITS.values()) <= set(table) for table in tables):
+        return _paired_hits(tables, pair)
+    tables = [read_parquet(path, COLUMNS) for path in paths if path is not None]
     first, second = (table[list(COLUMNS)].set_index("id") for table in tables)
     both = first.join(second, how="inner", lsuffix="_first", rsuffix="_second").sort_index()
     both = both[both["target_first"] == both["target_second"]]
     if len(both) < 2:
-        raise FoldwiseError(
-            "the two runs have no test rows in common",
-            where=f"{pair[0]['identity']} and {pair[1]['identity']}",
-            hint="Compare runs of one task.",
-        )
+        raise _nothing_in_common(pair)
     rows = both.rename(
         columns={
             "formula_first": "formula", "target_first": "target", "prediction_first": "first",
@@ -142,9 +171,42 @@ def _paired(registry: Registry, pair: list[Entry], config: Json) -> Json:
     intervals = paired_intervals(
         rows, resamples=config["report"]["bootstrap"], seed=config["random_state"]
     )
+    return _differences(intervals, rows, (first, second))
+
+
+def _paired_hits(tables: list[pd.DataFrame], pair: list[Entry]) -> Json:
+    """Differences of masked-LM rates on the same samples; whole texts are drawn."""
+    first, second = (table.set_index("id") for table in tables)
+    both = first.join(second, how="inner", lsuffix="_first", rsuffix="_second").sort_index()
+    both = both[both["noun_first"] == both["noun_second"]]
+    if len(both) < 2:
+        raise _nothing_in_common(pair)
+    intervals = {
+        name: mean_interval(
+            both[f"{hit}_second"].to_numpy(float) - both[f"{hit}_first"].to_numpy(float),
+            both["text_id_first"].to_numpy(),
+            resamples=RESAMPLES,
+            seed=0,
+        )
+        for name, hit in HITS.items()
+    }
+    return _differences(intervals, both, (first, second))
+
+
+def _nothing_in_common(pair: list[Entry]) -> FoldwiseError:
+    return FoldwiseError(
+        "the two runs have no test rows in common",
+        where=f"{pair[0]['identity']} and {pair[1]['identity']}",
+        hint="Compare runs of one task.",
+    )
+
+
+def _differences(
+    intervals: Mapping[str, Interval], rows: pd.DataFrame, tables: Sequence[pd.DataFrame]
+) -> Json:
     return {
         "rows": len(rows),
-        "rows_left_out": [len(table) - len(rows) for table in (first, second)],
+        "rows_left_out": [len(table) - len(rows) for table in tables],
         "differences": [
             {
                 "name": name,

@@ -7,10 +7,19 @@ from typing import Any
 
 from tabulate import tabulate
 
-from foldwise.tracking.record.entries import Entry
+from foldwise.tracking.record.entries import RANKED_BY, Entry
 from foldwise.tracking.record.leaderboard import cell
 
-LIST_COLUMNS = ("identity", "experiment", "status", "decision", "is_best", "n", "mae_mean", "ended")
+LIST_COLUMNS = (
+    "identity",
+    "experiment",
+    "status",
+    "decision",
+    "is_best",
+    "n",
+    "ranked_by",
+    "ended",
+)
 MAX_CELL = 60
 
 
@@ -30,9 +39,9 @@ def text_of(value: object) -> str:
     return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
 
 
-def list_table(entries: Sequence[Entry], metric: str = "mae_mean") -> str:
+def list_table(entries: Sequence[Entry], metric: str = RANKED_BY) -> str:
     """One line per run."""
-    columns = [metric if name == "mae_mean" else name for name in LIST_COLUMNS]
+    columns = [metric if name == "ranked_by" else name for name in LIST_COLUMNS]
     table = markdown_table(
         columns, [[cell(entry, column) for column in columns] for entry in entries]
     )
@@ -44,11 +53,34 @@ def list_table(entries: Sequence[Entry], metric: str = "mae_mean") -> str:
     return "\n".join([table, *([""] if notes else []), *notes])
 
 
-def run_text(entry: Entry) -> str:
-    """Everything about one run, for the terminal."""
+def stability_table(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Entries of the stability log, a line each."""
+    rows = [
+        [
+            entry["config"], entry["status"], entry["id"], entry["date"][:10],
+            entry["env"].get("gpu") or entry["env"].get("cpu"),
+            ", ".join(f"{name} {text_of(value)}" for name, value in entry["metrics"].items()),
+            entry["notes"],
+        ]
+        for entry in entries
+    ]  # fmt: skip
+    return markdown_table(
+        ("config", "status", "run", "judged", "hardware", "metrics", "notes"), rows
+    )
+
+
+def run_text(entry: Entry, artifacts: Mapping[str, Any], differing: Mapping[str, str]) -> str:
+    """Everything about one run, for the terminal.
+
+    Args:
+        entry: The run.
+        artifacts: Files of its last attempt.
+        differing: Those that are no longer what was recorded, with `changed` or `gone`.
+    """
     decision, failure = entry["decision"], entry["failure"]
     lines = [
         f"{entry['identity']}  {entry['experiment']}: {entry['title']}",
+        f"run          {entry['run_id']}",
         f"status       {entry['status']}, attempt {entry['attempts']}",
         f"time         {entry['started']} to {entry['ended'] or 'now'} on {entry['host']}",
         f"task         {entry['task']}, recipe {entry['recipe']}, seeds {entry['seeds']}",
@@ -59,6 +91,7 @@ def run_text(entry: Entry) -> str:
         + (f" by {decision['by']}: {decision['reason']}" if decision["verdict"] else "")
         + (" (best of its task)" if entry["is_best"] else ""),
     ]
+    lines += _artifact_lines(artifacts, differing)
     lines += [f"{name:<28} {text_of(value)}" for name, value in entry["metrics"].items()]
     if failure:
         lines += [f"failure      {failure['kind']}: {failure['reason']}",
@@ -67,31 +100,31 @@ def run_text(entry: Entry) -> str:
     return "\n".join(lines)
 
 
+def _artifact_lines(artifacts: Mapping[str, Any], differing: Mapping[str, str]) -> list[str]:
+    if not artifacts:
+        return ["artifacts    none with a checksum"]
+    kinds = [one["stored"] for one in artifacts.values()]
+    size = sum(one["bytes"] for one in artifacts.values()) / 1e6
+    state = "all as recorded" if not differing else f"{len(differing)} no longer as recorded"
+    return [
+        f"artifacts    {kinds.count('copy')} copied, {kinds.count('reference')} by reference, "
+        f"{size:.1f} MB: {state}",
+        *(f"  ! {problem}: {artifacts[name]['path']}" for name, problem in differing.items()),
+    ]
+
+
 def comparison_markdown(comparison: Mapping[str, Any]) -> str:
     """A comparison of two runs as Markdown."""
     first, second = comparison["runs"]
     names = [f"{run['identity']} ({run['experiment']})" for run in (first, second)]
-    paired = comparison["paired"]
-    left_out = paired["rows_left_out"]
     parts = [
         f"# {names[0]} → {names[1]}",
         f"First: {first['title']}. Second: {second['title']}. Differences are second minus first; "
-        "a negative difference of an error means that the second is better.",
+        "a negative difference of an error, or a positive one of a rate of hits, means that the "
+        "second is better.",
         "## Config",
         _differences(comparison["config"], "The configs are equal."),
-        f"## Metrics on the same {paired['rows']} test rows ({first['unit']})",
-        f"Left out because only one run has them: {left_out[0]} and {left_out[1]} rows."
-        if any(left_out)
-        else "All test rows of both runs.",
-        markdown_table(
-            ("metric", "difference", "low", "high", "interval excludes zero"),
-            [
-                [row[key] for key in ("name", "delta", "low", "high", "excludes_zero")]
-                for row in paired["differences"]
-            ],
-        ),
-        f"{paired['differences'][0]['confidence']:.0%} intervals of a paired bootstrap that draws "
-        "whole formulas: they cover other test crystals, but no other training seed.",
+        *_paired_parts(comparison["paired"], first["unit"], formulas=first["direction"] == "min"),
         "## All recorded numbers",
         markdown_table(
             ("metric", "first", "second", "difference"),
@@ -106,6 +139,28 @@ def comparison_markdown(comparison: Mapping[str, Any]) -> str:
         _differences(comparison["environment"], "The environments are equal."),
     ]
     return "\n\n".join(parts)
+
+
+def _paired_parts(paired: Mapping[str, Any] | None, unit: str, *, formulas: bool) -> list[str]:
+    if paired is None:
+        return ["At least one of the two runs, as a training, has no predictions to pair."]
+    left_out = paired["rows_left_out"]
+    drawn = ("formulas", "test crystals") if formulas else ("texts", "texts")
+    return [
+        f"## Metrics on the same {paired['rows']} test rows ({unit})",
+        f"Left out because only one run has them: {left_out[0]} and {left_out[1]} rows."
+        if any(left_out)
+        else "All test rows of both runs.",
+        markdown_table(
+            ("metric", "difference", "low", "high", "interval excludes zero"),
+            [
+                [row[key] for key in ("name", "delta", "low", "high", "excludes_zero")]
+                for row in paired["differences"]
+            ],
+        ),
+        f"{paired['differences'][0]['confidence']:.0%} intervals of a paired bootstrap that draws "
+        f"whole {drawn[0]}: they cover other {drawn[1]}, but no other training seed.",
+    ]
 
 
 def _differences(rows: Sequence[Mapping[str, Any]], none: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,12 +13,15 @@ Entry = dict[str, Any]
 Entries = dict[str, Entry]
 
 RANKED_BY = "mae_mean"
-"""Metric by which a run is the best; a smaller one is better."""
+"""Metric by which a study of crystals ranks its runs; masked-LM runs name their own."""
 _FACTS = (
-    "experiment", "title", "study", "task", "recipe", "seeds", "config_hash", "git_commit",
-    "git_branch", "git_dirty", "dirty_hash", "environment_hash", "host", "command",
+    "run_id", "experiment", "title", "study", "task", "recipe", "seeds", "config_hash",
+    "git_commit", "git_branch", "git_dirty", "dirty_hash", "environment_hash", "host", "command",
 )  # fmt: skip
-_RESULTS = ("dataset_sha256", "run_id", "unit", "test_presumably_seen", "results")
+_RESULTS = (
+    "dataset_sha256", "results_id", "unit", "test_presumably_seen", "results", "ranked_by",
+    "direction",
+)  # fmt: skip
 _ENDS = {"complete": "complete", "fail": "failed", "stop": "stopped"}
 
 
@@ -29,7 +33,7 @@ def entry_of(identity: str, events: Iterable[Event]) -> Entry:
     """
     entry: Entry = {
         "identity": identity, "status": "unknown", "attempts": 0, "started": None, "ended": None,
-        "failure": None, "metrics": {}, "is_best": False,
+        "failure": None, "metrics": {}, "artifact_paths": {}, "is_best": False,
         "decision": {"verdict": None, "reason": None, "by": None, "time": None},
         **dict.fromkeys(_FACTS), **dict.fromkeys(_RESULTS),
     }  # fmt: skip
@@ -43,13 +47,15 @@ def _apply(entry: Entry, event: Event) -> None:
     if kind == "start":
         entry |= {key: event.get(key) for key in _FACTS} | dict.fromkeys(_RESULTS)
         entry |= {"status": "running", "started": event["time"], "ended": None, "failure": None}
-        entry |= {"attempts": entry["attempts"] + 1, "metrics": {}}
+        entry |= {"attempts": entry["attempts"] + 1, "metrics": {}, "artifact_paths": {}}
     elif kind in _ENDS:
         entry |= {"status": _ENDS[kind], "ended": event["time"]}
     if kind == "complete":
         entry |= {key: event.get(key) for key in _RESULTS}
         entry["metrics"] = dict(event["metrics"])
-    elif kind in ("fail", "stop"):
+    if kind in ("complete", "artifact"):
+        entry["artifact_paths"] |= {name: one["path"] for name, one in event["artifacts"].items()}
+    if kind in ("fail", "stop"):
         entry["failure"] = event["failure"]
     elif kind == "metric":
         entry["metrics"].setdefault(event["name"], event["value"])
@@ -63,14 +69,15 @@ def _apply(entry: Entry, event: Event) -> None:
 
 
 def mark_best(entries: Entries) -> None:
-    """Set `is_best`: the smallest MAE of its task among complete runs that nothing speaks against.
+    """Set `is_best`: the best of its task among complete runs that nothing speaks against.
 
+    A run names the metric that it is ranked by, and whether a smaller or a larger one is better.
     Discarded runs and those that need a review do not compete.
 
     A run of some folds does not compete with one of all: only those with the most test rows do.
     Runs whose test structures the starting weights have presumably seen compete among themselves.
     """
-    best: dict[tuple[Any, Any], Entry] = {}
+    best: dict[tuple[Any, ...], Entry] = {}
     for entry in entries.values():
         entry["is_best"] = False
         if entry["status"] != "complete" or entry["decision"]["verdict"] in (
@@ -78,9 +85,9 @@ def mark_best(entries: Entries) -> None:
             NEEDS_REVIEW,
         ):
             continue
-        if RANKED_BY not in entry["metrics"]:
+        if entry["ranked_by"] not in entry["metrics"]:
             continue
-        group = entry["task"], entry["test_presumably_seen"]
+        group = entry["task"], entry["test_presumably_seen"], entry["ranked_by"]
         if group not in best or _rank(entry) < _rank(best[group]):
             best[group] = entry
     for entry in best.values():
@@ -88,5 +95,12 @@ def mark_best(entries: Entries) -> None:
 
 
 def _rank(entry: Entry) -> tuple[float, float, str]:
-    metrics = entry["metrics"]
-    return -float(metrics.get("n", 0)), float(metrics[RANKED_BY]), str(entry["identity"])
+    return -float(entry["metrics"].get("n", 0)), badness(entry), str(entry["identity"])
+
+
+def badness(entry: Entry) -> float:
+    """The metric that a run is ranked by, turned so that a smaller one is better; else infinite."""
+    value = entry["metrics"].get(entry["ranked_by"])
+    if value is None:
+        return math.inf
+    return -float(value) if entry["direction"] == "max" else float(value)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from foldwise.common.files import canonical_sha256
-
-PACKAGES = (
-    "numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "torch", "chgnet", "pymatgen",
-    "matbench", "transformers", "snakemake",
-)  # fmt: skip
 
 
 @cache
@@ -25,7 +21,7 @@ def environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": _packages(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "gpu": gpu,
@@ -38,11 +34,14 @@ def environment_hash(facts: dict[str, Any]) -> str:
     return canonical_sha256(facts)
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def _packages() -> dict[str, str]:
+    """Version of every installed package, by its name as an index knows it, as `pip freeze`."""
+    found = {
+        re.sub(r"[-_.]+", "-", each.name).lower(): each.version
+        for each in distributions()
+        if each.name
+    }
+    return dict(sorted(found.items()))
 
 
 def _cpu() -> str:

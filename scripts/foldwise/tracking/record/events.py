@@ -19,12 +19,13 @@ from jsonschema.exceptions import best_match
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_json
 from foldwise.common.schemas import SCHEMAS
+from foldwise.tracking.record.identity import run_id
 
 Event = dict[str, Any]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = SCHEMAS / "run_event.schema.json"
-KINDS = ("start", "complete", "fail", "stop", "metric", "decide")
+KINDS = ("start", "complete", "fail", "stop", "artifact", "metric", "decide")
 _NAME = re.compile(r"^(\d{4,})_([a-z]+)\.json$")
 
 
@@ -45,6 +46,8 @@ def write_event(folder: Path, kind: str, payload: Mapping[str, Any]) -> Path:
         FoldwiseError: The event does not follow its schema.
     """
     event = {"schema_version": SCHEMA_VERSION, "kind": kind, "time": now(), **payload}
+    if kind == "start":
+        event["run_id"] = run_id(event["experiment"], event["time"], event["config_hash"])
     error = best_match(_validator().iter_errors(event))
     if error is not None:
         raise FoldwiseError(
@@ -66,6 +69,16 @@ def read_events(folder: Path) -> list[Event]:
         FoldwiseError: A file is damaged, or of a version that this code does not know.
     """
     return [upgraded(read_json(path), str(path)) for _, path in _files(folder)]
+
+
+def artifacts_of(folder: Path) -> dict[str, Any]:
+    """The artifacts of a run's last attempt, by name."""
+    found: dict[str, Any] = {}
+    for event in read_events(folder):
+        if event["kind"] == "start":
+            found = {}
+        found |= event.get("artifacts", {})
+    return found
 
 
 def upgraded(event: Event, where: str) -> Event:
@@ -95,7 +108,21 @@ def _from_first_version(event: Event) -> Event:
     return {**migrated, "schema_version": 2}
 
 
-MIGRATIONS: dict[int, Callable[[Event], Event]] = {1: _from_first_version}
+def _from_second_version(event: Event) -> Event:
+    """Version 2 had no `run_id` of an attempt, ranked all runs by MAE and kept no checksums."""
+    migrated = {**event, "schema_version": 3}
+    if event["kind"] == "start":
+        migrated["run_id"] = run_id(event["experiment"], event["time"], event["config_hash"])
+    elif event["kind"] == "complete":
+        migrated["results_id"] = migrated.pop("run_id")
+        migrated |= {"ranked_by": "mae_mean", "direction": "min", "artifacts": {}}
+    return migrated
+
+
+MIGRATIONS: dict[int, Callable[[Event], Event]] = {
+    1: _from_first_version,
+    2: _from_second_version,
+}
 
 
 @cache

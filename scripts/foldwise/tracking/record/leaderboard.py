@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.tracking.record.entries import RANKED_BY, Entries, Entry
+from foldwise.tracking.record.entries import Entries, Entry, badness
 
 COLUMNS = (
-    "task", "experiment", "identity", "status", "decision", "is_best", "test_presumably_seen",
-    "unit", "n", "mae_mean", "mae_std", "mae_all_rows", "mae_low", "mae_high", "rmse_mean",
-    "abs_err_p95_mean", "max_abs_error_max", "passes_per_prediction", "structures_per_s",
-    "wall_time_sec", "started", "git_commit", "git_dirty", "host", "title", "reason",
+    "task", "experiment", "run_id", "identity", "status", "decision", "is_best",
+    "test_presumably_seen", "unit", "ranked_by", "n", "mae_mean", "mae_std", "mae_all_rows",
+    "mae_low", "mae_high", "rmse_mean", "abs_err_p95_mean", "max_abs_error_max", "real1", "real5",
+    "lambada_top1", "score", "heldout_real1", "train_loss", "passes_per_prediction",
+    "structures_per_s", "wall_time_sec", "started", "git_commit", "git_dirty", "host", "title",
+    "reason",
 )  # fmt: skip
-MAXIMISED = ("structures_per_s",)
+MAXIMISED = (
+    "structures_per_s", "real1", "real5", "lambada_top1", "score", "heldout_real1", "coverage",
+    "questions_per_s",
+)  # fmt: skip
 
 
 def leaderboard_csv(entries: Entries) -> str:
-    """The table of all runs, task by task; runs without a result first, then the worst MAE."""
+    """The table of all runs, task by task; runs without a result first, then the worst."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -44,11 +48,8 @@ def cell(entry: Entry, column: str) -> object:
 
 
 def worst_first(entries: Sequence[Entry]) -> list[Entry]:
-    """Runs without a result, then by falling MAE; equal ones by identity."""
-    return sorted(
-        entries,
-        key=lambda entry: (-float(entry["metrics"].get(RANKED_BY, math.inf)), entry["identity"]),
-    )
+    """Runs without a result, then the worst by what each is ranked by; equal ones by identity."""
+    return sorted(entries, key=lambda entry: (-badness(entry), entry["identity"]))
 
 
 def ranked(entries: Sequence[Entry], metric: str, direction: str | None = None) -> list[Entry]:
@@ -57,7 +58,7 @@ def ranked(entries: Sequence[Entry], metric: str, direction: str | None = None) 
     Args:
         entries: Some runs.
         metric: Name of a metric.
-        direction: `min` or `max`; by default `min`, but for a speed `max`.
+        direction: `min` or `max`; by default `min`, but `max` for a speed or a rate of hits.
 
     Raises:
         FoldwiseError: No run has the metric.

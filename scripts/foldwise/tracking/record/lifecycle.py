@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +11,18 @@ from typing import Any
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_json
+from foldwise.tracking.record.artifacts import keep
 from foldwise.tracking.record.code_state import CodeState, code_state
 from foldwise.tracking.record.decision import rule_decision
-from foldwise.tracking.record.entries import Entries, Entry
+from foldwise.tracking.record.entries import RANKED_BY, Entries, Entry
 from foldwise.tracking.record.environment import environment, environment_hash
 from foldwise.tracking.record.identity import config_hash, run_identity
 from foldwise.tracking.record.registry import Change, Registry
 
-SNAPSHOT = ("results.json", "config.json", "README.txt", "predictions.parquet")
+SNAPSHOT = (
+    "results.json", "config.json", "README.txt", "metrics.json", "predictions.parquet",
+    "groups/_index.csv", "diagnostics/review.json",
+)  # fmt: skip
 _COMPUTE = ("wall_time_sec", "sec_per_epoch", "num_params", "peak_memory_bytes")
 _INFERENCE = ("passes_per_prediction", "structures_per_s")
 
@@ -41,7 +44,7 @@ class Prepared:
 
 def prepare(entries: Entries, config: Mapping[str, Any], code: CodeState) -> Prepared:
     """The identity of a run, and whether the same config with the same commit has run before."""
-    identity = run_identity(config, code.git_commit)
+    identity = run_identity(config, code.git_commit, code.dirty_hash)
     entry = entries.get(identity)
     name = config["experiment"]
     if entry is None:
@@ -124,7 +127,7 @@ def complete_experiment(folder: str | Path) -> Entry | None:
         if running:
             return complete(change, registry.folder(running[-1]), place)
         code = code_state()
-        run = registry.folder(run_identity(config, code.git_commit))
+        run = registry.folder(run_identity(config, code.git_commit, code.dirty_hash))
         start(change, run, config, code=code)
         return complete(change, run, place)
 
@@ -139,21 +142,48 @@ def complete(change: Change, run: Path, results: Path) -> Entry:
     """
     record = read_json(results / "results.json")
     attempt = change.entries[run.name]["attempts"]
-    for name in SNAPSHOT:
-        if (results / name).exists():
-            copy = run / f"attempt_{attempt}" / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(results / name, copy)
+    fits, models = _files_of_fits(run.parents[1], read_json(results / "config.json"))
     payload = {
-        "run_id": record["run_id"],
+        "results_id": record["run_id"],
         "unit": record["unit"],
         "test_presumably_seen": record["leakage"]["test_structures_presumably_seen"],
         "dataset_sha256": record["provenance"]["dataset_sha256"],
         "results": results.name,
         "metrics": run_metrics(record),
+        "ranked_by": RANKED_BY,
+        "direction": "min",
+        "artifacts": {
+            **keep(run, attempt, {name: results / name for name in SNAPSHOT} | fits),
+            **keep(run, attempt, models, copy=False),
+        },
     }
     change.append(run.name, "complete", payload)
     return change.append(run.name, "decide", rule_decision(record))
+
+
+def _files_of_fits(
+    root: Path, config: Mapping[str, Any]
+) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Metric histories and records of a run's own fits, and their models, by name.
+
+    They lie in `models/`, where the next run of the recipe replaces them.
+    """
+    seeds = {seed for group in config.get("replicates") or [config.get("seeds") or []]
+             for seed in group}  # fmt: skip
+    kept: dict[str, Path] = {}
+    models: dict[str, Path] = {}
+    folder = root / "models" / str(config.get("recipe_name")) / str(config["task"])
+    for path in sorted(folder.glob("fold_*/seed_*")):
+        fold, seed = path.parts[-2:]
+        if int(seed.removeprefix("seed_")) not in seeds:
+            continue
+        kept |= {
+            f"history/{fold}_{seed}.csv": path / "history.csv",
+            f"history/pretraining_{fold}_{seed}.csv": path / "pretrain_history.csv",
+            f"fits/{fold}_{seed}.json": path / "fit.json",
+        }
+        models[f"models/{fold}_{seed}.safetensors"] = path / "model.safetensors"
+    return kept, models
 
 
 def run_metrics(record: Mapping[str, Any]) -> dict[str, float]:

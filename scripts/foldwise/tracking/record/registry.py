@@ -60,6 +60,8 @@ class Registry:
     def entries(self) -> Entries:
         """All entries by identity; empty where nothing has been run.
 
+        An index of an older version is left as it is, and computed from the events.
+
         Raises:
             FoldwiseError: The registry is damaged.
         """
@@ -73,6 +75,8 @@ class Registry:
                 where=str(self.path),
                 hint=f"Run: python scripts/runs.py --results {self.root} rebuild",
             ) from error
+        if content.get("schema_version") != SCHEMA_VERSION:
+            return self._built()
         entries: Entries = content["runs"]
         return entries
 
@@ -105,11 +109,13 @@ class Registry:
 
     def _built(self) -> Entries:
         folders = sorted(self.runs.iterdir()) if self.runs.is_dir() else []
-        return {
+        entries = {
             folder.name: entry_of(folder.name, events)
             for folder in folders
             if (events := read_events(folder))
         }
+        mark_best(entries)
+        return entries
 
     def _write(self, entries: Entries) -> None:
         known = {name: entry for name, entry in sorted(entries.items()) if entry["attempts"]}

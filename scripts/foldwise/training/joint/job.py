@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import math
+import shutil
+import statistics
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import read_parquet, write_json, write_parquet
+from foldwise.common.files import read_parquet, write_csv, write_json, write_parquet
 from foldwise.common.progress import ProgressLog
-from foldwise.graphs.batch import BatchSource, open_batches
-from foldwise.graphs.store import GraphStore, join_stores
+from foldwise.graphs.batch import open_batches
+from foldwise.graphs.store import GraphStore, join_stores, store_sha256
 from foldwise.network.checkpoint import TrainedModel, new_network, save_model
 from foldwise.network.engine import set_up_engine
 from foldwise.network.machine import Machine
-from foldwise.network.memory import PartBudget
 from foldwise.network.output import network_output
 from foldwise.network.transform import compositions, fit_transform
 from foldwise.study.recipe import Recipe
 from foldwise.tasks.splits import FoldSplit
 from foldwise.training.files import target_by_id
-from foldwise.training.joint.network import MultiTaskNetwork, TaskScale, joint_targets, masked_loss
+from foldwise.training.joint.fit import JointPart, JointProblem, fit_jointly
+from foldwise.training.joint.network import MultiTaskNetwork, TaskScale, joint_targets
 from foldwise.training.joint.rows import JointRows, joint_rows
-from foldwise.training.optimisation import MovingAverage, learning_rate
+from foldwise.training.resume import Clock, work_fingerprint
+
+STATE = ".resume/pretraining.pt"
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,14 @@ class TaskFiles:
 
 
 @dataclass(frozen=True)
-class _Joint:
-    """All tasks in memory.
+class _Labelled:
+    """Rows of the joined store with the labels of all tasks.
 
     Attributes:
-        rows: Positions in the joined store, int64, [n].
+        rows: Positions, int64, [n].
         labels: Intensive labels, NaN where absent, [n, n_tasks].
     """
 
-    store: GraphStore
     rows: NDArray[np.int64]
     labels: NDArray[np.float64]
 
@@ -82,8 +82,9 @@ def pretrain(
 ) -> None:
     """Train all tasks together, and write the network with the first task's head.
 
-    Writes `backbone.safetensors`, `pretrain.json` and `pretrain_rows.parquet` (the rows fitted:
-    task and id of each graph, and its labels). No test row of any task is among them.
+    Writes `backbone.safetensors`, `pretrain.json`, `pretrain_history.csv` (an epoch a row) and
+    `pretrain_rows.parquet` (the rows fitted: task and id of each graph, and its labels). No test
+    row of any task is among them. A second call of killed work goes on after its last epoch.
 
     Args:
         tasks: The tasks, the one that the backbone is for first.
@@ -95,19 +96,21 @@ def pretrain(
         out: Folder of the files.
 
     Raises:
-        FoldwiseError: An input is missing or broken, a task has no row left, or the loss is no
-            longer finite.
+        FoldwiseError: An input is missing or broken, a task has no row left to fit, the first none
+            to validate, or the loss is no longer finite.
     """
-    started = time.perf_counter()
+    clock = Clock()
     if recipe.pretrain is None:
         raise FoldwiseError("the recipe has no pretrain", where="--recipe", hint="Add it.")
     device = set_up_engine(machine)
     stores = [GraphStore.open(task.graphs) for task in tasks]
     selected = _selected(tasks, stores, groups_path, holdout)
-    joint = _joined(tasks, stores, selected.table)
+    joint = _labelled(tasks, stores, selected.table)
+    held = _labelled(tasks, stores, selected.held)
+    store = reduce(join_stores, stores)
     torch.manual_seed(seed)
     backbone = new_network(recipe.model, recipe.init).to(device)
-    resident, composition = open_batches(joint.store, device), compositions(joint.store)
+    resident, composition = open_batches(store, device), compositions(store)
     before = network_output(backbone, resident, joint.rows)
     of_rows = composition[joint.rows]
     scales = [
@@ -116,34 +119,83 @@ def pretrain(
     ]
     fresh = [at for at, scale in enumerate(scales) if scale.transform.name != "element_reference"]
     network = MultiTaskNetwork(backbone, len(tasks), fresh).to(device)
-    targets = joint_targets(joint.labels, of_rows, scales)
-    spread = np.array([scale.spread for scale in scales])
-    log = ProgressLog(sys.stderr, recipe.pretrain.epochs * _steps(joint.rows, recipe))
-    log.line(f"{len(tasks)} tasks together, {len(joint.rows)} structures, {device}")
-    history = _fit(
-        network, resident, joint.rows, (targets, spread), recipe=recipe, seed=seed, log=log
+    problem = JointProblem(
+        source=resident,
+        fitted=JointPart(joint.rows, joint_targets(joint.labels, of_rows, scales)),
+        held=JointPart(held.rows, joint_targets(held.labels, composition[held.rows], scales)),
+        tasks=[task.name for task in tasks],
+        scales=scales,
+        recipe=recipe,
+        seed=seed,
+    )
+    log = ProgressLog(sys.stderr, recipe.pretrain.epochs * problem.steps_per_epoch)
+    log.line(
+        f"{len(tasks)} tasks together, {len(joint.rows)} structures to fit, {len(held.rows)} to "
+        f"validate, effective batch size {recipe.batch_size}, {device}, {machine.threads} thread(s)"
+    )
+    result = fit_jointly(
+        network,
+        problem,
+        state_path=out / STATE,
+        fingerprint=_fingerprint(
+            tasks, selected, recipe=recipe, seed=seed, machine=machine, device=device
+        ),
+        clock=clock,
+        log=log,
     )
     save_model(
         out / "backbone.safetensors", TrainedModel(recipe.model, backbone, scales[0].transform)
     )
     write_parquet(out / "pretrain_rows.parquet", selected.table)
+    write_csv(out / "pretrain_history.csv", pd.DataFrame(result.progress.history))
+    spent = clock.read()
     record = {
         "tasks": {
             task.name: int(np.isfinite(joint.labels[:, at]).sum()) for at, task in enumerate(tasks)
         },
         "epochs": recipe.pretrain.epochs,
-        "passes": len(joint.rows) * len(history),
+        "epochs_run": result.progress.epoch,
+        "best_epoch": result.progress.best_epoch,
+        "early_stopped": result.progress.epoch < recipe.pretrain.epochs,
+        "val_mae_at_best": result.progress.best_mae,
+        "passes": len(joint.rows) * result.progress.epoch,
         "seed": seed,
         "holdout": holdout,
         **selected.counts,
+        "structures_validated": len(held.rows),
         "spread": {task.name: scale.spread for task, scale in zip(tasks, scales, strict=True)},
-        "train_loss": history,
+        "train_loss": [epoch["train_loss"] for epoch in result.progress.history],
         "device": device.type,
         "threads": machine.threads,
-        "wall_time_sec": time.perf_counter() - started,
-        "cpu_time_sec": time.process_time(),
+        "sec_per_epoch": statistics.median(result.seconds_per_epoch),
+        "resumed_from_epoch": result.resumed_from_epoch,
+        "wall_time_sec": spent["wall"],
+        "cpu_time_sec": spent["cpu"],
     }
     write_json(out / "pretrain.json", record)
+    shutil.rmtree((out / STATE).parent)
+
+
+def _fingerprint(
+    tasks: Sequence[TaskFiles],
+    selected: JointRows,
+    *,
+    recipe: Recipe,
+    seed: int,
+    machine: Machine,
+    device: torch.device,
+) -> str:
+    """Identity of the work: all that decides the weights."""
+    return work_fingerprint(
+        recipe=recipe,
+        seed=seed,
+        tasks=[[task.name, task.transform, task.intensive] for task in tasks],
+        graphs=[store_sha256(task.graphs) for task in tasks],
+        fitted=selected.table.to_csv(index=False),
+        held=selected.held.to_csv(index=False),
+        device=str(device),
+        engine=machine.engine,
+    )
 
 
 def _selected(
@@ -172,24 +224,30 @@ def _selected(
                 where=f"pretraining, task {task.name}",
                 hint="Leave it out of pretrain.tasks.",
             )
+    if not rows.held[tasks[0].name].notna().any():
+        raise FoldwiseError(
+            "no row of the hold-out has a graph",
+            where=f"pretraining, task {tasks[0].name}",
+            hint="Make graphs and splits from the same dataset.",
+        )
     return rows
 
 
-def _joined(
+def _labelled(
     tasks: Sequence[TaskFiles], stores: Sequence[GraphStore], table: pd.DataFrame
-) -> _Joint:
+) -> _Labelled:
     first = np.cumsum([0, *(len(store) for store in stores)])
     rows = np.empty(len(table), dtype=np.int64)
+    n_atoms = np.empty(len(table), dtype=np.int64)
     for at, (task, store) in enumerate(zip(tasks, stores, strict=True)):
         own = (table["task"] == task.name).to_numpy()
-        rows[own] = first[at] + store.rows_of(table.loc[own, "id"].tolist())
-    store = reduce(join_stores, stores)
+        places = store.rows_of(table.loc[own, "id"].tolist())
+        rows[own], n_atoms[own] = first[at] + places, np.diff(store.offsets[:, 0])[places]
     labels = table[[task.name for task in tasks]].to_numpy(dtype=np.float64)
-    n_atoms = np.diff(store.offsets[:, 0])[rows]
     for at, task in enumerate(tasks):
         if not task.intensive:
             labels[:, at] /= n_atoms
-    return _Joint(store, rows, labels)
+    return _Labelled(rows, labels)
 
 
 def _scale(
@@ -210,63 +268,3 @@ def _scale(
         return TaskScale(transform, 1.0)
     left = labels[present] - transform.offset(composition[present]) - before[present]
     return TaskScale(transform, float(left.std()) or 1.0)
-
-
-def _steps(rows: NDArray[np.int64], recipe: Recipe) -> int:
-    return math.ceil(len(rows) / recipe.batch_size)
-
-
-def _fit(
-    network: MultiTaskNetwork,
-    source: BatchSource,
-    rows: NDArray[np.int64],
-    targets: tuple[NDArray[np.float64], NDArray[np.float64]],
-    *,
-    recipe: Recipe,
-    seed: int,
-    log: ProgressLog,
-) -> list[float]:
-    """Train in place; the network ends with its averaged weights. Returns each epoch's loss."""
-    device = source.device
-    values, spread = (torch.from_numpy(part).float().to(device) for part in targets)
-    places = torch.from_numpy(rows).to(device)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, foreach=True
-    )
-    average, budget = MovingAverage(network, recipe.ema_decay), PartBudget(log.line)
-    epochs = recipe.pretrain.epochs if recipe.pretrain else 0
-    total, step, history = epochs * _steps(rows, recipe), 0, []
-
-    def accumulate(picked: Tensor, parts: list[slice]) -> float:
-        optimiser.zero_grad()
-        loss_sum = 0.0
-        for part in (picked[at] for at in parts):
-            output = network(source.batch(places[part]))
-            loss = masked_loss(output, values[part], spread, recipe) * (len(part) / len(picked))
-            loss.backward()  # type: ignore[no-untyped-call]
-            loss_sum += float(loss.detach())
-        return loss_sum
-
-    network.train()
-    for epoch in range(epochs):
-        order = np.random.default_rng([seed, 3, epoch]).permutation(len(rows))
-        losses = []
-        for start in range(0, len(order), recipe.batch_size):
-            chosen = order[start : start + recipe.batch_size]
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(step, total, recipe)
-            picked = torch.from_numpy(chosen).to(device)
-            loss = budget.run(source.sizes[rows[chosen]], partial(accumulate, picked))
-            norm = nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-            if not (math.isfinite(loss) and math.isfinite(float(norm))):
-                raise FoldwiseError(
-                    f"loss {loss} at step {step + 1}", where="pretraining", hint="Lower lr."
-                )
-            optimiser.step()
-            average.update(network)
-            step += 1
-            losses.append(loss)
-            log.step(step, f"epoch {epoch + 1}  loss {loss:.5f}")
-        history.append(float(np.mean(losses)))
-    average.into(network)
-    return history

@@ -17,10 +17,12 @@ class JointRows:
     Attributes:
         table: One row per structure: `task` and `id` of the graph that stands for it, and one
             column per task with its label, NaN where that task has none.
+        held: The same of the hold-out, for which no test row of any task stands either.
         counts: Rows of all tasks, and how many were left out because of what.
     """
 
     table: pd.DataFrame
+    held: pd.DataFrame
     counts: dict[str, int]
 
 
@@ -49,14 +51,11 @@ def joint_rows(
     test = _groups_of(groups, {name: set(split.test) for name, split in splits.items()})
     held = _groups_of(groups, {task: set(splits[task].fit_and_validation(holdout)[1])})
     in_test, in_holdout = groups["group"].isin(test), groups["group"].isin(held)
-    kept = groups[~in_test & ~in_holdout & groups["usable"]]
-    table = kept.groupby("structure", sort=True)[["task", "id"]].first()
-    values = [labels[name][crystal] for name, crystal in zip(kept["task"], kept["id"], strict=True)]
-    by_task = kept.assign(label=values).pivot_table(
-        index="structure", columns="task", values="label", aggfunc="mean"
-    )
+    usable = groups["usable"] & ~in_test
+    table = _structures(groups[usable & ~in_holdout], labels)
     return JointRows(
-        table=table.join(by_task.reindex(columns=list(labels))).reset_index(drop=True),
+        table=table,
+        held=_structures(groups[usable & in_holdout], labels),
         counts={
             "rows": len(groups),
             "test_rows": sum(len(split.test) for split in splits.values()),
@@ -65,6 +64,16 @@ def joint_rows(
             "structures_fitted": len(table),
         },
     )
+
+
+def _structures(rows: pd.DataFrame, labels: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """One row per structure: the first row that it has, and its label of every task."""
+    table = rows.groupby("structure", sort=True)[["task", "id"]].first()
+    values = [labels[name][crystal] for name, crystal in zip(rows["task"], rows["id"], strict=True)]
+    by_task = rows.assign(label=values).pivot_table(
+        index="structure", columns="task", values="label", aggfunc="mean"
+    )
+    return table.join(by_task.reindex(columns=list(labels))).reset_index(drop=True)
 
 
 def _groups_of(groups: pd.DataFrame, ids: Mapping[str, set[str]]) -> set[int]:

@@ -24,12 +24,14 @@ mlflow = pytest.importorskip("mlflow", reason="MLflow is optional: install envs/
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     registry = Registry(tmp_path_factory.mktemp("mlflow") / "results")
-    for number, mae in enumerate((0.07, 0.03)):
-        finished_run(registry, make_config(f"e{number}"), mae)
     values = {"train_loss": [0.3, 0.2, 0.1], "val_mae": [0.5, 0.3, 0.2], "val_rmse": 0.4}
     history = pd.DataFrame({"epoch": [1, 2, 3], "lr": 0.001, "train_mae": 0.1, **values})
     folder = registry.root / "models/baseline/toy_gap/fold_0/seed_0"
     write_csv(folder / "history.csv", history)
+    for number, mae in enumerate((0.07, 0.03)):
+        finished_run(registry, make_config(f"e{number}"), mae)
+    # The next run of the recipe replaces the model's own history; the run keeps that of its fit.
+    write_csv(folder / "history.csv", history.assign(val_mae=9.9))
     store = registry.root / "mlflow"
     assert export_runs(registry, store) == 2
     return registry, store

@@ -8,7 +8,9 @@ from foldwise.study.files import load_config
 from foldwise.study.order import experiment_order, experiment_priorities, model_priorities
 from foldwise.tracking.preflight.job import Check, longest_hours, report
 from foldwise.tracking.preflight.plan import PlannedJob, by_rule, makespan, parse_plan
+from foldwise.tracking.preflight.said import said_and_taken, write_said
 from foldwise.tracking.preflight.trial import trial_recipe
+from foldwise.tracking.preflight.work import Workload
 
 PLAN = """\
 Building DAG of jobs...
@@ -27,6 +29,7 @@ localrule train_model:
     wildcards: recipe=baseline, task=toy, fold=0, seed=1
     threads: 2
     resources: mem_mb=8000, gpu=1
+    benchmark: b/train.tsv
 rule all:
     input: e0/results.json
     jobid: 0
@@ -42,6 +45,7 @@ def test_a_dry_run_is_read_without_its_target():
     assert (splits.rule, splits.priority, splits.gpu) == ("make_splits", 70, False)
     assert training.wildcards == {"recipe": "baseline", "task": "toy", "fold": "0", "seed": "1"}
     assert (training.threads, training.gpu) == (2, True)
+    assert (splits.benchmark, training.benchmark) == ("", "b/train.tsv")
     assert training.inputs == splits.outputs
 
 
@@ -56,6 +60,52 @@ def test_the_makespan_respects_inputs_cores_and_gpu():
     wide = [job("a", threads=4), job("b", threads=4)]
     assert makespan(wide, [1, 1], cores=2, gpus=0) == 2
     assert by_rule(free, [4, 4, 4])[0] == ("a", 1, 4)
+
+
+def planned(rule, recipe, **wildcards):
+    return PlannedJob(rule, frozenset(), frozenset(), {"recipe": recipe, **wildcards}, 0, 1, False)
+
+
+def test_each_kind_of_job_is_reckoned_by_the_work_it_does():
+    """In epochs of the recipe's plain training: 300 units of edges and angles are fitted."""
+    study = parse_study(load_config(["config/config.yaml"]))
+    work = Workload(study, 300.0, 100.0, 100.0, {"matbench_mp_gap": 3000.0}, 10_000_000, 300)
+
+    def epochs(rule, recipe, **wildcards):
+        return work.epochs(planned(rule, recipe, **wildcards))
+
+    assert epochs("train_model", "baseline") == 8
+    assert epochs("train_model", "student") == 8  # of the training rows' own answers
+    assert epochs("train_model", "scratch_student") == 15 * 5  # four copies of every crystal
+    # Four epochs of own rows and of four fifths of the other task's, which is ten times as large.
+    assert epochs("pretrain_model", "multitask") == 4 * (300 + 0.8 * 3000) / 300
+    assert epochs("predict", "baseline") == pytest.approx((2 * 100 + 400) / 300 / 3)
+    assert epochs("predict_copies", "scratch") == pytest.approx(4 * 400 / 300 / 3)
+    assert epochs("predict_views", "ssa", tta="4") == pytest.approx((400 + 500) / 300 / 3)
+    assert epochs("make_splits", "") is None
+    assert work.extra_bytes("scratch_student") == 40_000_000
+    assert work.extra_bytes("baseline") == 0
+
+
+def test_said_and_taken_are_compared_by_the_same_plan(tmp_path):
+    root = tmp_path / "results"
+    jobs = [
+        PlannedJob(name, frozenset(needs), frozenset([name]), {}, 0, 1, False,
+                   str(tmp_path / f"{name}.tsv"))
+        for name, needs in (("train", ()), ("predict", ("train",)))
+    ]  # fmt: skip
+    for experiment, said in (("e0", [90.0, 6.0]), ("e5", [20.0, 6.0])):
+        write_said(root / "preflight" / f"{experiment}.json", jobs, said, 2, 0)
+    with pytest.raises(FoldwiseError, match="no experiment has both"):
+        said_and_taken(root)
+    for name, seconds in (("train", 80.0), ("predict", 4.0)):
+        (tmp_path / f"{name}.tsv").write_text(f"s\th:m:s\n{seconds}\t0:00\n")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]]
+            for line in said_and_taken(root).splitlines()[2:]]  # fmt: skip
+    assert rows == [
+        ["e0", "96", "84", "1.14", "yes", "train: 90 and 80 s"],
+        ["e5", "26", "84", "0.31", "no", "train: 20 and 80 s"],
+    ]
 
 
 def test_study_files_are_laid_over_each_other(tmp_path):

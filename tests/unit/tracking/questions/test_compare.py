@@ -15,8 +15,10 @@ from foldwise.tracking.questions.compare import (
     paired_intervals,
     snapshot,
 )
+from foldwise.tracking.record.identity import run_identity
+from foldwise.tracking.record.lifecycle import complete, start
 from foldwise.tracking.record.registry import Registry
-from tracking_files import CLEAN, finished_run, make_config
+from tracking_files import CLEAN, finished_run, make_config, make_results
 
 
 @pytest.fixture
@@ -64,16 +66,32 @@ def test_equal_predictions_differ_by_nothing():
     }
 
 
+def edited_run(registry, config, edit):
+    results = make_results(registry.root / config["experiment"], config, 0.04)
+    path = results / "predictions.parquet"
+    edit(pd.read_parquet(path)).to_parquet(path, index=False)
+    folder = registry.folder(run_identity(config, CLEAN.git_commit))
+    with registry.change() as change:
+        start(change, folder, config, code=CLEAN)
+        return complete(change, folder, results)
+
+
 def test_rows_that_only_one_run_has_are_left_out_and_counted(tmp_path):
     registry = Registry(tmp_path)
     first = finished_run(registry, make_config(lr=0.001), 0.05)
-    second = finished_run(registry, make_config(lr=0.002), 0.04)
-    path = snapshot(registry, second) / "predictions.parquet"
-    pd.read_parquet(path).iloc[5:].to_parquet(path, index=False)
-    found = compare_runs(registry, first["identity"], second["identity"])["paired"]
+    fewer = edited_run(registry, make_config(lr=0.002), lambda rows: rows.iloc[5:])
+    found = compare_runs(registry, first["identity"], fewer["identity"])["paired"]
     assert (found["rows"], found["rows_left_out"]) == (35, [5, 0])
-    pd.read_parquet(path).assign(target=9.0).to_parquet(path, index=False)
+    other = edited_run(registry, make_config(lr=0.003), lambda rows: rows.assign(target=9.0))
     with pytest.raises(FoldwiseError, match="no test rows in common"):
+        compare_runs(registry, first["identity"], other["identity"])
+
+
+def test_predictions_that_were_edited_after_the_run_are_not_compared(pair):
+    registry, first, second = pair
+    path = snapshot(registry, second) / "predictions.parquet"
+    pd.read_parquet(path).assign(prediction=0.0).to_parquet(path, index=False)
+    with pytest.raises(FoldwiseError, match="its predictions are changed since the run"):
         compare_runs(registry, first["identity"], second["identity"])
 
 

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -12,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_json
+from foldwise.tracking import commands
 from foldwise.tracking.record.events import SCHEMA, read_events, upgraded, write_event
 from foldwise.tracking.record.identity import run_identity
 from foldwise.tracking.record.lifecycle import (
@@ -29,22 +31,32 @@ from tracking_files import CLEAN, finished_run, make_config, make_results
 WRITERS, RUNS_EACH, KILLED = 16, 50, 3
 
 
+LANGUAGE = {
+    "results_id": "law_0", "unit": "share of questions", "test_presumably_seen": None,
+    "dataset_sha256": "e" * 64, "results": "runs/mine", "metrics": {"real1": 0.5, "n": 9},
+    "ranked_by": "real1", "direction": "max", "artifacts": {},
+}  # fmt: skip
+
+
 def write_runs(root: Path, writer: int, gate: Path, notes: Path) -> None:
     """Start and complete runs one after the other, and note each completed one."""
     registry = Registry(root)
     result = {
-        "run_id": "e0_0", "unit": "eV", "test_presumably_seen": False,
+        "results_id": "e0_0", "unit": "eV", "test_presumably_seen": False,
         "dataset_sha256": "d" * 64, "results": "e0", "metrics": {"mae_mean": 0.1},
+        "ranked_by": "mae_mean", "direction": "min", "artifacts": {},
     }  # fmt: skip
     while not gate.exists():
         time.sleep(0.01)
     with notes.open("a") as note:
         for number in range(RUNS_EACH):
             config = make_config(writer=writer, number=number)
+            if number % 2:
+                config["task"] = "masked_lm_law_0123abcd"
             identity = run_identity(config, CLEAN.git_commit)
             with registry.change() as change:
                 start(change, registry.folder(identity), config, code=CLEAN)
-                change.append(identity, "complete", result)
+                change.append(identity, "complete", LANGUAGE if number % 2 else result)
             print(identity, file=note, flush=True)
 
 
@@ -54,8 +66,9 @@ def valid(path: Path, schema: str) -> dict:
     return content
 
 
-@pytest.mark.slow  # buys: many calls at once, some killed, lose no run
-def test_sixteen_writers_three_of_them_killed_lose_no_completed_run(tmp_path):
+@pytest.mark.slow  # buys: many calls about crystals and texts at once, some killed, lose no run
+@pytest.mark.parametrize("n_killed", [0, KILLED])
+def test_sixteen_writers_three_of_them_killed_lose_no_completed_run(tmp_path, n_killed):
     root, gate = tmp_path / "results", tmp_path / "gate"
     registry = Registry(root)
     fork = multiprocessing.get_context("fork")
@@ -68,25 +81,30 @@ def test_sixteen_writers_three_of_them_killed_lose_no_completed_run(tmp_path):
         writer.start()
     gate.touch()
     seen, reads = 0, 0
-    while any(writer.is_alive() for writer in writers[KILLED:]):
+    while any(writer.is_alive() for writer in writers[n_killed:]):
         if registry.path.exists():
             count = len(json.loads(registry.path.read_text())["runs"])
             assert count >= seen
             seen, reads = count, reads + 1
-        for order, writer in enumerate(writers[:KILLED], start=1):
+        for order, writer in enumerate(writers[:n_killed], start=1):
             if seen >= 60 * order and writer.is_alive():
                 os.kill(writer.pid, signal.SIGKILL)
         time.sleep(0.005)
     for writer in writers:
         writer.join()
-    assert [writer.exitcode for writer in writers] == [-signal.SIGKILL] * KILLED + [0] * (
-        WRITERS - KILLED
+    assert [writer.exitcode for writer in writers] == [-signal.SIGKILL] * n_killed + [0] * (
+        WRITERS - n_killed
     )
     completed = {line for note in notes for line in note.read_text().split()}
     assert reads > 20
     finished_run(registry, make_config())  # the next writer tidies up
     entries = valid(registry.path, "registry.schema.json")["runs"]
-    assert len(completed) >= (WRITERS - KILLED) * RUNS_EACH
+    assert len(completed) >= (WRITERS - n_killed) * RUNS_EACH
+    if not n_killed:
+        kept = [name for name in completed if entries[name]["status"] == "complete"]
+        print(f"{len(kept)} of {WRITERS * RUNS_EACH} kept")
+        assert len(kept) == WRITERS * RUNS_EACH
+        assert {entry["ranked_by"] for entry in entries.values()} == {"mae_mean", "real1"}
     assert {name for name in completed if entries[name]["status"] != "complete"} == set()
     before = registry.path.read_bytes()
     registry.path.unlink()
@@ -104,6 +122,23 @@ def test_a_comment_and_the_order_of_keys_make_no_new_run_but_a_value_and_a_commi
     assert run_identity(changed, CLEAN.git_commit) not in identities
     assert run_identity(configs[0], "b" * 40) not in identities
     assert run_identity(configs[0], None).endswith("_nogit")
+
+
+def test_other_uncommitted_changes_make_another_run(tmp_path):
+    registry = Registry(tmp_path)
+    config = make_config()
+    states = [CLEAN, *(replace(CLEAN, git_dirty=True, dirty_hash=each * 64) for each in "12")]
+    runs = [finished_run(registry, config, code=code)["identity"] for code in states]
+    assert runs == [runs[0], f"{runs[0]}_1111111", f"{runs[0]}_2222222"]
+    assert set(valid(registry.path, "registry.schema.json")["runs"]) == set(runs)
+    again = prepare(registry.entries(), config, states[1])
+    assert (again.identity, again.status) == (runs[1], "complete")
+
+
+def test_the_run_id_says_what_and_when(tmp_path):
+    entry = finished_run(Registry(tmp_path), make_config("e3"))
+    started = entry["started"].replace("-", "").replace(":", "")
+    assert entry["run_id"] == f"e3_{started}_{entry['config_hash'][:8]}"
 
 
 def test_a_complete_run_is_skipped_and_says_so(tmp_path):
@@ -198,8 +233,58 @@ def test_first_version_is_read_and_stays_as_it_is(tmp_path):
     assert read_json(path) == old
     for event in read_events(registry.folder(identity)):
         Draft202012Validator(read_json(SCHEMA)).validate(event)
-    with pytest.raises(FoldwiseError, match="schema_version 3 is unknown"):
-        upgraded({**old, "schema_version": 3}, "event.json")
+    with pytest.raises(FoldwiseError, match="schema_version 4 is unknown"):
+        upgraded({**old, "schema_version": 4}, "event.json")
+
+
+OLD = Path(__file__).parent / "events_version_2"
+
+
+@pytest.fixture
+def old_registry(tmp_path):
+    """Two runs of the default study, written before runs had a `run_id` and checksums."""
+    shutil.copytree(OLD, tmp_path / "results" / "runs")
+    return Registry(tmp_path / "results")
+
+
+def test_events_of_the_second_version_migrate_and_stay_as_they_are(old_registry):
+    before = {path: path.read_bytes() for path in old_registry.runs.rglob("*.json")}
+    entries = old_registry.rebuild()
+    valid(old_registry.path, "registry.schema.json")
+    done, lost = entries["e6f09c33_d5ea8af"], entries["684cc4dd_d5ea8af"]
+    assert (done["status"], lost["status"]) == ("complete", "failed")
+    assert done["run_id"] == "e0_20261121T141040Z_e6f09c33"
+    assert done["results_id"] == "e0_e86ffe6c"
+    assert (done["ranked_by"], done["direction"], done["is_best"]) == ("mae_mean", "min", True)
+    assert done["metrics"]["mae_mean"] == 0.046402985470342085
+    assert done["artifact_paths"] == {}
+    assert lost["failure"]["kind"] == "vanished"
+    for folder in old_registry.runs.iterdir():
+        for event in read_events(folder):
+            Draft202012Validator(read_json(SCHEMA)).validate(event)
+    assert {path: path.read_bytes() for path in old_registry.runs.rglob("*.json")} == before
+
+
+def test_every_command_reads_a_registry_of_the_second_version(old_registry, tmp_path):
+    """Also its own `registry.json`, which said nothing of ranks and checksums."""
+    entries = old_registry.rebuild()
+    new = ("results_id", "ranked_by", "direction", "artifact_paths")
+    for entry in entries.values():
+        entry["run_id"] = entry["results_id"]
+        for key in new:
+            del entry[key]
+    old_registry.path.write_text(json.dumps({"schema_version": 2, "runs": entries}))
+    root = old_registry.root
+    listed = commands.list_runs(root, None, None)
+    assert [row.split("|")[2].strip() for row in listed.splitlines()[2:4]] == ["e5", "e0"]
+    assert "artifacts    none with a checksum" in commands.show(root, "e0", "text")
+    assert "e0" in commands.rank(root, "mae_mean", None)
+    commands.decide(root, "e0", "keep", "looked at")
+    commands.judge_stability(root, "e0", "stable", "", tmp_path / "runs.yaml")
+    assert "run(s)" in commands.rebuild(root)
+    assert commands.prune(root, delete=False).endswith("without --delete")
+    finished_run(old_registry, make_config("e9"), 0.02)
+    valid(old_registry.path, "registry.schema.json")
 
 
 def test_event_without_its_facts_is_refused(tmp_path):

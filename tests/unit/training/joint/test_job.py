@@ -1,6 +1,5 @@
 """A joint pretraining fits no row that is, or matches, a test row of any of its tasks."""
 
-import gzip
 import json
 
 import numpy as np
@@ -9,97 +8,37 @@ import pytest
 import torch
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import write_json, write_parquet
-from foldwise.crystals.files import write_structures
+from foldwise.common.files import write_parquet
 from foldwise.crystals.neighbors import CrystalArrays
-from foldwise.crystals.parsing import parse_structure
-from foldwise.graphs.batch import ResidentStore
-from foldwise.graphs.conversion import build_store
+from foldwise.graphs.batch import ResidentStore, open_batches
 from foldwise.graphs.store import GraphStore
+from foldwise.network.checkpoint import load_model
 from foldwise.network.chgnet import MODELS, FlatCHGNet
 from foldwise.network.machine import Machine
+from foldwise.network.output import predict
+from foldwise.network.transform import compositions
 from foldwise.study.recipe import Recipe, parse_recipe
 from foldwise.tasks.duplicates.groups import structure_groups
 from foldwise.tasks.splits import FoldSplit
 from foldwise.training.joint.job import TaskFiles, pretrain
 from foldwise.training.joint.network import MultiTaskNetwork, masked_loss
 from foldwise.training.joint.rows import joint_rows
-from paths import REPOSITORY
+from foldwise.training.optimisation import MovingAverage
+from joint_files import COUNT, TEST, make_house
 
-COUNT = 24
 RECIPE = {
     "model": "chgnet_lite", "init": "scratch", "batch_size": 8, "lr": 3e-3,
     "pretrain": {"tasks": ["form", "gap"], "epochs": 1},
 }  # fmt: skip
-# Test rows by crystal number: the tasks' folds differ, as Matbench's do.
-TEST = {"form": range(4), "gap": range(3, 8)}
-
-
-def relaxed(number, crystal):
-    if number % 2 == 0:
-        return crystal
-    shifted = (crystal.frac + np.array([0.11, 0.07, 0.05])) % 1
-    return CrystalArrays(crystal.numbers, shifted, crystal.lattice * 1.004)
-
-
-def crystal_files(folder):
-    """Two tasks about the same crystals under other ids, task `gap` in another order and size.
-
-    As in two releases of a database, every other cell of `gap` was relaxed again: it is slightly
-    larger, and its origin stands elsewhere. Only a matcher finds it to be the same crystal.
-    """
-    content = json.loads(gzip.decompress((REPOSITORY / "data" / "demo.json.gz").read_bytes()))
-    at = content["columns"].index("structure")
-    crystals = [parse_structure(row[at]) for row in content["data"][:COUNT]]
-    crystals = {"form": crystals, "gap": [relaxed(*each) for each in enumerate(crystals)]}
-    formulas = [f"F{number}" for number in range(COUNT)]
-    files = {}
-    for task, tested in TEST.items():
-        order = list(range(COUNT)) if task == "form" else list(reversed(range(2, COUNT)))
-        ids = [f"{task}-{number}" for number in order]
-        place = folder / task
-        place.mkdir(parents=True)
-        write_structures(
-            place / "structures.npz", ids, [crystals[task][number] for number in order]
-        )
-        build_store(place / "structures.npz", place / "graphs")
-        table = pd.DataFrame(
-            {"id": ids, "formula": [formulas[number] for number in order],
-             "target": np.linspace(-2, 1, len(ids))}
-        )  # fmt: skip
-        write_parquet(place / "targets.parquet", table)
-        test = tuple(f"{task}-{number}" for number in tested)
-        train = tuple(name for name in ids if name not in test)
-        split = FoldSplit(task, 0, 2, "A test.", False, True, train, (train[:3], train[3:]), test)
-        write_json(place / "split.json", split.as_json())
-        files[task] = place
-    return files, crystals, formulas
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
     folder = tmp_path_factory.mktemp("joint")
-    files, crystals, formulas = crystal_files(folder)
-    ids = {
-        task: pd.read_parquet(place / "targets.parquet")["id"].tolist()
-        for task, place in files.items()
-    }
-
-    def number(name):
-        return int(name.split("-")[1])
-
-    groups = structure_groups(
-        {task: {name: formulas[number(name)] for name in names} for task, names in ids.items()},
-        {
-            task: {name: crystals[task][number(name)] for name in names}
-            for task, names in ids.items()
-        },
-    )
-    write_parquet(folder / "groups.parquet", groups)
-    return folder, files, groups
+    return (folder, *make_house(folder))
 
 
-def run(house, out, targets=None):
+def run(house, out, targets=None, recipe=RECIPE):
     folder, files, _ = house
     tasks = [
         TaskFiles(
@@ -110,7 +49,7 @@ def run(house, out, targets=None):
         for task, place in files.items()
     ]  # fmt: skip
     pretrain(
-        tasks, folder / "groups.parquet", recipe=parse_recipe(RECIPE, "recipe"), seed=0, holdout=0,
+        tasks, folder / "groups.parquet", recipe=parse_recipe(recipe, "recipe"), seed=0, holdout=0,
         machine=Machine("cpu"), out=out,
     )  # fmt: skip
     return out
@@ -119,6 +58,66 @@ def run(house, out, targets=None):
 @pytest.fixture(scope="module")
 def pretrained(house):
     return run(house, house[0] / "out")
+
+
+def longer(epochs, **options):
+    return {**RECIPE, "pretrain": {"tasks": ["form", "gap"], "epochs": epochs}, **options}
+
+
+def test_a_killed_pretraining_goes_on_after_its_last_epoch_to_the_same_bytes(
+    house, tmp_path, monkeypatch
+):
+    whole = run(house, tmp_path / "whole", recipe=longer(3))
+    update, steps = MovingAverage.update, []
+
+    def killed_in_the_second_epoch(self, module):
+        update(self, module)
+        steps.append(1)
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MovingAverage, "update", killed_in_the_second_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            run(house, tmp_path / "killed", recipe=longer(3))
+    assert not (tmp_path / "killed" / "backbone.safetensors").exists()
+    again = run(house, tmp_path / "killed", recipe=longer(3))
+    for name in ("backbone.safetensors", "pretrain_rows.parquet", "pretrain_history.csv"):
+        assert (again / name).read_bytes() == (whole / name).read_bytes()
+    record = json.loads((again / "pretrain.json").read_text())
+    assert (record["resumed_from_epoch"], record["epochs_run"]) == (1, 3)
+    assert not (again / ".resume").exists()
+
+
+def test_a_pretraining_stops_early_and_keeps_its_best_epoch(house, tmp_path):
+    """A rate so high that the hold-out's error rises again."""
+    out = run(house, tmp_path / "out", recipe=longer(12, lr=0.3, patience=1))
+    record = json.loads((out / "pretrain.json").read_text())
+    history = pd.read_csv(out / "pretrain_history.csv")
+    assert record["early_stopped"]
+    assert record["epochs_run"] == len(history) == record["best_epoch"] + 1 < 12
+    assert history["val_mae_form"].idxmin() + 1 == record["best_epoch"]
+    assert history["val_mae_gap"].notna().all()
+
+
+def test_the_validation_error_is_that_of_the_backbone_on_the_hold_out(pretrained, house):
+    """Predictions of the written checkpoint, by the code that answers for finished models."""
+    files = house[1]
+    model = load_model(pretrained / "backbone.safetensors")
+    store = GraphStore.open(files["form"] / "graphs")
+    held = json.loads((files["form"] / "split.json").read_text())["validation"][0]
+    free = [name for name in held if int(name.split("-")[1]) not in {*TEST["form"], *TEST["gap"]}]
+    table = pd.read_parquet(files["form"] / "targets.parquet").set_index("id")["target"]
+    answers = predict(
+        model.network, model.transform, open_batches(store, torch.device("cpu")),
+        compositions(store), store.rows_of(free),
+    )  # fmt: skip
+    record = json.loads((pretrained / "pretrain.json").read_text())
+    # One of the two was relaxed again in the other task: a structure without this task's label.
+    assert (record["structures_validated"], len(free)) == (3, 2)
+    history = pd.read_csv(pretrained / "pretrain_history.csv")
+    error = np.abs(answers - table[free].to_numpy()).mean()
+    assert history["val_mae_form"].iloc[0] == pytest.approx(error, rel=1e-5)
 
 
 def numbers(names):

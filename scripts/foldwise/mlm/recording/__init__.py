@@ -1,0 +1,1 @@
+"""What the registry of runs is told about trainings, evaluations and searches."""
