@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_files import small_store
@@ -13,6 +13,7 @@ from foldwise.graphs.chained_array import ChainedArray
 from foldwise.graphs.store import join_stores
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.lists(st.integers(0, 6), min_size=1, max_size=4),
     st.integers(-30, 30),

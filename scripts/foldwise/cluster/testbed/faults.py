@@ -39,10 +39,12 @@ class Fault:
     calls_again: bool = False
 
 
-def at_random(study: TestStudy, call: Call, chance: random.Random) -> tuple[str, str]:
-    """Wait for a random moment of a training; its job and node."""
+def at_random(
+    study: TestStudy, call: Call, chance: random.Random, most: float = MOST_DELAY
+) -> tuple[str, str]:
+    """Wait for a random moment of a training, at most `most` seconds; its job and node."""
     study.wait_for_steps(call)
-    time.sleep(chance.uniform(0, MOST_DELAY))
+    time.sleep(chance.uniform(0, most))
     study.wait_until(call, lambda: bool(study.running("train_model")), "a training runs")
     return study.running("train_model")[0]
 

@@ -61,7 +61,9 @@ def run_cluster_test(names: Sequence[str], seed: int, say: Callable[[str], None]
     table = pd.DataFrame(rows)
     write_csv(OUT / "faults.csv", table)
     write_text(OUT / "faults.md", table.to_markdown(index=False) + "\n")
-    wrong = [row["fault"] for row in rows if row["outcome"] != "same bytes, one complete record"]
+    wrong = [
+        str(row["fault"]) for row in rows if row["outcome"] != "same bytes, one complete record"
+    ]
     if wrong:
         raise FoldwiseError(
             f"other bytes or records after: {'; '.join(map(str, wrong))}",

@@ -27,8 +27,8 @@ CONFIG = {
     "splits": {"folds": 2, "holdouts": 4},
     "recipes": {
         "baseline": {
-            "model": "chgnet_lite", "init": "scratch", "epochs": 150, "batch_size": 16,
-            "lr": 3.0e-3, "patience": 150,
+            "model": "chgnet_lite", "init": "scratch", "epochs": 300, "batch_size": 16,
+            "lr": 3.0e-3, "patience": 300,
         },
         "ssa_shifted": None,
     },
