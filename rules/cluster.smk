@@ -50,7 +50,7 @@ def fit_to_site(one):
     if SITE.modules:
         one.env_modules = EnvModules(*SITE.modules)
     if SITE.short_jobs == "batched" and one.name in SHORT_JOBS:
-        # Of one rule each: jobs of two rules in a batch could wait for a third rule's between them.
+        # Jobs of two rules in a batch could wait for those of a third one between them.
         one.group = one.name
 
 
