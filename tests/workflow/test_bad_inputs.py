@@ -22,8 +22,8 @@ SPLIT = f"splits/{TASK}/fold_0.json"
 LISTS = ("splits", "fits", "histories", "predictions", "timings")
 STUDENT = json.dumps({**BASELINE, "teacher": {"ensemble": "e3"}})
 KEYS = (
-    "model, init, epochs, batch_size, lr, weight_decay, warmup, loss, huber_delta, ema_decay, "
-    "clip_norm, patience, bootstrap, teacher, augment, consistency, labels, pretrain"
+    "model, init, epochs, steps, batch_size, lr, weight_decay, warmup, loss, huber_delta, "
+    "ema_decay, clip_norm, patience, bootstrap, teacher, augment, consistency, labels, pretrain"
 )
 
 

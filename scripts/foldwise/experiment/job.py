@@ -6,7 +6,6 @@ from pathlib import Path
 
 from foldwise.common.files import write_json, write_parquet, write_text
 from foldwise.common.folder import experiment_folder
-from foldwise.experiment.export.model_folder import write_model_folder
 from foldwise.experiment.figures.experiment import write_figures
 from foldwise.experiment.inputs.rows import build_rows
 from foldwise.experiment.inputs.schema import check_record
@@ -34,6 +33,9 @@ def write_experiment(inputs: ExperimentInputs, out: str | Path, command: str | N
     Raises:
         FoldwiseError: The record does not follow its schema, or `out` holds other things.
     """
+    # Only a folder that is written needs PyTorch, which takes seconds to import.
+    from foldwise.experiment.export.model_folder import write_model_folder  # noqa: PLC0415
+
     rows = build_rows(inputs)
     record = build_record(inputs, rows, command)
     check_record(record, f"results.json of {inputs.name}")

@@ -9,7 +9,7 @@ quantity gets a fresh head and a scale of its own; `auto` decides which by the t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from scipy.special import expit
 from scipy.stats import skew
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.graphs.store import GraphStore
+
+if TYPE_CHECKING:  # whoever only reads the constants needs no graphs, and no pymatgen
+    from foldwise.graphs.store import GraphStore
 
 N_ELEMENTS = 94
 RIDGE = 1e-3  # of squared atomic fractions: an element in a single training row barely shrinks

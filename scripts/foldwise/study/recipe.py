@@ -15,6 +15,8 @@ from foldwise.common.settings import CLOSED, DIFFERENT, Number, Share, Switch, W
 ModelName = Literal["chgnet", "chgnet_lite"]
 Loss = Literal["huber", "l1", "mse", "logistic"]
 SoftTargets = Literal["crossfit", "in_sample", "augmented", "recorded"]
+OPTIMISER, SCHEDULER = "AdamW", "linear warm-up, then cosine to zero, per step"
+"""Of every training; `training.optimisation.learning_rate` is the schedule."""
 
 
 @dataclass(frozen=True, config=CLOSED)

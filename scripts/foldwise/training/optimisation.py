@@ -13,10 +13,6 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from foldwise.study.recipe import Recipe
 
-OPTIMISER = "AdamW"
-SCHEDULER = "linear warm-up, then cosine to zero, per step"
-"""Of every training; `learning_rate` is the schedule."""
-
 
 def learning_rate(step: int, total_steps: int, recipe: Recipe) -> float:
     """Rate of step `step` (from 0): a linear warm-up, then a cosine to zero.

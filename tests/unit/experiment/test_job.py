@@ -16,7 +16,7 @@ from foldwise.experiment.inputs.loading import load_inputs
 from foldwise.experiment.inputs.schema import check_record
 from foldwise.experiment.job import write_experiment
 from foldwise.network.transform import RIDGE
-from foldwise.training.optimisation import SCHEDULER
+from foldwise.study.recipe import SCHEDULER
 
 SECTIONS = ["1. PURPOSE", "2. SCOPE", "3. MODEL", "4. RESULTS", "5. METRICS DEFINITION",
             "6. NAVIGATION", "7. COMPARISON CONTEXT"]  # fmt: skip

@@ -217,9 +217,9 @@ EXPERIMENTS = ", ".join(DEFAULT["experiments"])
          f"experiments.e0.recipe: unknown name 'base'. Allowed: {RECIPES}."),
         ("experiments.e4.compare_with", ["e9"],
          f"experiments.e4.compare_with: unknown name 'e9'. Allowed: {EXPERIMENTS}."),
-        ("datasets.demo_e_form.transform", "log",
-         "datasets.demo_e_form.transform: 'log' is not accepted. Allowed: "
-         "element_reference, standardize."),
+        ("datasets.demo_e_form.transform", "square",
+         "datasets.demo_e_form.transform: 'square' is not accepted. Allowed: "
+         "auto, element_reference, standardize, log, logistic."),
         ("datasets.demo_e_form.path", "x.json.gz", "datasets.demo_e_form.path: a path belongs to "
          "source: file, and to no other. Give the path of a Matbench-format json.gz, or change "
          "the source."),

@@ -63,10 +63,10 @@ def test_truncated_file(tmp_path, kept):
 
 
 def test_no_gzip(tmp_path):
-    path = tmp_path / "t.json"
+    path = tmp_path / "t.json.gz"
     path.write_text(json.dumps(GOOD))
     with pytest.raises(
-        FoldwiseError, match=r"t\.json: the file is not intact gzip \(Not a gzipped"
+        FoldwiseError, match=r"t\.json\.gz: the file is not intact gzip \(Not a gzipped"
     ):
         read_split_json(path, dict)
 

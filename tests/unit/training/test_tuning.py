@@ -74,19 +74,20 @@ def test_a_second_call_goes_on_and_a_third_of_the_same_budget_does_nothing(folde
     assert values(tuning) == after
 
 
-def test_poisoned_test_targets_change_nothing(folder, searched):
-    tuning, _ = searched
+def test_poisoned_test_targets_change_nothing(folder):
+    """Within no time at all the search is one trial of the shortest length, on any machine."""
     table = pd.read_parquet(folder / "targets.parquet")
     test = FoldSplit.read(folder / "fold_0.json").test
     assert len(test) > 0
     table.loc[table["id"].isin(test), "target"] = 1e9
     write_parquet(folder / "poisoned.parquet", table)
-    other = tuning_in(folder, folder / "poisoned", targets="poisoned.parquet")
-    search(other)
-    clean, poisoned = values(tuning), values(other)
-    shared = clean.keys() & poisoned.keys()
-    assert 0 in shared
-    assert [clean[k] for k in shared] == [poisoned[k] for k in shared]
+    found = []
+    for name in ("targets", "poisoned"):
+        tuning = tuning_in(folder, folder / f"{name}_search", 1e-6, targets=f"{name}.parquet")
+        search(tuning)
+        found.append(values(tuning))
+    assert list(found[0]) == [0]
+    assert found[0] == found[1]
 
 
 def test_the_choice_is_written_and_adopted(folder, searched):

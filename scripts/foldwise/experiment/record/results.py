@@ -29,7 +29,7 @@ from foldwise.statistics.metrics import (
     fold_metrics,
     mae_by_target_quantile,
 )
-from foldwise.training.optimisation import OPTIMISER, SCHEDULER
+from foldwise.study.recipe import OPTIMISER, SCHEDULER
 
 CLASSES = "logistic"  # transform of a task whose predictions are probabilities
 
