@@ -138,7 +138,8 @@ rule report_duplicates:
         task=one_of(WITH_STRUCTURES),
     conda:
         "../envs/crystals.yaml"
-    threads: 4
+    # A small task's report must not wait for a moment in which all cores are free.
+    threads: lambda wildcards: 4 if size_of(wildcards).structures > SMALL_TASK else 1
     resources:
         **needs("report_duplicates"),
     shell:

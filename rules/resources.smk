@@ -4,6 +4,8 @@ from foldwise.cluster.demands import DEMANDS, training_minutes
 from foldwise.cluster.sizes import task_size
 from foldwise.study.passes import passes_per_epoch
 
+SMALL_TASK = 20_000  # structures; above, processes are worth waiting for
+
 
 def size_of(wildcards, copies=False):
     """Size of a job's task, of all tasks of a joint pretraining, or of the copies of one task."""
