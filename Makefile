@@ -3,6 +3,7 @@
 # make site   set up, then the whole study and its pages: open results/site/index.html
 # make check  set up, then lint, types and the unit tests without the slow ones
 # make test   set up, then every check and test
+# make proofs set up, then the tests that take minutes each: kills at random moments, whole trainings
 # make cluster-test  set up, then faults of a cluster on a real Slurm of two nodes on this machine (root)
 # make rehearsal TASK=matbench_jdft2d  set up, then an official task at its full size on stand-in crystals
 # make bench  set up, then the engine against stock CHGNet
@@ -24,7 +25,7 @@ BENCH_STRUCTURES ?= $(if $(filter cuda,$(BENCH_DEVICE)),3589,640)
 # A test file stays in one process; each may take 5 GB, which limits their number.
 PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup run smoke study report site check test cluster-test rehearsal lint lint-site bench clean
+.PHONY: setup run smoke study report site check test proofs cluster-test rehearsal lint lint-site bench clean
 
 setup: .venv/.complete
 
@@ -58,7 +59,7 @@ lint: setup
 	PATH="$(BIN):$$PATH" snakemake --lint
 
 check: lint
-	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest $(PARALLEL) -m "not slow" tests/unit
+	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest $(PARALLEL) -m "not slow and not proof" tests/unit
 
 # Needs Node.js, so it is no part of lint.
 lint-site:
@@ -66,7 +67,10 @@ lint-site:
 	cd reports/site && npx --yes --package eslint@9.39.1 eslint scripts
 
 test: lint
-	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest $(PARALLEL)
+	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest $(PARALLEL) -m "not proof"
+
+proofs: setup
+	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest -m proof
 
 cluster-test: setup
 	PATH="$(BIN):$$PATH" "$(BIN)/python" scripts/cluster_test.py

@@ -69,7 +69,7 @@ def kinds(registry):
     return [(one["status"], one["attempts"]) for one in entries]
 
 
-@pytest.mark.slow  # buys: joint pretraining survives kills of the real program
+@pytest.mark.proof  # buys: joint pretraining survives kills of the real program
 def test_a_joint_pretraining(tmp_path):
     files, _ = make_house(tmp_path)
     recipe = {"model": "chgnet_lite", "init": "scratch", "batch_size": 4, "lr": 3e-3,
@@ -90,7 +90,7 @@ def test_a_joint_pretraining(tmp_path):
     assert content(tmp_path / "killed", names) == content(tmp_path / "whole", names)
 
 
-@pytest.mark.slow  # buys: a masked-LM training survives kills, and the registry knows of them
+@pytest.mark.proof  # buys: a masked-LM training survives kills, and the registry knows of them
 def test_a_masked_lm_training(corpus, tmp_path):
     seconds = finish(masked_lm(corpus, tmp_path / "first", tmp_path / "whole"))
     disturbed(masked_lm(corpus, tmp_path / "second", tmp_path / "killed"), seconds)
@@ -101,7 +101,7 @@ def test_a_masked_lm_training(corpus, tmp_path):
     assert 1 <= attempts <= KILLS + 1
 
 
-@pytest.mark.slow  # buys: an evaluation survives kills, and repeats no batch that it has answered
+@pytest.mark.proof  # buys: an evaluation survives kills, and repeats no batch that it has answered
 def test_an_evaluation(corpus, tmp_path):
     finish(masked_lm(corpus, tmp_path / "training", tmp_path / "model"))
     checkpoint = tmp_path / "model" / "checkpoint-120"

@@ -67,7 +67,7 @@ def test_the_training_can_be_planned(house, walked):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow  # the walk to its end: pretrained weights fine-tuned on the ten crystals, minutes
+@pytest.mark.proof  # buys: the walk to its end, weights fine-tuned on the ten crystals
 def test_the_training_lines_run_and_say_how_near_the_test_is(house, walked):
     for line in LINES:
         if "/e0/" in line:
