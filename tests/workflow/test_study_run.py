@@ -286,7 +286,7 @@ RECIPES = CONFIG["recipes"]
             "recipes.baseline: unknown key 'epoch'. Allowed: model, init, epochs, steps, "
             "batch_size, lr, weight_decay, warmup, loss, huber_delta, ema_decay, clip_norm, "
             "patience, bootstrap, teacher, augment, consistency, labels, pretrain, extends, "
-            "passes_of, soft_weights.",
+            "passes_of, tuned, soft_weights.",
         ),
         (
             {"splits": {"holdouts": 2}},
