@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from foldwise.cluster.sizes import TaskSize
 
 SNAKEMAKE_MB = 500
-"""Snakemake's two processes around every job of a cluster: 2 x 190 MB measured, and reserve."""
+"""Snakemake's two processes around a job of a cluster: an estimate, twice 190 MB and reserve."""
 MARGIN = 1.3
 MEMORY_GROWTH, TIME_GROWTH = 1.5, 2.0
 """Factors from one attempt to the next."""

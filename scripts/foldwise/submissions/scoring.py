@@ -10,7 +10,6 @@ computed here; `probability_rocauc` is the ROC-AUC of the probabilities themselv
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from foldwise.statistics.metrics import Floats
 
@@ -57,6 +56,8 @@ def row_scores(target: Floats, prediction: Floats, classification: bool) -> Floa
 
 def probability_rocauc(target: Floats, probability: Floats) -> float:
     """ROC-AUC of probabilities `[n]`: the share of pairs in the right order, ties as one half."""
+    from scipy.stats import rankdata  # noqa: PLC0415 (a second, whenever the workflow is parsed)
+
     true = target > THRESHOLD
     positive, negative = int(true.sum()), int((~true).sum())
     ranks = float(rankdata(probability)[true].sum())

@@ -24,6 +24,7 @@ from foldwise.study.recipe import Recipe
 from foldwise.training.joint.network import MultiTaskNetwork, TaskScale, masked_loss
 from foldwise.training.optimisation import MovingAverage, learning_rate
 from foldwise.training.resume import Clock, load_state, save_state
+from foldwise.training.trainer import Progress
 
 
 @dataclass(frozen=True)
@@ -73,29 +74,10 @@ class JointProblem:
 
 
 @dataclass
-class JointProgress:
-    """What a joint training has reached after its last full epoch.
-
-    Attributes:
-        epoch: Epochs done.
-        best_epoch: Epoch of the smallest hold-out MAE of the first task, from 1.
-        best_mae: That MAE.
-        best_state: Averaged weights of that epoch.
-        history: One record per epoch.
-    """
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_mae: float = math.inf
-    best_state: list[Tensor] = field(default_factory=list)
-    history: list[dict[str, float]] = field(default_factory=list)
-
-
-@dataclass
 class JointFit:
     """How a joint training came about; the network holds the averaged weights of its best epoch."""
 
-    progress: JointProgress
+    progress: Progress  # its error is the hold-out MAE of the first task
     seconds_per_epoch: list[float] = field(default_factory=list)
     resumed_from_epoch: int = 0
 
@@ -158,7 +140,7 @@ class _JointTrainer:
         )
         self.average = MovingAverage(network, recipe.ema_decay)
         self.budget = PartBudget(log.line)
-        self.progress = JointProgress()
+        self.progress = Progress()
         self.step = 0
         self.values = torch.from_numpy(problem.fitted.targets).float().to(device)
         self.places = torch.from_numpy(problem.fitted.rows).to(device)
@@ -236,8 +218,8 @@ class _JointTrainer:
                 **{f"val_mae_{name}": one for name, one in zip(problem.tasks, mae, strict=True)},
             }
         )
-        if mae[0] < progress.best_mae:
-            progress.best_mae, progress.best_epoch = mae[0], progress.epoch
+        if mae[0] < progress.best_error:
+            progress.best_error, progress.best_epoch = mae[0], progress.epoch
             progress.best_state = [weight.clone() for weight in self.average.average]
         named = ", ".join(f"{name} {one:.5f}" for name, one in zip(problem.tasks, mae, strict=True))
         self.log.line(f"epoch {progress.epoch}  validation MAE: {named}")
@@ -272,5 +254,5 @@ class _JointTrainer:
         self.average.average = [tensor.to(device) for tensor in state["average"]]
         self.average.steps = state["average_steps"]
         self.step = state["step"]
-        self.progress = JointProgress(**state["progress"])
+        self.progress = Progress(**state["progress"])
         self.progress.best_state = [tensor.to(device) for tensor in self.progress.best_state]

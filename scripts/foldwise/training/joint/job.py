@@ -157,7 +157,7 @@ def pretrain(
         "epochs_run": result.progress.epoch,
         "best_epoch": result.progress.best_epoch,
         "early_stopped": result.progress.epoch < recipe.pretrain.epochs,
-        "val_mae_at_best": result.progress.best_mae,
+        "val_mae_at_best": result.progress.best_error,
         "passes": len(joint.rows) * result.progress.epoch,
         "seed": seed,
         "holdout": holdout,
