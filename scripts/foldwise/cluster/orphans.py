@@ -12,6 +12,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -84,10 +85,23 @@ def _has_lost_its_call(job: QueuedJob) -> bool:
         return True
 
 
+def _running_here() -> set[str]:
+    """Numbers of the jobs that run on this machine.
+
+    Slurm calls a job ended while its last processes write their state; where the caller's own
+    machine is a node, they would still hold the folder.
+    """
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            found.add(process.environ().get("SLURM_JOB_ID", ""))
+    return found
+
+
 def _wait_for_end(numbers: Sequence[str]) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        left = {job.number for job in own_jobs()} & set(numbers)
+        left = ({job.number for job in own_jobs()} | _running_here()) & set(numbers)
         if not left:
             return
         time.sleep(1.0)
