@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -20,16 +21,19 @@ NEUTRAL = frozenset(
     }
 )
 
+_IMPORT = re.compile(r"^[ \t]*from foldwise(?:\.\w+)* import (?:\([^)]*\)|[^\n]+)", re.MULTILINE)
+
 
 @cache
 def _imported(path: Path, library: Path) -> frozenset[str]:
     """Dotted foldwise modules that a source file imports, without the package's name."""
     modules = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            package, _, module = node.module.partition(".")
-            if package == "foldwise":
-                modules.update(_modules(library, module, [alias.name for alias in node.names]))
+    for statement in _IMPORT.findall(path.read_text(encoding="utf-8")):
+        # Parsing whole files would take a third of the time that Snakemake needs to start.
+        (node,) = ast.parse(statement.strip()).body
+        if isinstance(node, ast.ImportFrom) and node.module:
+            module = node.module.partition(".")[2]
+            modules.update(_modules(library, module, [alias.name for alias in node.names]))
     return frozenset(modules)
 
 

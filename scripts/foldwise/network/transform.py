@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from scipy.stats import skew
 
 from foldwise.common.errors import FoldwiseError
 
@@ -175,6 +174,8 @@ def chosen_transform(
             f"with the untrained network's energy a linear reference misses left-out training "
             f"rows by {share:.0%} of what composition alone does",
         )
+    from scipy.stats import skew  # noqa: PLC0415 (most of a second, in every job)
+
     skewness = float(skew(targets)) if len(values) > 2 else 0.0
     if values[0] > 0 and values[-1] > DECADE * values[0] and skewness > SKEWED:
         logarithm = float(skew(np.log10(targets)))

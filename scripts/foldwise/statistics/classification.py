@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from foldwise.statistics.metrics import Floats, check_pair
+from foldwise.statistics.ranks import ranks
 
 BINS = 10
 
@@ -43,8 +43,8 @@ def roc_auc(target: npt.ArrayLike, probability: npt.ArrayLike) -> float | None:
     zeros = true.size - ones
     if not (ones and zeros):
         return None
-    ranks = rankdata(predicted)
-    return float((ranks[true == 1].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+    placed = ranks(predicted)
+    return float((placed[true == 1].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
 
 def brier_score(target: npt.ArrayLike, probability: npt.ArrayLike) -> float:

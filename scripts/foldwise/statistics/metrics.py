@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
+
+from foldwise.statistics.ranks import ranks
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -162,7 +163,7 @@ def disagreement_stats(std: npt.ArrayLike, abs_error: npt.ArrayLike) -> dict[str
         "disagreement_mean": float(spread.mean()),
         "disagreement_p90": float(np.percentile(spread, 90)),
         "correlation_pearson": correlation(spread, error),
-        "correlation_spearman": correlation(rankdata(spread), rankdata(error)),
+        "correlation_spearman": correlation(ranks(spread), ranks(error)),
     }
 
 

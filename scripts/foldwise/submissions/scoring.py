@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from foldwise.statistics.metrics import Floats
+from foldwise.statistics.ranks import ranks
 
 THRESHOLD = 0.5
 """A probability above it is the label True (`matbench.constants.CLF_THRESH`)."""
@@ -56,9 +57,7 @@ def row_scores(target: Floats, prediction: Floats, classification: bool) -> Floa
 
 def probability_rocauc(target: Floats, probability: Floats) -> float:
     """ROC-AUC of probabilities `[n]`: the share of pairs in the right order, ties as one half."""
-    from scipy.stats import rankdata  # noqa: PLC0415 (a second, whenever the workflow is parsed)
-
     true = target > THRESHOLD
     positive, negative = int(true.sum()), int((~true).sum())
-    ranks = float(rankdata(probability)[true].sum())
-    return (ranks - positive * (positive + 1) / 2) / (positive * negative)
+    placed = float(ranks(probability)[true].sum())
+    return (placed - positive * (positive + 1) / 2) / (positive * negative)

@@ -1,7 +1,9 @@
 import ast
+from pathlib import Path
 
 import pytest
 
+from foldwise.common import code
 from foldwise.common.code import NEUTRAL, sources_of
 from paths import REPOSITORY
 
@@ -62,6 +64,26 @@ def test_the_modules_that_decide_an_ensemble_decide_no_teacher(monkeypatch):
         "training/fit", "training/soft_targets",
     ):  # fmt: skip
         assert f"scripts/foldwise/{module}.py" in sources_of("train_model.py")
+
+
+def test_every_import_of_the_library_is_found(monkeypatch):
+    """Against Python's own reading of whole files."""
+    monkeypatch.chdir(REPOSITORY)
+    library = Path("scripts/foldwise")
+    for path in Path("scripts").rglob("*.py"):
+        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if _of_foldwise(node)]
+        expected = set()
+        for node in nodes:
+            module = Path(*node.module.split(".")[1:])
+            inner = [module / alias.name for alias in node.names]
+            candidates = [module] if (library / f"{module}.py").exists() else inner
+            expected |= {path for path in candidates if (library / f"{path}.py").exists()}
+        found = {Path(*module.split(".")) for module in code._imported(path, library)}
+        assert found == expected, path
+
+
+def _of_foldwise(node):
+    return isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "foldwise"
 
 
 def test_the_library_never_imports_snakemake():

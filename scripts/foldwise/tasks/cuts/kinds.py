@@ -10,8 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pymatgen.core.composition import Composition
-from sklearn.cluster import KMeans
-from sklearn.model_selection import KFold, TimeSeriesSplit
 from threadpoolctl import threadpool_limits
 
 from foldwise.common.errors import FoldwiseError
@@ -57,6 +55,8 @@ def cut_fold(targets: pd.DataFrame, rule: SplitRule, asked: Asked) -> Cut:
 
 def random_cut(ids: Sequence[str], formulas: Sequence[str], asked: Asked) -> Cut:
     """A fold of Matbench's protocol."""
+    from sklearn.model_selection import KFold  # noqa: PLC0415 (a second, in every job that reads a split)
+
     splitter = KFold(asked.n_folds, shuffle=True, random_state=asked.seed)
     train, test = list(splitter.split(ids))[asked.fold]
     return Cut(
@@ -127,6 +127,8 @@ def _clusters(formulas: Sequence[str], asked: Asked) -> NDArray[np.int64]:
             where=asked.where,
             hint="Use fewer folds.",
         )
+    from sklearn.cluster import KMeans  # noqa: PLC0415 (a second, in every job that reads a split)
+
     with threadpool_limits(1):
         found = KMeans(asked.n_folds, n_init=10, random_state=asked.seed).fit_predict(shares)
     sizes = Counter(found.tolist())
@@ -137,6 +139,8 @@ def _clusters(formulas: Sequence[str], asked: Asked) -> NDArray[np.int64]:
 
 
 def _time_cut(ids: Sequence[str], formulas: Sequence[str], rule: SplitRule, asked: Asked) -> Cut:
+    from sklearn.model_selection import TimeSeriesSplit  # noqa: PLC0415 (a second, in every job that reads a split)
+
     times = column_times(rule, ids)
     order = np.argsort(times, kind="stable")
     starts = [times[order[test[0]]] for _, test in TimeSeriesSplit(asked.n_folds).split(order)]
