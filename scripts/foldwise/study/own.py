@@ -18,6 +18,7 @@ from foldwise.study.config import parse_study
 from foldwise.study.defaults import holdouts, recipe_lines
 from foldwise.tasks.cuts.rule import SplitRule
 from foldwise.tasks.formats.reader import open_structures
+from foldwise.tasks.formats.text import MAX_ATOMS
 from foldwise.tasks.own.collect import COLUMNS, CRYSTALS, Collected, collect
 from foldwise.tasks.own.kinds import TargetKind, target_kind
 from foldwise.tasks.own.survey import Duplicates, find_duplicates, survey
@@ -224,8 +225,11 @@ def _call(given: OwnStudy) -> str:
         "--targets": given.targets,
         "--target": given.quantity.column,
         "--unit": given.quantity.unit,
+        "--id-column": given.id_column,
+        "--structure-column": given.structure_column,
         "--split": given.split,
         "--split-column": given.split_column,
+        "--max-atoms": None if given.max_atoms == MAX_ATOMS else given.max_atoms,
         "--name": given.name,
     }
     words = [f"{key} {shlex.quote(str(value))}" for key, value in options.items() if value]

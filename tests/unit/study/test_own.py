@@ -48,6 +48,20 @@ def mine(tmp_path_factory):
     return root, made(root)
 
 
+def test_the_call_in_the_config_names_every_option(tmp_path):
+    """Else it would not make the same study again."""
+    rows = pd.read_csv(TARGETS).rename(columns={"id": "name of row"})
+    rows["my cif"] = [(TEN / f"{name}.cif").read_text() for name in rows["name of row"]]
+    table = tmp_path / "table.csv"
+    rows.to_csv(table, index=False)
+    options = {"id_column": "name of row", "structure_column": "my cif", "max_atoms": 500}
+    made(tmp_path / "first", structures=table, targets=None, **options)
+    written = (tmp_path / "first" / "config" / "mine.yaml").read_text()
+    line = next(line for line in written.splitlines() if "new_study.py" in line)
+    for given in ("--id-column 'name of row'", "--structure-column 'my cif'", "--max-atoms 500"):
+        assert given in line
+
+
 def test_the_dataset_is_read_by_the_study_with_every_crystal_and_target(mine, tmp_path):
     root, _ = mine
     folder = root / "data" / "own" / "mine"
