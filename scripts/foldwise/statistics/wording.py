@@ -22,6 +22,11 @@ def _two_digits(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
+def over_folds_text(mean: float, std: float, n_folds: int) -> str:
+    """Mean and standard deviation over folds; one fold has no spread."""
+    return f"{value_text(mean)} ± {value_text(std)}" if n_folds > 1 else value_text(mean)
+
+
 def signed_text(value: float) -> str:
     """As `value_text`, with a plus sign before positive numbers."""
     return f"+{value_text(value)}" if value > 0 else value_text(value)

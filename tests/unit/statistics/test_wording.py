@@ -6,6 +6,7 @@ from foldwise.statistics.wording import (
     claim_text,
     duration_text,
     listing,
+    over_folds_text,
     plural,
     signed_text,
     value_text,
@@ -71,3 +72,8 @@ def test_names_of_folders_are_safe_and_never_shared():
     names = [safe_name(text) for text in texts]
     assert len(set(names)) == len(texts)
     assert all("/" not in name and not name.startswith(".") for name in names)
+
+
+def test_one_fold_has_no_spread():
+    assert over_folds_text(0.02, 0.001, 5) == "0.0200 ± 0.0010"
+    assert over_folds_text(0.02, 0.0, 1) == "0.0200"

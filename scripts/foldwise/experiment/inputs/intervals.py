@@ -14,9 +14,18 @@ from foldwise.experiment.inputs.types import ExperimentInputs
 from foldwise.statistics.answer_intervals import AnswerIntervals
 from foldwise.statistics.metrics import Floats
 
+CLASSES = "logistic"
+"""Transform of a task whose predictions are probabilities."""
+
 
 def fold_intervals(inputs: ExperimentInputs) -> dict[int, AnswerIntervals]:
-    """How each fold's intervals are made; empty where a model left no answers for held-out rows."""
+    """How each fold's intervals are made.
+
+    Empty where a model left no answers for held-out rows, and for probabilities: a target is 0 or
+    1, and the calibration table says how far they can be trusted.
+    """
+    if any(model.fit["target_transform"]["name"] == CLASSES for model in inputs.models):
+        return {}
     made: dict[int, AnswerIntervals] = {}
     for fold in sorted(inputs.splits):
         models = [model for model in inputs.models if model.fold == fold]

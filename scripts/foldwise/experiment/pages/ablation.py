@@ -16,7 +16,7 @@ from foldwise.experiment.inputs.types import Json
 from foldwise.experiment.pages.readme import render
 from foldwise.experiment.pages.summary import read_records
 from foldwise.statistics.multiplicity import LEVEL, holm
-from foldwise.statistics.wording import p_text, signed_text, value_text
+from foldwise.statistics.wording import over_folds_text, p_text, signed_text, value_text
 
 TAILS = {
     "p95": "abs_err_p95_mean",
@@ -195,13 +195,13 @@ def ablation_markdown(records: Sequence[Json], table: pd.DataFrame, figure: str)
 
 
 def _experiment_line(record: Json, by_name: Mapping[str, Json]) -> list[str]:
-    scores, inference = record["metrics"]["aggregate"], record["compute"]["inference"]
+    inference = record["compute"]["inference"]
     speed = inference["structures_per_s"]
     star = "\\*" if _seen(record) else ""
     return [
         f"{str(record['experiment']).upper()}{star}",
         str(record["title"]),
-        f"{value_text(scores['mae_mean'])} ± {value_text(scores['mae_std'])}",
+        _over_folds(record),
         _over_replicates(record),
         *(value_text(_tail(record, tail)) for tail in TAILS),
         f"{device_seconds(record, by_name):,.0f}",
@@ -231,6 +231,11 @@ def _comparison_line(row: Mapping[Hashable, Any]) -> list[str]:
         _instead_of(row["passes"], row["passes_against"]),
         row["decision"],
     ]
+
+
+def _over_folds(record: Json) -> str:
+    scores, folds = record["metrics"]["aggregate"], record["metrics"]["folds"]
+    return over_folds_text(scores["mae_mean"], scores["mae_std"], len(folds))
 
 
 def _over_replicates(record: Json) -> str:

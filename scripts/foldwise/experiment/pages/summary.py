@@ -13,7 +13,7 @@ from foldwise.experiment.comparison.leaderboard import CONTAMINATION, read_leade
 from foldwise.experiment.inputs.schema import check_record
 from foldwise.experiment.inputs.types import Json
 from foldwise.experiment.pages.readme import render
-from foldwise.statistics.wording import duration_text, value_text
+from foldwise.statistics.wording import duration_text, over_folds_text, value_text
 
 BEST = 3
 
@@ -38,14 +38,15 @@ def read_records(folders: Sequence[str | Path]) -> list[Json]:
 
 
 def result_line(record: Json) -> str:
-    """One run in one line, e.g. `e4_ab12cd34 | demo_e_form | MAE 0.0182±0.0004 | …`."""
+    """One run in one line, e.g. `e4_ab12cd34 | demo_e_form | MAE 0.0182 ± 0.0004 | …`."""
     scores = record["metrics"]["aggregate"]
+    n_folds = len(record["metrics"]["folds"])
     start = " *" if record["leakage"]["test_structures_presumably_seen"] else ""
     flag = "NEEDS REVIEW: " if record["decision"]["review"] else ""
     parts = (
         record["run_id"],
         record["task"],
-        f"MAE {value_text(scores['mae_mean'])}±{value_text(scores['mae_std'])}"
+        f"MAE {over_folds_text(scores['mae_mean'], scores['mae_std'], n_folds)}"
         + _replicates_text(record),
         f"RMSE {value_text(scores['rmse_mean'])}",
         f"p95 {value_text(scores['abs_err_p95_mean'])}",

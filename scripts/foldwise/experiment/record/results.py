@@ -14,6 +14,7 @@ from foldwise.experiment.comparison.fallback import fallback_block, fallback_row
 from foldwise.experiment.comparison.leakage import leakage_block
 from foldwise.experiment.comparison.paired import interval_entry
 from foldwise.experiment.inputs.combined import combination_block
+from foldwise.experiment.inputs.intervals import CLASSES
 from foldwise.experiment.inputs.rows import TestRows, replicate_predictions
 from foldwise.experiment.inputs.schema import SCHEMA_VERSION
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
@@ -30,8 +31,6 @@ from foldwise.statistics.metrics import (
     mae_by_target_quantile,
 )
 from foldwise.study.recipe import OPTIMISER, SCHEDULER
-
-CLASSES = "logistic"  # transform of a task whose predictions are probabilities
 
 
 def build_record(inputs: ExperimentInputs, rows: TestRows, command: str | None = None) -> Json:

@@ -132,8 +132,10 @@ def _number(value: float) -> str:
 
 
 def _statement(model: ExportedModel, confidence: float) -> str:
-    if model.intervals is None or model.intervals.conformal.rank(confidence) is None:
-        held = 0 if model.intervals is None else model.intervals.conformal.n
+    if model.intervals is None:
+        return "No interval: model/README.md says what the predictions are."
+    if model.intervals.conformal.rank(confidence) is None:
+        held = model.intervals.conformal.n
         return f"No interval of {100 * confidence:g} %: the model held out {held} crystals."
     return (
         f"low to high: {100 * confidence:g} % interval for crystals like those of the training "

@@ -16,7 +16,7 @@ from paths import REPOSITORY
 
 SCRIPTS = REPOSITORY / "scripts"
 LINE = re.compile(
-    r"- e\d_[0-9a-f]{8} \| demo_e_form \| MAE [\d.]+±[\d.]+ \| RMSE [\d.]+ \| p95 [\d.]+ \| "
+    r"- e\d_[0-9a-f]{8} \| demo_e_form \| MAE [\d.]+ ± [\d.]+ \| RMSE [\d.]+ \| p95 [\d.]+ \| "
     r"max [\d.]+ \| [\d.]+(s|min|h) \| .+"
 )
 

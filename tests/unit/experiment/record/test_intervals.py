@@ -107,6 +107,17 @@ def test_intervals_leave_all_other_columns_alone(study):
     )
 
 
+def test_probabilities_have_no_interval(study):
+    inputs = load_inputs(paths_of(study, "e3"), "e3")
+    classes = {"name": "logistic", "train_mean": 0.5, "train_std": 0.5}
+    models = [
+        replace(model, fit=model.fit | {"target_transform": classes}) for model in inputs.models
+    ]
+    rows = build_rows(replace(inputs, models=models))
+    assert rows.table["low"].isna().all()
+    assert intervals_block(inputs, rows) is None
+
+
 def test_members_that_held_out_the_same_rows_are_scaled_by_their_disagreement(study):
     inputs = load_inputs(paths_of(study, "e3"), "e3")
     first = {model.fold: model.held_out for model in inputs.models if model.seed == 0}
