@@ -22,8 +22,9 @@ BENCH_LARGE := $(if $(filter data/demo.json.gz,$(BENCH_DATASET)),256,512)
 BENCH_BATCHES ?= $(if $(filter cuda,$(BENCH_DEVICE)),64 $(BENCH_LARGE),32)
 BENCH_STRUCTURES ?= $(if $(filter cuda,$(BENCH_DEVICE)),3589,640)
 
-# A test file stays in one process; each may take 5 GB, which limits their number.
-PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A test file stays in one process; one more than cores, since some wait for a queue or a browser.
+# Each may take 5 GB, which limits their number.
+PARALLEL := -n $(shell expr $$(nproc) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup run smoke study report site check test proofs cluster-test rehearsal lint lint-site bench clean
 

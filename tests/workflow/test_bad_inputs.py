@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import multiprocessing
-import os
 import re
 import shutil
 
@@ -13,7 +11,6 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from forked_program import run_in
 from small_study import BASELINE, CONFIG, TASK, flags
 
 MEMBER = f"predictions/baseline/{TASK}/fold_0/seed_{{}}/train.parquet"
@@ -376,46 +373,24 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module")
-def start(study):
-    """Starts a program in a fork of a process that has imported torch: imports take seconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["foldwise.training.job", "foldwise.prediction.job"])
-    before = dict(os.environ)
-    os.environ.update(study.environment, PYTHONPATH=str(study.root / "scripts"))
-
-    def run(said, name, *arguments):
-        script = str(study.root / "scripts" / name)
-        called = (study.root, said, script, [str(argument) for argument in arguments])
-        process = context.Process(target=run_in, args=called)
-        process.start()
-        process.join()
-        return process.exitcode
-
-    yield run
-    os.environ.clear()
-    os.environ.update(before)
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_one_line_and_nothing_half_written(study, start, tmp_path, name):
+def test_one_line_and_nothing_half_written(study, forked, tmp_path, name):
     arguments, line = CASES[name]
     bad, out = tmp_path / "bad", tmp_path / "out"
     out.mkdir()
-    said = (tmp_path / "stdout", tmp_path / "stderr")
-    code = start(said, *arguments(study, bad, out))
-    stdout, stderr = (path.read_text() for path in said)
-    assert code == 2, stderr
+    done = forked(*arguments(study, bad, out))
+    stderr = done.stderr
+    assert done.returncode == 2, stderr
     expected = re.escape(line.format(bad=bad)).replace(r"\*", ".+")
     progress = re.compile(r"^\[\d\d:\d\d:\d\d\] .*\n", re.MULTILINE)
     assert re.fullmatch(f"error: {expected}\n", progress.sub("", stderr)), stderr
-    assert stdout == ""
+    assert done.stdout == ""
     assert [path for path in out.rglob("*") if path.is_file()] == []
 
 
-def test_divergence_names_step_and_crystals(study, tmp_path):
+def test_divergence_names_step_and_crystals(study, forked, tmp_path):
     recipe = json.dumps({**BASELINE, "lr": 1e30, "loss": "mse", "warmup": 0.0})
-    done = study.program("train_model.py", *study.training(tmp_path / "out", recipe=recipe))
+    done = forked("train_model.py", *study.training(tmp_path / "out", recipe=recipe))
     assert done.returncode == 2
     assert re.fullmatch(
         r"error: training: loss \S+ and gradient norm \S+ at step \d+ \(crystals mp-.+\)\. "

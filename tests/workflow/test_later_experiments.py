@@ -6,46 +6,15 @@ import shutil
 import pandas as pd
 import pytest
 
-from small_study import BASELINE, CONFIG, TASK
-
-HULL = "tiny_e_hull"
-LATER = {
-    "e1": {"recipe": "views", "seeds": [0], "title": "Views", "purpose": "A check.",
-           "compare_with": ["e0"]},
-    "e2": {"recipe": "views", "seeds": [0], "tta": 2, "title": "Views, two averaged",
-           "purpose": "A check.", "compare_with": ["e1", "e0"]},
-    "e5": {"recipe": "joint", "seeds": [0], "title": "Two tasks", "purpose": "A check.",
-           "compare_with": ["e0"]},
-    "e6": {"tta": 2, "compare_with": ["e4"]},
-}  # fmt: skip
-CHANGES = {
-    "datasets": {
-        **CONFIG["datasets"],
-        HULL: {
-            **CONFIG["datasets"][TASK], "column": "e_hull", "target_name": "energy above hull",
-            "transform": "standardize",
-        },
-    },
-    "recipes": {
-        **CONFIG["recipes"],
-        "views": {
-            **BASELINE, "epochs": 1, "consistency": 0.1,
-            "augment": {"displacement": 0.03, "strain": 0.01},
-        },
-        "joint": {**BASELINE, "epochs": 1, "pretrain": {"tasks": [HULL, TASK], "epochs": 1}},
-    },
-    "experiments": {**CONFIG["experiments"], **LATER},
-}  # fmt: skip
+from later_study import CHANGES, HULL
+from small_study import TASK
 
 
 @pytest.fixture(scope="module")
-def later(study, tmp_path_factory):
-    house = study.copy(tmp_path_factory.mktemp("later") / "house")
-    config = house.write_config("later.json", **CHANGES)
-    planned = house.jobs(config)
-    done = house.snakemake(config=config)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return house, planned
+def later(study, later_study):
+    """The house, and what was to be made in it on top of the finished study."""
+    config = study.write_config("later.json", **CHANGES)
+    return later_study, study.jobs(config)
 
 
 def record(house, name):

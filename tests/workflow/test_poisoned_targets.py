@@ -5,43 +5,28 @@ import json
 
 import pytest
 
-from small_study import BASELINE, CONFIG, TASK, build_house
+from later_study import CHANGES, HULL, SHORT
+from small_study import TASK, build_house
 
-HULL = "tiny_e_hull"
 TRAINED = ("model.safetensors", "history.csv")
-SHORT = {**BASELINE, "epochs": 1}
 ABOUT = {"title": "A check", "purpose": "A check."}
 WIDE = {
-    "datasets": {
-        **CONFIG["datasets"],
-        HULL: {
-            **CONFIG["datasets"][TASK], "column": "e_hull", "target_name": "energy above hull",
-            "transform": "standardize",
-        },
-    },
+    **CHANGES,
     "copies": {"copies": 2},
     "recipes": {
-        **CONFIG["recipes"],
+        **CHANGES["recipes"],
         "in_sample": {
             "extends": "baseline",
             "teacher": {"ensemble": "e3", "targets": "in_sample", "soft_weight": 0.5},
         },
-        "views": {
-            **SHORT, "consistency": 0.1,
-            "augment": {"displacement": 0.03, "strain": 0.01},
-        },
-        "joint": {**SHORT, "pretrain": {"tasks": [TASK, HULL], "epochs": 1}},
         "scratch": {**SHORT, "lr": 0.001},
         "scratch_student": {
             "extends": "scratch", "teacher": {"ensemble": "e3_scratch", "targets": "augmented"},
         },
     },
     "experiments": {
-        **CONFIG["experiments"],
+        **CHANGES["experiments"],
         "e4_in_sample": {"recipe": "in_sample", "seeds": [0], **ABOUT},
-        "e2": {"recipe": "views", "seeds": [0], "tta": 2, "compare_with": ["e0"], **ABOUT},
-        "e5": {"recipe": "joint", "seeds": [0], "compare_with": ["e0"], **ABOUT},
-        "e6": {"recipe": "student", "seeds": [0], "tta": 2, "compare_with": ["e4"], **ABOUT},
         "e0_scratch": {"recipe": "scratch", "seeds": [0], "compare_with": [], **ABOUT},
         "e3_scratch": {"recipe": "scratch", "seeds": [0, 1], "compare_with": [], **ABOUT},
         "e4_scratch": {"recipe": "scratch_student", "seeds": [0], "compare_with": [], **ABOUT},
@@ -88,8 +73,8 @@ def run_wide(house):
 
 
 @pytest.fixture(scope="module")
-def clean(study, tmp_path_factory):
-    return run_wide(study.copy(tmp_path_factory.mktemp("clean") / "house"))
+def clean(later_study, tmp_path_factory):
+    return run_wide(later_study.copy(tmp_path_factory.mktemp("clean") / "house"))
 
 
 @pytest.fixture(scope="module")

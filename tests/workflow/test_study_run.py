@@ -304,12 +304,6 @@ def test_a_bad_config_stops_before_the_first_job(bare_house, changes, line):
     assert not (bare_house.root / "results").exists()
 
 
-def test_lint_has_nothing_to_say(bare_house):
-    done = bare_house.call("snakemake", "--lint")
-    assert done.returncode == 0
-    assert "Congratulations, your workflow is in a good condition!" in done.stdout + done.stderr
-
-
 def test_report_shows_every_figure_with_its_caption(study, tmp_path):
     report = tmp_path / "report.html"
     done = study.snakemake("--report", report)

@@ -16,8 +16,12 @@ def test_seeds_in_one_job_answer_as_seeds_in_jobs_of_their_own(study, tmp_path):
     for folder in ("models/baseline", "predictions/baseline"):
         shutil.rmtree(house.results / folder)
     config = house.write_config("together.json", **SWITCHED)
-    target = "results/tiny/e3/results.json"
-    done = house.snakemake(target, config=config)
+    answers = [
+        f"results/tiny/predictions/baseline/{TASK}/fold_{fold}/seed_{seed}/test.parquet"
+        for fold in (0, 1)
+        for seed in (0, 1)
+    ]
+    done = house.snakemake(*answers, config=config)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rule train_model:" not in done.stdout + done.stderr
     for fold in (0, 1):

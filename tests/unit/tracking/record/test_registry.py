@@ -67,7 +67,7 @@ def valid(path: Path, schema: str) -> dict:
 
 
 @pytest.mark.slow  # buys: many calls about crystals and texts at once, some killed, lose no run
-@pytest.mark.parametrize("n_killed", [0, KILLED])
+@pytest.mark.parametrize("n_killed", [pytest.param(0, marks=pytest.mark.proof), KILLED])
 def test_sixteen_writers_three_of_them_killed_lose_no_completed_run(tmp_path, n_killed):
     root, gate = tmp_path / "results", tmp_path / "gate"
     registry = Registry(root)
