@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ NEUTRAL = frozenset(
         "common.files",
         "common.lease",
         "common.progress",
+        "common.workers",
         "tracking.calls.program",
         "tracking.record.decision",
         "tracking.record.lifecycle",
@@ -21,15 +22,25 @@ NEUTRAL = frozenset(
 )
 
 
+# A syntax tree of every module would cost each call of Snakemake, and each of its jobs, more than
+# half a second.
+_IMPORT = re.compile(
+    r"^[ \t]*from[ \t]+foldwise(?:\.(?P<module>[\w.]+))?[ \t]+import[ \t]*"
+    r"(?:\((?P<many>[^)]*)\)|(?P<line>[^\n]*))",
+    re.MULTILINE,
+)
+_NAME = re.compile(r"^\s*(\w+)", re.MULTILINE)
+_COMMENT = re.compile(r"#[^\n]*")
+
+
 @cache
 def _imported(path: Path, library: Path) -> frozenset[str]:
     """Dotted foldwise modules that a source file imports, without the package's name."""
     modules = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            package, _, module = node.module.partition(".")
-            if package == "foldwise":
-                modules.update(_modules(library, module, [alias.name for alias in node.names]))
+    for found in _IMPORT.finditer(path.read_text(encoding="utf-8")):
+        written = _COMMENT.sub("", found["many"] or found["line"] or "")
+        names = _NAME.findall(written.replace(",", "\n"))
+        modules.update(_modules(library, found["module"] or "", names))
     return frozenset(modules)
 
 

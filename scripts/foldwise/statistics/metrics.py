@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -157,6 +156,8 @@ def disagreement_stats(std: npt.ArrayLike, abs_error: npt.ArrayLike) -> dict[str
         `disagreement_mean`, `disagreement_p90`, and the Pearson and Spearman correlation of the
         two columns (`None` where one of them is constant).
     """
+    from scipy.stats import rankdata  # noqa: PLC0415 (a second, whenever the workflow is parsed)
+
     spread, error = check_pair(std, abs_error, ("std", "abs_error"))
     return {
         "disagreement_mean": float(spread.mean()),

@@ -2,7 +2,7 @@ import ast
 
 import pytest
 
-from foldwise.common.code import NEUTRAL, sources_of
+from foldwise.common.code import NEUTRAL, _imported, _modules, sources_of
 from paths import REPOSITORY
 
 PROGRAMS = sorted(path.name for path in (REPOSITORY / "scripts").glob("*.py"))
@@ -39,6 +39,31 @@ def test_imports_are_followed_to_their_end(tmp_path):
             "foldwise/group/four.py",
         )
     )
+
+
+def test_imports_are_read_as_python_reads_them(tmp_path):
+    """Every source of the repository, by a syntax tree, and a few ways to write an import."""
+    odd = tmp_path / "odd.py"
+    odd.write_text(
+        "from foldwise.common.files import (  # all of them\n    read_json as read,\n"
+        "    write_json,  # and this one\n)\n"
+        "if True:\n    from foldwise.tasks import official, splits as cuts  # noqa\n"
+        "import numpy\nfrom foldwise.nowhere import x\nfrom foldwise import study\n"
+    )
+    library = REPOSITORY / "scripts" / "foldwise"
+    sources = [odd, *(REPOSITORY / "scripts").rglob("*.py")]
+    assert len(sources) > 200
+    for path in sources:
+        assert _imported(path, library) == by_syntax_tree(path, library), path
+
+
+def by_syntax_tree(path, library):
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "foldwise":
+            names = [alias.name for alias in node.names]
+            modules.update(_modules(library, (node.module or "").partition(".")[2], names))
+    return modules
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
