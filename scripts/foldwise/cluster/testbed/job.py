@@ -13,8 +13,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from foldwise.cluster.testbed.faults import FAULTS, Fault
-from foldwise.cluster.testbed.machine import test_cluster
+from foldwise.cluster.testbed.machine import NODE_CORES, NODES, test_cluster
 from foldwise.cluster.testbed.study import TestStudy, lines_of, new_study
+from foldwise.cluster.testbed.throughput import throughput
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, write_csv, write_text
 
@@ -27,6 +28,9 @@ _SEEN = (
     "Slurm answers",
     "of a Snakemake that is gone",
 )
+
+_ECHO = ("slurmstepd", "srun:")
+"""Beginnings of what a job's log repeats of Slurm's own words."""
 
 
 def run_cluster_test(names: Sequence[str], seed: int, say: Callable[[str], None]) -> None:
@@ -72,6 +76,37 @@ def run_cluster_test(names: Sequence[str], seed: int, say: Callable[[str], None]
         )
 
 
+def run_throughput(seeds: int, epochs: int, say: Callable[[str], None]) -> None:
+    """Run a study of trainings alone, and write how much of its time nobody computes in.
+
+    Writes `throughput.csv` to `results/cluster_test`.
+
+    Args:
+        seeds: Trainings of each of two folds.
+        epochs: Of each training.
+        say: Takes a line for the user.
+
+    Raises:
+        FoldwiseError: No cluster can be built here, or the study fails.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="foldwise-study-"))
+    try:
+        with test_cluster() as cluster:
+            # As a user's own profile waits, not as the test's, which is to be over soon.
+            study = new_study(cluster, folder / "house", SITE, seeds=range(seeds), epochs=epochs,
+                              hasty=False)  # fmt: skip
+            _must_succeed(study, "data", f"results/{study.run}/splits/demo_e_form/duplicates.json")
+            shutil.rmtree(study.results / "benchmarks")
+            started = time.monotonic()
+            _must_succeed(study, "trainings")
+            wall = time.monotonic() - started
+            row = throughput(study.results / "benchmarks", NODE_CORES * len(NODES), wall)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    write_csv(OUT / "throughput.csv", pd.DataFrame([row]))
+    say(", ".join(f"{name}: {value}" for name, value in row.items()))
+
+
 class _Undisturbed(NamedTuple):
     """A run without a fault: checksums of its files, seconds of its part after the data."""
 
@@ -80,11 +115,11 @@ class _Undisturbed(NamedTuple):
 
 
 def _without_fault(study: TestStudy, say: Callable[[str], None]) -> _Undisturbed:
-    _must_succeed(study, name="data")
+    _must_succeed(study, "data")
     wanted = study.checksums()
     study.forget()
     started = time.monotonic()
-    _must_succeed(study, name="undisturbed")
+    _must_succeed(study, "undisturbed")
     seconds = time.monotonic() - started
     if study.checksums() != wanted:
         raise FoldwiseError(
@@ -94,8 +129,8 @@ def _without_fault(study: TestStudy, say: Callable[[str], None]) -> _Undisturbed
     return _Undisturbed(wanted, seconds)
 
 
-def _must_succeed(study: TestStudy, name: str) -> None:
-    call = study.begin(name=name)
+def _must_succeed(study: TestStudy, name: str, target: str | None = None) -> None:
+    call = study.begin(name=name, target=target)
     if call.wait():
         raise FoldwiseError(
             "the study fails without a fault",
@@ -123,7 +158,7 @@ def _with_fault(
     study.cluster.heal()
     study.cluster.cancel_all()
     found, endings = study.checksums(), study.endings()
-    seen = lines_of(call.said(), _SEEN)
+    seen = [line for line in lines_of(call.said(), _SEEN) if not line.startswith(_ECHO)]
     row: dict[str, object] = {
         "fault": fault.name,
         "what the user sees": " / ".join(seen[:3]) or "nothing",
