@@ -181,6 +181,7 @@ def _with_fault(
     row: dict[str, object] = {
         "fault": fault.name,
         "what the user sees": " / ".join(seen[:3]) or "nothing",
+        "endings in the registry": ", ".join(endings),
         "seconds lost": round(seconds - undisturbed.seconds),
         "outcome": _outcome(problem, found, undisturbed.checksums, endings),
     }
