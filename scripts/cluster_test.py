@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import secrets
 
-from foldwise.cluster.testbed.job import run_cluster_test
+from foldwise.cluster.testbed.job import run_cluster_test, run_throughput
 from foldwise.common.errors import run_program
 
 
@@ -15,7 +15,15 @@ def main() -> None:
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(10_000), help="decides the moments"
     )
+    parser.add_argument(
+        "--throughput", type=int, metavar="SEEDS",
+        help="no fault: train this many models per fold, and tell the share of waiting",
+    )  # fmt: skip
+    parser.add_argument("--epochs", type=int, default=600, help="of each of these trainings")
     options = parser.parse_args()
+    if options.throughput:
+        run_throughput(options.throughput, options.epochs, lambda line: print(line, flush=True))
+        return
     print(f"moments by seed {options.seed}")
     run_cluster_test(options.faults, options.seed, lambda line: print(line, flush=True))
 

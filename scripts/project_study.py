@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--nodes", type=int, default=1, help="such machines that train at once")
     parser.add_argument("--price", type=float, help="of a machine and hour, in any currency")
+    parser.add_argument("--stages", type=Path, help="stages.csv of a rehearsal of the task")
     parser.add_argument("--out", type=Path, required=True, help="JSON; the page stands beside it")
     options = parser.parse_args()
     plan = StudyPlan(options.folds, options.models, options.epochs)
@@ -30,6 +31,7 @@ def main() -> None:
         options.out,
         nodes=options.nodes,
         price=options.price,
+        stages=options.stages,
     )
 
 

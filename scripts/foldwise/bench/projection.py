@@ -134,6 +134,29 @@ def seconds_by_size(classes: Sequence[SizeClass]) -> tuple[float, float]:
     return float(constant), float(slope)
 
 
+def stage_hours(stages: str | os.PathLike[str], plan: StudyPlan) -> float:
+    """Hours of a study's jobs that train nothing, one after the other.
+
+    Args:
+        stages: `stages.csv` of a rehearsal of the same task: seconds of one job of each stage.
+        plan: The study; splits are made once per fold, predictions once per model.
+
+    Raises:
+        FoldwiseError: No such table.
+    """
+    try:
+        seconds = pd.read_csv(stages).set_index("stage")["seconds"]
+    except (OSError, KeyError, ValueError) as error:
+        raise FoldwiseError(
+            f"no table of stages ({error})",
+            where=str(stages),
+            hint="Give the stages.csv that scripts/make_rehearsal.py writes.",
+        ) from error
+    times = {"make_splits": plan.folds, "predict": plan.folds * plan.models}
+    others = seconds.drop(["train_model", "pretrain_model"], errors="ignore")
+    return sum(float(own) * times.get(str(stage), 1) for stage, own in others.items()) / 3600
+
+
 def project(
     classes_path: str | os.PathLike[str],
     compositions: str | os.PathLike[str],
@@ -142,6 +165,7 @@ def project(
     *,
     nodes: int = 1,
     price: float | None = None,
+    stages: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write the projection as JSON to `out` and as a page beside it.
 
@@ -152,6 +176,7 @@ def project(
         out: The JSON file.
         nodes: Nodes like the measured machine that train at once.
         price: Of a node and hour, in any currency.
+        stages: `stages.csv` of a rehearsal, for the hours beside the trainings.
 
     Raises:
         FoldwiseError: An input is missing or unreadable.
@@ -177,6 +202,7 @@ def project(
         "edges_and_angles_per_atom": per_atom,
         "passes": passes,
         "hours": passes * mean_seconds / 3600,
+        "hours_beside_training": None if stages is None else stage_hours(stages, plan),
         "nodes": nodes,
         "hours_on_nodes": plan.waves(nodes)
         * (passes * mean_seconds / 3600 / (plan.folds * plan.models)),
@@ -201,6 +227,15 @@ def _of_nodes(record: dict[str, object]) -> list[str]:
             "",
         ]
     return lines
+
+
+def _beside(record: dict[str, object]) -> str:
+    if record["hours_beside_training"] is None:
+        return "Conversion, validation and predictions are not in it."
+    return (
+        "Validation is not in it; data, predictions and result folder take "
+        f"{record['hours_beside_training']:,.1f} hours more, as a rehearsal has measured them."
+    )
 
 
 def _page(classes: Sequence[SizeClass], record: dict[str, object]) -> str:
@@ -232,7 +267,6 @@ def _page(classes: Sequence[SizeClass], record: dict[str, object]) -> str:
         "",
         f"The whole task is taken to have {record['edges_and_angles_per_atom']:.0f} edges and "
         f"angles per atom, as measured here. {beyond:.0%} of its structures have more atoms than "
-        "the largest class: there the line is extrapolated. Conversion, validation and predictions "
-        "are not in it.",
+        "the largest class: there the line is extrapolated. " + _beside(record),
     ]
     return "\n".join(lines) + "\n"

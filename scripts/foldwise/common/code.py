@@ -14,6 +14,7 @@ NEUTRAL = frozenset(
         "common.files",
         "common.lease",
         "common.progress",
+        "common.workers",
         "tracking.calls.program",
         "tracking.record.decision",
         "tracking.record.lifecycle",

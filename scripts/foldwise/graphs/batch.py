@@ -14,6 +14,8 @@ from torch import Tensor
 from foldwise.graphs.store import GraphStore
 
 RESIDENT_BYTES_PER_STORED_BYTE = 2  # indices are kept as int64
+RELEASE_BYTES = 2**26
+"""Read from a memory map before its pages are let go: the system maps up to 16 pages for each."""
 
 
 class GraphBatch(NamedTuple):
@@ -216,6 +218,7 @@ class ResidentStore:
         self._n_atoms = offsets[1:, 0] - offsets[:-1, 0]
         self._core = torch.from_numpy(store.core).to(device)
         self._arrays = {name: self._held(name) for name in _Pieces._fields}
+        store.release()
 
     def batch(self, rows: Tensor) -> GraphBatch:
         """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
@@ -279,6 +282,7 @@ class StreamedStore:
         self.sizes = store.core[:, 0] + store.core[:, 2]
         self.atoms = np.diff(store.offsets[:, 0])
         self._store = store
+        self._read_bytes = 0
 
     def batch(self, rows: Tensor) -> GraphBatch:
         """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
@@ -313,12 +317,15 @@ class StreamedStore:
         ends = (atom_ends, starts[_EDGE] + counts[:, 0], starts[_ANGLE] + counts[:, 2])
         slices = [list(map(slice, *pair)) for pair in zip(starts, ends, strict=True)]
         arrays = self._store.arrays
-        return [
-            torch.from_numpy(
-                np.concatenate([arrays[name][part] for part in slices[_COUNTED_BY[name]]])
-            ).to(self.device)
+        read = [
+            np.concatenate([arrays[name][part] for part in slices[_COUNTED_BY[name]]])
             for name in names
         ]
+        self._read_bytes += sum(piece.nbytes for piece in read)
+        if self._read_bytes > RELEASE_BYTES:
+            self._store.release()
+            self._read_bytes = 0
+        return [torch.from_numpy(piece).to(self.device) for piece in read]
 
 
 def cut_by_size(sizes: NDArray[np.int64], budget: int) -> list[slice]:

@@ -15,13 +15,16 @@ class ChainedArray:
 
     Args:
         parts: The arrays; chains among them are taken apart.
+
+    Attributes:
+        parts: The arrays.
     """
 
     def __init__(self, parts: Sequence[NDArray[Any] | ChainedArray]) -> None:
-        self._parts: list[NDArray[Any]] = []
+        self.parts: list[NDArray[Any]] = []
         for part in parts:
-            self._parts += part._parts if isinstance(part, ChainedArray) else [part]
-        self._starts = [0, *np.cumsum([len(part) for part in self._parts]).tolist()]
+            self.parts += part.parts if isinstance(part, ChainedArray) else [part]
+        self._starts = [0, *np.cumsum([len(part) for part in self.parts]).tolist()]
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -29,36 +32,36 @@ class ChainedArray:
     @property
     def nbytes(self) -> int:
         """Bytes of all rows."""
-        return sum(part.nbytes for part in self._parts)
+        return sum(part.nbytes for part in self.parts)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values."""
-        return self._parts[0].dtype
+        return self.parts[0].dtype
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """All rows, in memory."""
-        return np.concatenate(self._parts).astype(dtype or self.dtype, copy=False)
+        return np.concatenate(self.parts).astype(dtype or self.dtype, copy=False)
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
         """A range of rows, or rows by number, [n, …]."""
         if isinstance(rows, slice):
             return self._range(*rows.indices(len(self)))
-        found = np.empty((len(rows), *self._parts[0].shape[1:]), dtype=self.dtype)
+        found = np.empty((len(rows), *self.parts[0].shape[1:]), dtype=self.dtype)
         owner = np.searchsorted(self._starts, rows, side="right") - 1
-        for at, part in enumerate(self._parts):
+        for at, part in enumerate(self.parts):
             own = owner == at
             found[own] = part[rows[own] - self._starts[at]]
         return found
 
     def _range(self, start: int, stop: int, _step: int) -> NDArray[Any]:
         """Mostly the graph of one crystal, which lies in one part."""
-        at = min(bisect_right(self._starts, start), len(self._parts)) - 1
+        at = min(bisect_right(self._starts, start), len(self.parts)) - 1
         pieces = []
         while True:
             begun = self._starts[at]
-            pieces.append(self._parts[at][max(start - begun, 0) : max(stop - begun, 0)])
+            pieces.append(self.parts[at][max(start - begun, 0) : max(stop - begun, 0)])
             at += 1
-            if at == len(self._parts) or self._starts[at] >= stop:
+            if at == len(self.parts) or self._starts[at] >= stop:
                 break
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import compress
 from math import prod
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import replaced_folder
+from foldwise.common.workers import worker_pool
 from foldwise.crystals.files import read_structures
 from foldwise.crystals.neighbors import CrystalArrays, CrystalGraphArrays, GraphError, build_graph
 from foldwise.graphs.store import GRAPH_ARRAYS, GraphColumns, StoreFailure, StoreWriter
@@ -109,7 +108,7 @@ def _convert(crystals: Sequence[CrystalArrays], workers: int, scratch: Path) -> 
     # Forked workers inherit the crystals, and leave their arrays in files: a pipe would copy each
     # array twice, and the parent would hold what it has not written yet.
     inherited = (crystals, scratch)
-    with ProcessPoolExecutor(workers, get_context("fork"), _inherit, inherited) as pool:
+    with worker_pool(workers, "fork", _inherit, inherited) as pool:
         for left in pool.map(_leave_chunk, parts):
             yield left.collect()
 

@@ -106,8 +106,8 @@ def compositions(store: GraphStore) -> Floats:
     counts = np.zeros((len(store), N_ELEMENTS))
     owner = np.repeat(np.arange(len(store)), np.diff(store.offsets[:, 0]))
     np.add.at(counts, (owner, np.asarray(store.arrays["numbers"], dtype=np.int64) - 1), 1.0)
-    fractions: Floats = counts / counts.sum(axis=1, keepdims=True)
-    return fractions
+    counts /= counts.sum(axis=1, keepdims=True)  # in place: hundreds of MB of an official task
+    return counts
 
 
 def fit_transform(

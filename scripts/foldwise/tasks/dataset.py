@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import compress
-from multiprocessing import get_context
 from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +16,7 @@ import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_csv, write_json, write_parquet
+from foldwise.common.workers import worker_pool
 from foldwise.crystals.descriptors import Descriptors, describe
 from foldwise.crystals.files import write_structures
 from foldwise.crystals.neighbors import CrystalArrays
@@ -233,7 +232,7 @@ def _examine_all(
 ) -> Iterable[Descriptors | Failure]:
     if workers <= 1:
         return map(_examine, structures)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with worker_pool(workers, "spawn") as pool:
         return list(pool.map(_examine, structures, chunksize=_CHUNK))
 
 

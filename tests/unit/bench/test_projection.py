@@ -99,6 +99,26 @@ def test_a_projection_is_passes_times_seconds(tmp_path):
     assert "have 71 edges and angles per atom" in page
 
 
+def test_a_rehearsal_adds_the_hours_of_jobs_that_train_nothing(tmp_path):
+    classes = [size_class(atoms, 1 / (1e-3 * atoms)) for atoms in (2, 4)]
+    write_json(tmp_path / "sizes.json", {"classes": [each.as_dict() for each in classes]})
+    (tmp_path / "targets.csv").write_text("id,composition\na,Na1 Cl1\n")
+    (tmp_path / "stages.csv").write_text(
+        "stage,seconds,peak_bytes,disk_bytes,declared_mb\n"
+        "train_model,9999,1,1,1\nprepare_dataset,600,1,1,1\nmake_splits,12,1,1,1\n"
+        "predict,120,1,1,1\nwrite_experiment,60,1,1,1\n"
+    )
+    plan = StudyPlan(folds=5, models=4, epochs=50)
+    files = (tmp_path / "sizes.json", tmp_path / "targets.csv", plan, tmp_path / "out.json")
+    project(*files, stages=tmp_path / "stages.csv")
+    hours = (600 + 5 * 12 + 20 * 120 + 60) / 3600
+    assert read_json(tmp_path / "out.json")["hours_beside_training"] == pytest.approx(hours)
+    assert "take 0.9 hours more, as a rehearsal" in (tmp_path / "out.md").read_text()
+    (tmp_path / "stages.csv").write_text("rule,s\n")
+    with pytest.raises(FoldwiseError, match=r"no table of stages .*make_rehearsal"):
+        project(*files, stages=tmp_path / "stages.csv")
+
+
 def test_inputs_that_cannot_be_projected(tmp_path):
     write_json(tmp_path / "one.json", {"classes": [size_class(2, 100.0).as_dict()]})
     with pytest.raises(FoldwiseError, match="it has 1 size class"):

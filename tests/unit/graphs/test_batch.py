@@ -1,5 +1,8 @@
 """Batches from the device and from the memory map; batches cut into parts."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 
 from crystal_files import small_store
 from foldwise.graphs.batch import ResidentStore, StreamedStore, cut_by_size, open_batches
+from foldwise.graphs.store import GraphStore, join_stores
 
 CPU = torch.device("cpu")
 
@@ -29,6 +33,34 @@ def test_streamed_batches_equal_resident_ones(store, rows):
 def test_a_store_beyond_the_budget_is_streamed(store):
     assert isinstance(open_batches(store, CPU, budget_bytes=1), StreamedStore)
     assert isinstance(open_batches(store, CPU, budget_bytes=10**9), ResidentStore)
+
+
+def resident_kb(folder):
+    """Memory of this process that files of a folder take, by the kernel's own account."""
+    total, own = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-", line):
+            own = str(folder) in line
+        elif own and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
+def test_a_streamed_store_lets_go_of_what_it_has_read(tmp_path, monkeypatch):
+    """A training reads its whole store once an epoch: its memory must not grow with it."""
+    small_store(tmp_path / "graphs", 200)
+    store = join_stores(GraphStore.open(tmp_path / "graphs"), GraphStore.open(tmp_path / "graphs"))
+    stored = sum(array.nbytes for array in store.arrays.values()) / 1024
+    streamed = StreamedStore(store, CPU)
+    streamed.batch(torch.arange(400))
+    assert resident_kb(tmp_path) > stored / 2  # not let go of yet
+    wanted = [streamed.batch(torch.tensor([row])) for row in (0, 399)]
+    monkeypatch.setattr("foldwise.graphs.batch.RELEASE_BYTES", 0)
+    for row, before in zip((0, 399), wanted, strict=True):
+        again = streamed.batch(torch.tensor([row]))
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(before, again, strict=True))
+    assert resident_kb(tmp_path) < 0.05 * stored
 
 
 def test_indices_stay_inside_their_crystal(store):

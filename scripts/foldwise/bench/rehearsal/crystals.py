@@ -16,6 +16,8 @@ from foldwise.crystals.neighbors import CrystalArrays
 JITTER = 0.15
 LARGEST_JITTER = 2.0  # standard deviations: no two atoms meet
 _BCC = np.array([[-0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.5, 0.5, -0.5]])
+SPARE = 0.1
+"""Most sites that stay empty for a cell that is no needle: 149 atoms fill but one of 5 x 5 x 6."""
 _N_ELEMENTS = 119
 
 
@@ -53,15 +55,24 @@ def stand_in(
     ).astype(np.int32)
     n_atoms = len(numbers)
     volume = float(volumes[numbers].sum())
-    cells = most_cubic(n_atoms)
-    spacing = (volume / n_atoms) ** (1 / 3)
+    cells = cell_with_room(n_atoms)
+    n_sites = int(np.prod(cells))
+    spacing = (volume / n_sites) ** (1 / 3)
     # The primitive cell of a body-centred cube of edge 1 has half its volume.
     lattice = np.diag(cells) @ _BCC * (2 ** (1 / 3) * spacing)
     axes = [np.arange(count) / count for count in cells]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    taken = grid[np.sort(generator.permutation(n_sites)[:n_atoms])]
     moved = np.clip(generator.normal(size=(n_atoms, 3)), -LARGEST_JITTER, LARGEST_JITTER)
-    fractions = grid + JITTER * spacing * moved @ np.linalg.inv(lattice)
+    fractions = taken + JITTER * spacing * moved @ np.linalg.inv(lattice)
     return CrystalArrays(generator.permutation(numbers), fractions, lattice)
+
+
+def cell_with_room(count: int) -> tuple[int, int, int]:
+    """Cells along three edges with room for `count` atoms: the most cubic one, then the fullest."""
+    most = int(count * (1 + SPARE)) + 1
+    shapes = [most_cubic(sites) for sites in range(count, most + 1)]
+    return min(shapes, key=lambda shape: (max(shape) / min(shape), np.prod(shape)))
 
 
 def most_cubic(count: int) -> tuple[int, int, int]:

@@ -25,7 +25,7 @@ NOTICE = (
     "Nothing here says how accurate a model is; do not submit it.\n"
 )
 EXPERIMENT = "e0"
-COLUMNS = ["stage", "seconds", "peak_bytes", "disk_bytes", "declared_mb"]
+COLUMNS = ["stage", "seconds", "peak_bytes", "disk_bytes", "declared_mb", "cpu_seconds"]
 # What each stage leaves on disk, below the study's folder.
 _MADE = {
     "prepare_dataset": "data/*/[!g]*",
@@ -93,9 +93,10 @@ def rehearse(
 
 
 def stages(root: Path, task: str) -> pd.DataFrame:
-    """Seconds, peak memory and disk of every rule of a finished study.
+    """Seconds, peak memory and disk of every rule of a finished study, or of a part of it.
 
-    Of several jobs of one rule the longest and the largest count. Bytes are of resident memory,
+    Seconds are those of a clock; `cpu_seconds` are of all cores together, and say what a job takes
+    where others share them. Of several jobs of one rule the longest and the largest count. Bytes are of resident memory,
     as Snakemake's benchmarks measure it.
 
     Args:
@@ -119,6 +120,7 @@ def stages(root: Path, task: str) -> pd.DataFrame:
                 "peak_bytes": round(float(table["max_rss"].max()) * _MB),
                 "disk_bytes": sum(map(_bytes, root.glob(_MADE.get(rule, f"{rule}/*")))),
                 "declared_mb": DEMANDS[rule].memory_mb(size),
+                "cpu_seconds": float(table["cpu_time"].max()),
             }
         )
     return pd.DataFrame(rows, columns=COLUMNS).sort_values("seconds", ascending=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -13,10 +14,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from foldwise.cluster.testbed.faults import FAULTS, Fault
-from foldwise.cluster.testbed.machine import test_cluster
+from foldwise.cluster.testbed.machine import NODE_CORES, NODES, test_cluster
 from foldwise.cluster.testbed.study import TestStudy, lines_of, new_study
+from foldwise.cluster.testbed.throughput import throughput
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import REPOSITORY, write_csv, write_text
+from foldwise.common.files import REPOSITORY, write_csv
 
 OUT = REPOSITORY / "results" / "cluster_test"
 SITE: dict[str, object] = {"cpu": {"partition": "cpu"}, "cores": 1}
@@ -28,11 +30,16 @@ _SEEN = (
     "of a Snakemake that is gone",
 )
 
+GOOD = "same bytes, one complete record"
+_ECHO = ("slurmstepd", "srun:")
+"""Beginnings of what a job's log repeats of Slurm's own words."""
+
 
 def run_cluster_test(names: Sequence[str], seed: int, say: Callable[[str], None]) -> None:
     """Build the cluster, run the study without a fault and with each, and write the table.
 
-    Writes `faults.csv` and `faults.md` to `results/cluster_test`.
+    Writes `faults.csv` to `results/cluster_test`, fault by fault; rows of faults that are not
+    injected this time stay.
 
     Args:
         names: Words of the faults to inject; none: all.
@@ -55,21 +62,62 @@ def run_cluster_test(names: Sequence[str], seed: int, say: Callable[[str], None]
         with test_cluster() as cluster:
             study = new_study(cluster, folder / "house", SITE)
             undisturbed = _without_fault(study, say)
-            rows = [_with_fault(study, fault, chance, undisturbed, say) for fault in chosen]
+            wrong = []
+            for fault in chosen:
+                row = _with_fault(study, fault, chance, undisturbed, say)
+                _keep(row)
+                if row["outcome"] != GOOD:
+                    wrong.append(fault.name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    table = pd.DataFrame(rows)
-    write_csv(OUT / "faults.csv", table)
-    write_text(OUT / "faults.md", table.to_markdown(index=False) + "\n")
-    wrong = [
-        str(row["fault"]) for row in rows if row["outcome"] != "same bytes, one complete record"
-    ]
     if wrong:
         raise FoldwiseError(
-            f"other bytes or records after: {'; '.join(map(str, wrong))}",
+            f"other bytes or records after: {'; '.join(wrong)}",
             where=str(OUT / "faults.csv"),
             hint="Read the column outcome.",
         )
+
+
+def _keep(row: dict[str, object]) -> None:
+    """Put a row into the table, in the place of an older one of the same fault."""
+    path = OUT / "faults.csv"
+    rows = {str(row["fault"]): row}
+    if path.exists():
+        older = pd.read_csv(path).to_dict("records")
+        rows = {str(each["fault"]): {str(key): each[key] for key in each} for each in older} | rows
+    order = [fault.name for fault in FAULTS if fault.name in rows]
+    write_csv(path, pd.DataFrame([rows[name] for name in order]))
+
+
+def run_throughput(seeds: int, epochs: int, say: Callable[[str], None]) -> None:
+    """Run a study of trainings alone, and write how much of its time nobody computes in.
+
+    Writes `throughput.csv` to `results/cluster_test`.
+
+    Args:
+        seeds: Trainings of each of two folds.
+        epochs: Of each training.
+        say: Takes a line for the user.
+
+    Raises:
+        FoldwiseError: No cluster can be built here, or the study fails.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="foldwise-study-"))
+    try:
+        with test_cluster() as cluster:
+            # As a user's own profile waits, not as the test's, which is to be over soon.
+            study = new_study(cluster, folder / "house", SITE, seeds=range(seeds), epochs=epochs,
+                              hasty=False)  # fmt: skip
+            _must_succeed(study, "data", f"results/{study.run}/splits/demo_e_form/duplicates.json")
+            shutil.rmtree(study.results / "benchmarks")
+            started = time.monotonic()
+            _must_succeed(study, "trainings")
+            wall = time.monotonic() - started
+            row = throughput(study.results / "benchmarks", NODE_CORES * len(NODES), wall)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    write_csv(OUT / "throughput.csv", pd.DataFrame([row]))
+    say(", ".join(f"{name}: {value}" for name, value in row.items()))
 
 
 class _Undisturbed(NamedTuple):
@@ -80,11 +128,11 @@ class _Undisturbed(NamedTuple):
 
 
 def _without_fault(study: TestStudy, say: Callable[[str], None]) -> _Undisturbed:
-    _must_succeed(study, name="data")
+    _must_succeed(study, "data")
     wanted = study.checksums()
     study.forget()
     started = time.monotonic()
-    _must_succeed(study, name="undisturbed")
+    _must_succeed(study, "undisturbed")
     seconds = time.monotonic() - started
     if study.checksums() != wanted:
         raise FoldwiseError(
@@ -94,8 +142,8 @@ def _without_fault(study: TestStudy, say: Callable[[str], None]) -> _Undisturbed
     return _Undisturbed(wanted, seconds)
 
 
-def _must_succeed(study: TestStudy, name: str) -> None:
-    call = study.begin(name=name)
+def _must_succeed(study: TestStudy, name: str, target: str | None = None) -> None:
+    call = study.begin(name=name, target=target)
     if call.wait():
         raise FoldwiseError(
             "the study fails without a fault",
@@ -115,39 +163,47 @@ def _with_fault(
     name = fault.name.replace(" ", "_")
     started = time.monotonic()
     call = study.begin(*fault.options, name=name)
-    fault.inject(study, call, chance)
-    if fault.calls_again:
-        call = study.begin(*fault.options, name=name)
-    code = call.wait()
+    problem = None
+    try:
+        fault.inject(study, call, chance)
+        if fault.calls_again:
+            call = study.begin(*fault.options, name=name)
+        code = call.wait()
+        problem = f"exit code {code}" if code else None
+    except (FoldwiseError, subprocess.TimeoutExpired) as error:
+        call.kill()
+        problem = str(error)
     seconds = time.monotonic() - started
     study.cluster.heal()
     study.cluster.cancel_all()
     found, endings = study.checksums(), study.endings()
-    seen = lines_of(call.said(), _SEEN)
+    seen = [line for line in lines_of(call.said(), _SEEN) if not line.startswith(_ECHO)]
     row: dict[str, object] = {
         "fault": fault.name,
         "what the user sees": " / ".join(seen[:3]) or "nothing",
+        "endings in the registry": ", ".join(endings),
         "seconds lost": round(seconds - undisturbed.seconds),
-        "outcome": _outcome(code, found, undisturbed.checksums, endings),
+        "outcome": _outcome(problem, found, undisturbed.checksums, endings),
     }
     say(
         f"{fault.name}: {row['outcome']}, {row['seconds lost']} s lost; {row['what the user sees']}"
     )
-    if row["outcome"] != "same bytes, one complete record":
+    if row["outcome"] != GOOD:
         OUT.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(call.log, OUT / f"{name}.txt")
     return row
 
 
 def _outcome(
-    code: int, found: dict[str, str], wanted: dict[str, str], endings: Sequence[str]
+    problem: str | None,
+    found: dict[str, str],
+    wanted: dict[str, str],
+    endings: Sequence[str],
 ) -> str:
-    problems = []
-    if code:
-        problems.append(f"exit code {code}")
+    problems = [problem] if problem else []
     differing = [path for path in wanted if found.get(path) != wanted[path]]
     if differing:
         problems.append(f"{len(differing)} file(s) differ, the first is {differing[0]}")
     if endings.count("complete") != 1:
         problems.append(f"records: {', '.join(endings) or 'none'}")
-    return "; ".join(problems) or "same bytes, one complete record"
+    return "; ".join(problems) or GOOD

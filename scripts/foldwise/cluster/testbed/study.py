@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -22,13 +23,13 @@ from foldwise.common.files import REPOSITORY, file_sha256, read_json
 PARTS = ("Snakefile", "rules", "config", "profiles", "envs", "scripts", "reports", "data")
 NAME = "cluster_test"
 EXPERIMENT = "e0"
-CONFIG = {
+EPOCHS = 300
+CONFIG: dict[str, Any] = {
     "run": NAME,
     "splits": {"folds": 2, "holdouts": 4},
     "recipes": {
         "baseline": {
-            "model": "chgnet_lite", "init": "scratch", "epochs": 300, "batch_size": 16,
-            "lr": 3.0e-3, "patience": 300,
+            "model": "chgnet_lite", "init": "scratch", "batch_size": 16, "lr": 3.0e-3,
         },
         "ssa_shifted": None,
     },
@@ -94,13 +95,19 @@ class TestStudy:
         """Its results."""
         return self.root / "results" / self.run
 
-    def begin(self, *options: str, name: str = "call") -> Call:
-        """Call Snakemake with the cluster's profile, without waiting for it."""
+    def begin(self, *options: str, name: str = "call", target: str | None = None) -> Call:
+        """Call Snakemake with the cluster's profile, without waiting for it.
+
+        Args:
+            options: More options of Snakemake.
+            name: Of the file that takes what it says.
+            target: File to make; by default the experiment's `results.json`.
+        """
         log = self.root / f"{name}.txt"
         command = [
             sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/test",
             "--configfile", self.config, *options,
-            "--", f"results/{self.run}/{EXPERIMENT}/results.json",
+            "--", target or f"results/{self.run}/{EXPERIMENT}/results.json",
         ]  # fmt: skip
         with log.open("ab") as stream:
             process = subprocess.Popen(
@@ -165,13 +172,24 @@ class TestStudy:
         return any("step" in log.read_text(encoding="utf-8", errors="replace") for log in logs)
 
 
-def new_study(cluster: TestCluster, root: Path, site: dict[str, object]) -> TestStudy:
+def new_study(
+    cluster: TestCluster,
+    root: Path,
+    site: dict[str, object],
+    *,
+    seeds: Sequence[int] = (0,),
+    epochs: int = EPOCHS,
+    hasty: bool = True,
+) -> TestStudy:
     """A copy of the repository with the small study of `CONFIG`.
 
     Args:
         cluster: Where its jobs run.
         root: Folder to make; the caller removes it.
         site: What stands in the profile's site.yaml.
+        seeds: Of its experiment.
+        epochs: Of its trainings.
+        hasty: Whether the profile waits less than a user's does.
     """
     root.mkdir(parents=True)
     for part in PARTS:
@@ -180,18 +198,26 @@ def new_study(cluster: TestCluster, root: Path, site: dict[str, object]) -> Test
             shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, root / part)
-    add_profile(root, site)
-    (root / "study.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    add_profile(root, site, hasty=hasty)
+    recipe = {"epochs": epochs, "patience": epochs}
+    config = {
+        **CONFIG,
+        "recipes": {**CONFIG["recipes"], "baseline": CONFIG["recipes"]["baseline"] | recipe},
+        "experiments": {**CONFIG["experiments"], EXPERIMENT: {"seeds": list(seeds)}},
+    }
+    (root / "study.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return TestStudy(root, cluster)
 
 
-def add_profile(root: Path, site: dict[str, object]) -> None:
+def add_profile(root: Path, site: dict[str, object], *, hasty: bool = True) -> None:
     """The cluster's profile for tests: two nodes queue nothing else, and faults show in seconds."""
     profile = root / "profiles" / "test"
     shutil.copytree(root / "profiles" / "slurm", profile)
     (profile / "site.yaml").write_text(yaml.safe_dump(site), encoding="utf-8")
     file = profile / "profile.yaml"
     text = file.read_text(encoding="utf-8")
+    if not hasty:
+        return
     for line, shorter in (("status-checks: 10", "status-checks: 3"), ("wait: 120", "wait: 20")):
         text = text.replace(line, shorter)
     file.write_text(text, encoding="utf-8")

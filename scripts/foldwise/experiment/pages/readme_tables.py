@@ -14,6 +14,7 @@ from foldwise.experiment.inputs.rows import replicate_predictions
 from foldwise.experiment.inputs.types import Json
 from foldwise.experiment.pages.ablation import training_passes_text
 from foldwise.experiment.pages.board_table import board_table
+from foldwise.experiment.pages.measured_table import measured_table
 from foldwise.experiment.pages.summary import read_records
 from foldwise.statistics.bootstrap import Resamples, absolute_errors, resample_means
 from foldwise.statistics.kept_share import KeptShare, kept_share
@@ -25,7 +26,7 @@ from foldwise.study.study import Study
 
 DEFAULT = "config/config.yaml"
 _TABLE = re.compile(
-    r"(?P<begin><!-- (?P<kind>study|soft targets|leaderboard): (?P<config>\S+)"
+    r"(?P<begin><!-- (?P<kind>study|soft targets|leaderboard|measured): (?P<config>\S+)"
     r"(?P<names>(?: \w+)*) -->\n)"
     r"(?P<table>.*?)"
     r"(?P<end><!-- end -->)",
@@ -39,7 +40,8 @@ def with_readme_tables(page: str, root: Path) -> str:
 
     A table stands between `<!-- study: CONFIG -->`, `<!-- soft targets: CONFIG -->` or
     `<!-- leaderboard: CONFIG -->` and `<!-- end -->`; the results of that study must be there.
-    Experiments named after CONFIG are the only ones of a `study` table.
+    Experiments named after CONFIG are the only ones of a `study` table. `<!-- measured: CSV -->`
+    takes the figures of a measurement.
 
     Args:
         page: Text of the page.
@@ -61,12 +63,18 @@ def with_readme_tables(page: str, root: Path) -> str:
         )
 
     def table(match: re.Match[str]) -> str:
+        if match["kind"] == "measured":
+            return _between(match, measured_table(root / match["config"]))
         files = dict.fromkeys([DEFAULT, match["config"]])
         study = parse_study(load_config([root / file for file in files]))
         lines = makers[match["kind"]](study, root / study.root, match["names"].split())
-        return match["begin"] + "\n".join(lines) + "\n" + match["end"]
+        return _between(match, lines)
 
     return _TABLE.sub(table, page)
+
+
+def _between(match: re.Match[str], lines: Sequence[str]) -> str:
+    return match["begin"] + "\n".join(lines) + "\n" + match["end"]
 
 
 def study_table(study: Study, results: Path, names: Sequence[str] = ()) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import compress
-from multiprocessing import get_context
 
 import numpy as np
 
+from foldwise.common.workers import worker_pool
 from foldwise.crystals.neighbors import CrystalArrays, CrystalGraphArrays, GraphError, build_graph
 from foldwise.crystals.parsing import Failure
 from foldwise.graphs.store import GraphColumns, GraphStore
@@ -39,7 +39,7 @@ class Part:
 
 def parts(rows: Iterable[StructureRow], workers: int) -> Iterator[Part]:
     """Cut rows into parts and convert them in other processes; neither depends on `workers`."""
-    with ProcessPoolExecutor(workers, get_context("fork")) as pool:
+    with worker_pool(workers, "fork") as pool:
         waiting: deque[tuple[list[StructureRow], Future[_Graphs]]] = deque()
         for cut in cut_rows(rows):
             waiting.append((cut, pool.submit(_convert, [row.crystal for row in cut])))

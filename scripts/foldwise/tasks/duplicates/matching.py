@@ -5,14 +5,13 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
-from multiprocessing import get_context
 
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core.structure import Structure
 
+from foldwise.common.workers import worker_pool
 from foldwise.crystals.neighbors import CrystalArrays
 
 MATCHER = (
@@ -63,7 +62,7 @@ def same_structures(
     )
     if workers == 1:
         return {pair for task in tasks for pair in _match(task)}
-    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+    with worker_pool(workers, "fork") as pool:
         return {pair for found in pool.map(_match, tasks, chunksize=4) for pair in found}
 
 

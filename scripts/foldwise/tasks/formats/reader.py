@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
 from tqdm import tqdm
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.workers import worker_pool
 from foldwise.crystals.neighbors import CrystalArrays
 from foldwise.crystals.parsing import CrystalError, Failure, check_crystal, parse_or_failure
 from foldwise.tasks.formats.folder import folder_source, is_structure_file
@@ -165,7 +164,7 @@ def _converted(rows: Iterator[tuple[RawRow, int]], workers: int) -> Iterator[Str
     if workers <= 1:
         yield from map(_convert, rows)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with worker_pool(workers, "spawn") as pool:
         while window := list(islice(rows, _WINDOW * workers * 4)):
             yield from pool.map(_convert, window, chunksize=_WINDOW)
 

@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Structure
 
-from foldwise.bench.rehearsal.crystals import atomic_volumes, most_cubic, stand_in
+from foldwise.bench.rehearsal.crystals import (
+    atomic_volumes,
+    cell_with_room,
+    most_cubic,
+    stand_in,
+)
 from foldwise.bench.rehearsal.dataset import as_dict, write_rehearsal
 from foldwise.common.errors import FoldwiseError
 from foldwise.crystals.neighbors import build_graph
@@ -47,6 +52,16 @@ def test_edges_bonds_and_angles_per_atom_are_those_of_real_crystals(real):
     for crystal in made:
         check_crystal(crystal)
     assert np.abs(per_atom(made) / per_atom(picked) - 1).max() < 0.2
+
+
+def test_no_cell_is_a_needle():
+    """149 atoms in a full cell would be 149 sites in a row: no crystal is."""
+    for count in range(1, 445):
+        shape = cell_with_room(count)
+        assert count <= np.prod(shape) <= 1.1 * count + 1
+        assert max(shape) / min(shape) <= 5
+    assert cell_with_room(149) == (5, 5, 6)
+    assert cell_with_room(64) == (4, 4, 4)
 
 
 @settings(deadline=None)  # a busy machine is no failure
