@@ -1,0 +1,1 @@
+"""The smoke study: everything that a long study does, once, in minutes."""
