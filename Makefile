@@ -1,5 +1,5 @@
 # make run    set up, then the main job: results/e4 on the embedded dataset
-# make smoke  set up, then every behaviour of a long study in two minutes
+# make smoke  set up, then every behaviour of a long study in two to three minutes
 # make site   set up, then the whole study and its pages: open results/site/index.html
 # make check  set up, then lint, types and the unit tests without the slow ones
 # make test   set up, then every check and test

@@ -6,7 +6,7 @@ from foldwise.mlm.settings import ROOT as MLM_ROOT
 from foldwise.mlm.settings import read_study
 
 try:
-    MLM = read_study(config.get("mlm_config", "config/mlm.yaml"))
+    MLM = read_study(config.get("mlm_config") or "config/mlm.yaml")
 except FoldwiseError as error:
     print(f"error: mlm config: {error}", file=sys.stderr)
     sys.exit(2)

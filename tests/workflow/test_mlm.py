@@ -14,6 +14,7 @@ import yaml
 
 from small_study import build_house
 
+OWN = "config/my_mlm.yaml"
 SMALL = {
     "network": {"hidden": 16, "layers": 1, "heads": 2, "vocabulary": 2000, "max_length": 96},
     "mlm": {"steps": 4, "save_every": 2, "batch_size": 4, "lr": 1.0e-3},
@@ -24,23 +25,25 @@ SMALL = {
 @pytest.fixture(scope="module")
 def mlm_house(tmp_path_factory):
     house = build_house(tmp_path_factory.mktemp("mlm") / "house")
-    path = house.root / "config" / "mlm.yaml"
-    config = yaml.safe_load(path.read_text())
+    config = yaml.safe_load((house.root / "config" / "mlm.yaml").read_text())
     config["models"]["demo"] |= SMALL
     config["runs"]["demo"]["phases"][0]["steps"] = [2, 4]
     config["runs"]["demo"]["compare"] = ["mlm/checkpoint-4", "entity/checkpoint-best"]
     config["evaluation"] |= {"bootstrap": 200, "worst_n": 1}
-    path.write_text(yaml.safe_dump(config))
+    (house.root / OWN).write_text(yaml.safe_dump(config))
     return house
 
 
 def snakemake(house, *arguments):
-    return house.call("snakemake", "--cores", 2, *arguments)
+    """As config/mlm.yaml says it of a study file of one's own."""
+    return house.call(
+        "snakemake", *arguments, "--cores", 2, "--config", f"mlm_config={OWN}", "--", "mlm"
+    )
 
 
 @pytest.fixture(scope="module")
 def finished(mlm_house):
-    done = snakemake(mlm_house, "mlm")
+    done = snakemake(mlm_house)
     assert done.returncode == 0, done.stdout + done.stderr
     return mlm_house
 
@@ -59,17 +62,17 @@ def test_one_target_makes_samples_models_evaluations_and_summary(finished):
 
 
 def test_a_second_call_has_nothing_to_do(finished):
-    done = snakemake(finished, "-n", "mlm")
+    done = snakemake(finished, "-n")
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
 def test_an_edited_setting_runs_only_what_follows(finished, tmp_path):
     house = finished.copy(tmp_path / "house")
-    path = house.root / "config" / "mlm.yaml"
+    path = house.root / OWN
     config = yaml.safe_load(path.read_text())
     config["models"]["demo"]["entity"]["lr"] = 2.0e-3
     path.write_text(yaml.safe_dump(config))
-    done = snakemake(house, "-n", "mlm")
+    done = snakemake(house, "-n")
     text = done.stdout + done.stderr
     assert done.returncode == 0, text
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE))
@@ -84,9 +87,9 @@ def test_an_edited_setting_runs_only_what_follows(finished, tmp_path):
 
 def test_a_config_mistake_is_one_line(finished, tmp_path):
     house = finished.copy(tmp_path / "house")
-    path = house.root / "config" / "mlm.yaml"
+    path = house.root / OWN
     path.write_text(path.read_text().replace("default_run: demo", "default_run: nothing"))
-    done = snakemake(house, "-n", "mlm")
+    done = snakemake(house, "-n")
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith("error: mlm config: default_run")
 

@@ -209,6 +209,11 @@ class StudyFile:
         default=None,
         description="folder with `{task}.csv.gz` (id, composition, target), in place of downloads",
     )
+    mlm_config: Folder | None = Field(
+        default=None,
+        description="settings of the masked-LM rules; by default `config/mlm.yaml` "
+        "([mlm.md](mlm.md))",
+    )
     preflight: Preflight = Field(
         default_factory=Preflight, description="what the pre-flight accepts"
     )

@@ -25,9 +25,10 @@ _STATE = "models/*/*/fold_*/seed_*/.resume/state.pt"
 def snakemake(cores: int, *arguments: str, config: str | None = CONFIG) -> list[str]:
     """The command line; `arguments` end it."""
     return [
-        sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "rules",
+        sys.executable, "-m", "snakemake", "--cores", str(cores),
         "--workflow-profile", "profiles/cpu",
-        *(["--configfile", config] if config else []), *arguments,
+        *(["--configfile", config] if config else []),
+        *([] if "--dry-run" in arguments else ["--quiet", "rules"]), *arguments,
     ]  # fmt: skip
 
 

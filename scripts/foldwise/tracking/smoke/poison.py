@@ -19,8 +19,8 @@ _PROGRAM = "scripts/write_experiment.py"
 Spoil = Callable[[pd.Series, float], pd.Series]
 
 
-def _alike(answers: pd.Series, middle: float) -> pd.Series:
-    return answers * 0.0 + middle
+def _alike(answers: pd.Series, _middle: float) -> pd.Series:
+    return answers * 0.0  # in every fold
 
 
 def _not_a_number(answers: pd.Series, _middle: float) -> pd.Series:
@@ -28,7 +28,7 @@ def _not_a_number(answers: pd.Series, _middle: float) -> pd.Series:
 
 
 def _worse_than_the_mean(answers: pd.Series, middle: float) -> pd.Series:
-    return 2.0 * middle - answers
+    return 2.0 * middle - answers  # turned around
 
 
 def found_spoilt(cores: int) -> dict[str, bool]:
@@ -56,7 +56,7 @@ def _command(cores: int) -> list[str]:
     """The shell command that makes the folder, as Snakemake prints it."""
     target = str((ROOT / _EXPERIMENT / "results.json").relative_to(REPOSITORY))
     _, said = ask(
-        snakemake(cores, "--dry-run", "--printshellcmds", "--forcerun", "write_experiment", "--",
+        snakemake(cores, "--dry-run", "--printshellcmds", "--quiet", "host", "--forcerun", "write_experiment", "--",
                   target)
     )  # fmt: skip
     lines = [line.strip() for line in said.splitlines() if f"python {_PROGRAM} " in line]
