@@ -10,10 +10,12 @@ include: "rules/common.smk"
 include: "rules/resources.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"
+include: "rules/teachers.smk"
 include: "rules/ensembles.smk"
 include: "rules/submission_lookup.smk"
 include: "rules/submissions.smk"
 include: "rules/experiments.smk"
+include: "rules/mixed.smk"
 include: "rules/site.smk"
 
 

@@ -15,6 +15,9 @@ from foldwise.common.code import sources_of
 from foldwise.common.errors import FoldwiseError
 from foldwise.study.config import parse_study
 from foldwise.study.checks import missing_files, warnings
+from foldwise.study.kinds import NETWORK
+from foldwise.study.outside.own_predictions import PREDICTIONS as OWN_PREDICTIONS
+from foldwise.study.outside.program import PROGRAM
 from foldwise.tasks.sources import EMBEDDED
 from foldwise.tracking.calls.interpreter import put_interpreter_first
 
@@ -240,6 +243,13 @@ def site_files():
     return sorted(
         str(path) for path in Path("reports/site").rglob("*") if path.is_file()
     )
+
+
+# Rules of one kind of model answer for its recipes alone; so do folders of experiments.
+NETWORKS = STUDY.of_kind(NETWORK)
+PROGRAMS = STUDY.of_kind(PROGRAM)
+TRAINED = [exp for exp, entry in STUDY.experiments.items() if entry.recipe in NETWORKS]
+OUTSIDE = [exp for exp in STUDY.experiments if exp not in TRAINED]
 
 
 def is_ensemble(exp):

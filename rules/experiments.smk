@@ -20,107 +20,119 @@ rule resolve_experiment:
         "printf '%s\\n' {params.resolved:q} > {output.config:q} 2> {log:q}"
 
 
+# What all experiments of trained models read, and what every folder of theirs holds.
+EXPERIMENT_INPUT = {
+    "config": f"{ROOT}/configs/{{exp}}.json",
+    "targets": f"{TASK_DATA}/targets.parquet",
+    "card": f"{TASK_DATA}/card.json",
+    "dataset_failures": f"{TASK_DATA}/failures.csv",
+    "graphs": f"{TASK_DATA}/graphs",
+    "duplicates": f"{ROOT}/splits/{STUDY.task}/duplicates.json",
+    "splits": folds(SPLIT),
+    "fits": lambda wildcards: all_members(f"{MODEL}/fit.json", wildcards.exp),
+    "histories": lambda wildcards: all_members(f"{MODEL}/history.csv", wildcards.exp),
+    "predictions": lambda wildcards: all_members(
+        f"{answers(wildcards.exp)}/test.parquet", wildcards.exp
+    ),
+    "timings": lambda wildcards: all_members(
+        f"{answers(wildcards.exp)}/test_timing.json", wildcards.exp
+    ),
+    "held_out": lambda wildcards: all_members(
+        held_out_answers(wildcards.exp), wildcards.exp
+    ),
+    "calibrations": lambda wildcards: (
+        all_members(f"{answers(wildcards.exp)}/calibration.json", wildcards.exp)
+        if STUDY.experiments[wildcards.exp].tta > 1
+        else []
+    ),
+    "ensembles": lambda wildcards: (
+        expand(
+            f"{ENSEMBLE}/test.parquet",
+            exp=wildcards.exp,
+            task=STUDY.task,
+            fold=STUDY.folds,
+        )
+        if is_ensemble(wildcards.exp)
+        else []
+    ),
+    "compared": lambda wildcards: expand(
+        f"{ROOT}/{{exp}}/results.json",
+        exp=STUDY.experiments[wildcards.exp].compare_with,
+    ),
+    "gate": ancient(gate),
+    "templates": [
+        "reports/README.txt.j2",
+        "reports/model_card.md.j2",
+        "reports/model_predict.py",
+        "config/schemas/results.schema.json",
+        *leaderboard(STUDY.task),
+    ],
+    "code": sources_of("write_experiment.py"),
+}
+EXPERIMENT_OUTPUT = {
+    "results": f"{ROOT}/{{exp}}/results.json",
+    "readme": report(
+        f"{ROOT}/{{exp}}/README.txt",
+        category="Experiments",
+        subcategory="{exp}",
+        caption="../reports/readme.rst",
+    ),
+    "config": f"{ROOT}/{{exp}}/config.json",
+    "metrics": f"{ROOT}/{{exp}}/metrics.json",
+    "predictions": f"{ROOT}/{{exp}}/predictions.parquet",
+    "groups": directory(f"{ROOT}/{{exp}}/groups"),
+    "diagnostics": directory(f"{ROOT}/{{exp}}/diagnostics"),
+    "parity": report(
+        f"{ROOT}/{{exp}}/figures/parity.png",
+        category="Experiments",
+        subcategory="{exp}",
+        caption="../reports/parity.rst",
+    ),
+    "errors": report(
+        f"{ROOT}/{{exp}}/figures/error_distribution.png",
+        category="Experiments",
+        subcategory="{exp}",
+        caption="../reports/error_distribution.rst",
+    ),
+    "by_target": report(
+        f"{ROOT}/{{exp}}/figures/error_by_target.png",
+        category="Experiments",
+        subcategory="{exp}",
+        caption="../reports/error_by_target.rst",
+    ),
+}
+RELIABILITY = {
+    "reliability": report(
+        f"{ROOT}/{{exp}}/figures/reliability.png",
+        category="Experiments",
+        subcategory="{exp}",
+        caption="../reports/reliability.rst",
+    ),
+}
+
+
 rule write_experiment:
     input:
-        config=f"{ROOT}/configs/{{exp}}.json",
-        targets=f"{TASK_DATA}/targets.parquet",
-        card=f"{TASK_DATA}/card.json",
-        dataset_failures=f"{TASK_DATA}/failures.csv",
-        graphs=f"{TASK_DATA}/graphs",
-        duplicates=f"{ROOT}/splits/{STUDY.task}/duplicates.json",
-        splits=folds(SPLIT),
-        fits=lambda wildcards: all_members(f"{MODEL}/fit.json", wildcards.exp),
-        histories=lambda wildcards: all_members(f"{MODEL}/history.csv", wildcards.exp),
-        predictions=lambda wildcards: all_members(
-            f"{answers(wildcards.exp)}/test.parquet", wildcards.exp
-        ),
-        timings=lambda wildcards: all_members(
-            f"{answers(wildcards.exp)}/test_timing.json", wildcards.exp
-        ),
-        held_out=lambda wildcards: all_members(
-            held_out_answers(wildcards.exp), wildcards.exp
-        ),
+        **EXPERIMENT_INPUT,
         checkpoints=lambda wildcards: all_members(
             f"{MODEL}/model.safetensors", wildcards.exp
         ),
-        calibrations=lambda wildcards: (
-            all_members(f"{answers(wildcards.exp)}/calibration.json", wildcards.exp)
-            if STUDY.experiments[wildcards.exp].tta > 1
-            else []
-        ),
-        ensembles=lambda wildcards: (
-            expand(
-                f"{ENSEMBLE}/test.parquet",
-                exp=wildcards.exp,
-                task=STUDY.task,
-                fold=STUDY.folds,
-            )
-            if is_ensemble(wildcards.exp)
-            else []
-        ),
-        compared=lambda wildcards: expand(
-            f"{ROOT}/{{exp}}/results.json",
-            exp=STUDY.experiments[wildcards.exp].compare_with,
-        ),
-        gate=ancient(gate),
-        templates=[
-            "reports/README.txt.j2",
-            "reports/model_card.md.j2",
-            "reports/model_predict.py",
-            "config/schemas/results.schema.json",
-            *leaderboard(STUDY.task),
-        ],
-        code=sources_of("write_experiment.py"),
     output:
-        results=f"{ROOT}/{{exp}}/results.json",
-        readme=report(
-            f"{ROOT}/{{exp}}/README.txt",
-            category="Experiments",
-            subcategory="{exp}",
-            caption="../reports/readme.rst",
-        ),
-        config=f"{ROOT}/{{exp}}/config.json",
-        metrics=f"{ROOT}/{{exp}}/metrics.json",
-        predictions=f"{ROOT}/{{exp}}/predictions.parquet",
-        groups=directory(f"{ROOT}/{{exp}}/groups"),
+        **EXPERIMENT_OUTPUT,
+        **RELIABILITY,
         model=directory(f"{ROOT}/{{exp}}/model"),
-        diagnostics=directory(f"{ROOT}/{{exp}}/diagnostics"),
-        parity=report(
-            f"{ROOT}/{{exp}}/figures/parity.png",
-            category="Experiments",
-            subcategory="{exp}",
-            caption="../reports/parity.rst",
-        ),
-        errors=report(
-            f"{ROOT}/{{exp}}/figures/error_distribution.png",
-            category="Experiments",
-            subcategory="{exp}",
-            caption="../reports/error_distribution.rst",
-        ),
-        by_target=report(
-            f"{ROOT}/{{exp}}/figures/error_by_target.png",
-            category="Experiments",
-            subcategory="{exp}",
-            caption="../reports/error_by_target.rst",
-        ),
         curves=report(
             f"{ROOT}/{{exp}}/figures/learning_curves.png",
             category="Experiments",
             subcategory="{exp}",
             caption="../reports/learning_curves.rst",
         ),
-        reliability=report(
-            f"{ROOT}/{{exp}}/figures/reliability.png",
-            category="Experiments",
-            subcategory="{exp}",
-            caption="../reports/reliability.rst",
-        ),
     log:
         f"{LOGS}/write_experiment/{{exp}}.log",
     benchmark:
         f"{BENCHMARKS}/write_experiment/{{exp}}.tsv"
     wildcard_constraints:
-        exp=one_of(STUDY.experiments),
+        exp=one_of(TRAINED),
     conda:
         "../envs/crystals.yaml"
     threads: 1
@@ -130,6 +142,7 @@ rule write_experiment:
         compare=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.compared
         ],
+        more="",
     shell:
         "python scripts/write_experiment.py --experiment {wildcards.exp} --config {input.config:q}"
         " --targets {input.targets:q} --card {input.card:q}"
@@ -139,9 +152,21 @@ rule write_experiment:
         " --predictions {input.predictions:q} --timings {input.timings:q}"
         " --held-out {input.held_out:q} --checkpoints {input.checkpoints:q}"
         " --calibrations {input.calibrations:q}"
-        " --ensembles {input.ensembles:q} --compare {params.compare:q}"
+        " --ensembles {input.ensembles:q} {params.more} --compare {params.compare:q}"
         ' --command "${{FOLDWISE_CALL}} {output.results}"'
         ' --out "$(dirname {output.results:q})" 2>&1 | tee {log:q} >&2'
+
+
+# Models from outside leave no checkpoint and need no epochs; of answers for test rows alone there
+# are no intervals.
+use rule write_experiment as write_outside_experiment with:
+    input:
+        **EXPERIMENT_INPUT,
+        checkpoints=[],
+    output:
+        **EXPERIMENT_OUTPUT,
+    wildcard_constraints:
+        exp=one_of(OUTSIDE),
 
 
 rule summarise:

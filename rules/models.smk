@@ -70,6 +70,8 @@ rule pretrain_model:
         f"{MODEL}/pretraining.log",
     benchmark:
         f"{BENCHMARKS}/pretrain_model/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}.tsv"
+    wildcard_constraints:
+        recipe=one_of(NETWORKS),
     conda:
         "../envs/crystals.yaml"
     threads: 4
@@ -142,7 +144,7 @@ rule train_model:
     benchmark:
         f"{BENCHMARKS}/train_model/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}.tsv"
     wildcard_constraints:
-        recipe=one_of(set(STUDY.recipes) - set(STUDY.trained_together())),
+        recipe=one_of(set(NETWORKS) - set(STUDY.trained_together())),
     conda:
         "../envs/crystals.yaml"
     threads: 4
@@ -236,6 +238,8 @@ rule predict:
         f"{LOGS}/predict/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/predict/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}.tsv"
+    wildcard_constraints:
+        recipe=one_of(NETWORKS),
     conda:
         "../envs/crystals.yaml"
     threads: 4
@@ -265,6 +269,8 @@ use rule predict as predict_copies with:
         f"{LOGS}/predict_copies/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/predict_copies/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}.tsv"
+    wildcard_constraints:
+        recipe=one_of(NETWORKS),
     resources:
         **needs("predict", copies=True),
         gpu=1,
@@ -290,6 +296,8 @@ rule predict_views:
         f"{LOGS}/predict_views/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}_tta_{{tta}}.log",
     benchmark:
         f"{BENCHMARKS}/predict_views/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}_tta_{{tta}}.tsv"
+    wildcard_constraints:
+        recipe=one_of(NETWORKS),
     conda:
         "../envs/crystals.yaml"
     threads: 4

@@ -101,6 +101,13 @@ DEMANDS = {
     "pretrain_model": Demand(650, kb_per_structure=4, kb_per_atom=3.2),
     "predict": _PREDICTION,
     "predict_views": Demand(600, kb_per_structure=2, kb_per_atom=1.5, minutes=10, ms_per_atom=1.6),
+    # A program's memory and time are its user's: `minutes` of its recipe ends it earlier.
+    "make_environment": Demand(1000, minutes=60),
+    "prepare_teacher": Demand(
+        400, kb_per_structure=60, kb_per_atom=2, minutes=5, ms_per_structure=10
+    ),
+    "run_teacher": Demand(2000, kb_per_structure=20, kb_per_atom=2, minutes=720),
+    "collect_teacher": _SHORT,
     "average_predictions": _SHORT,
     "choose_soft_weight": _SHORT,
     "check_series": _SHORT,

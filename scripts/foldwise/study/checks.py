@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.study.recipe import Teacher
+from foldwise.study.outside.mixed import Mixed, check_common_holdout
+from foldwise.study.outside.own_predictions import (
+    PREDICTIONS,
+    PredictionsRecipe,
+    check_predictions,
+)
+from foldwise.study.recipe import Recipe, Teacher
 from foldwise.study.study import Study
 from foldwise.tasks.cuts.rule import WITH_TABLE
 
@@ -45,7 +51,12 @@ def check_names(study: Study) -> None:
             raise FoldwiseError(
                 "a seed is named twice", where=f"{where}.seeds", hint="Name each seed once."
             )
-    for name in {entry.recipe: None for entry in study.experiments.values()}:
+    for mixed in study.mixed.values():
+        _check_mixed(study, mixed, known)
+    for name in _used_recipes(study):
+        recipe = study.recipes[name]
+        if isinstance(recipe, PredictionsRecipe):
+            check_predictions(recipe, study.folds, study.seeds_of(name), f"recipes.{name}")
         _check_units(study, name)
         _check_pretraining(study, name)
     for name, recipe in study.recipes.items():
@@ -54,6 +65,28 @@ def check_names(study: Study) -> None:
             check_known(recipe.teacher.ensemble, known, f"{where}.ensemble")
             _check_recorded(study, recipe.teacher, where)
             _check_teachers(study, name, where)
+
+
+def _used_recipes(study: Study) -> list[str]:
+    """Recipes whose models answer in an experiment."""
+    return list(
+        dict.fromkeys(recipe for name in study.names for recipe, _ in study.own_models(name))
+    )
+
+
+def _check_mixed(study: Study, mixed: Mixed, known: Mapping[str, Any]) -> None:
+    where = f"experiments.{mixed.name}"
+    for other in mixed.compare_with:
+        check_known(other, known, f"{where}.compare_with")
+    for recipe in mixed.recipes:
+        check_known(recipe, study.recipes, f"{where}.members")
+        if study.recipes[recipe].teacher is not None:
+            raise FoldwiseError(
+                f"recipe {recipe!r} is a student's",
+                where=f"{where}.members",
+                hint="Name recipes without a teacher.",
+            )
+    check_common_holdout(mixed, {model: study.holdout(*model) for model in mixed.models})
 
 
 def _check_splits(study: Study) -> None:
@@ -96,7 +129,27 @@ def _check_teachers(study: Study, recipe: str, where: str) -> None:
     teachers = study.teacher_experiment(recipe)
     if teachers is None:
         return
-    if study.recipes[teachers.recipe].teacher is not None:
+    teachers_of = study.own_models(teachers.name)
+    taught = study.recipes[recipe].teacher
+    outside = {name for name, _ in teachers_of if not isinstance(study.recipes[name], Recipe)}
+    if (
+        taught is not None
+        and taught.targets != "augmented"
+        and (outside or isinstance(teachers, Mixed))
+    ):
+        raise FoldwiseError(
+            f"soft targets {taught.targets!r} of models that this project does not train all of",
+            where=f"{where}.targets",
+            hint="Take targets: augmented, which their programs answer too.",
+        )
+    unasked = [name for name in outside if study.recipes[name].kind == PREDICTIONS]
+    if unasked:
+        raise FoldwiseError(
+            f"nobody can ask {unasked[0]!r} about copies: its answers are a table",
+            where=f"{where}.ensemble",
+            hint="Name an experiment without recorded predictions.",
+        )
+    if any(study.recipes[name].teacher is not None for name, _ in teachers_of):
         raise FoldwiseError(
             f"its teachers ({teachers.name}) are students themselves",
             where=f"{where}.ensemble",
@@ -140,12 +193,11 @@ def _check_pretraining(study: Study, recipe: str) -> None:
 
 def warnings(study: Study) -> list[str]:
     """One line about each recipe in use that is allowed and yet teaches nothing."""
-    used = {entry.recipe: None for entry in study.experiments.values()}
     return [
         f"recipes.{name}: with loss: l1 and teacher.soft_weight: 0.5 the gradient is exactly zero "
         "wherever the student's answer lies between label and soft target, so the student is not "
         "taught there. Take another soft_weight, or loss: huber or mse."
-        for name in used
+        for name in _used_recipes(study)
         if study.recipes[name].is_flat_between_targets
     ]
 
@@ -155,8 +207,7 @@ def missing_files(study: Study) -> str | None:
 
     Only of the study's own task and of tasks that one of its recipes is pretrained on.
     """
-    used = {entry.recipe for entry in study.experiments.values()}
-    pretrained = [study.recipes[name].pretrain for name in used]
+    pretrained = [study.recipes[name].pretrain for name in _used_recipes(study)]
     tasks = {study.task, *(task for each in pretrained if each for task in each.tasks)}
     for task in sorted(tasks):
         path = study.datasets[task].get("path")

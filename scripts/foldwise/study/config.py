@@ -16,8 +16,9 @@ from foldwise.common.settings import checked, with_defaults
 from foldwise.network.machine import EngineSettings
 from foldwise.study.checks import check_known, check_names
 from foldwise.study.declaration import Dataset, StudyFile
+from foldwise.study.kinds import parse_any
+from foldwise.study.outside.mixed import parse_mixed
 from foldwise.study.passes import with_derived_epochs
-from foldwise.study.recipe import parse_recipe
 from foldwise.study.recorded_teachers import TARGETS_SOURCE, parse_recorded, selected
 from foldwise.study.rules import parse_decisions, parse_series
 from foldwise.study.search import with_candidates
@@ -61,7 +62,7 @@ def parse_study(config: Mapping[str, Any]) -> Study:
     weights = _taken(options, "soft_weights")
     recipes, searches = with_candidates(
         with_derived_epochs(
-            {name: parse_recipe(entry, f"recipes.{name}") for name, entry in options.items()},
+            {name: parse_any(entry, f"recipes.{name}") for name, entry in options.items()},
             passes_of,
             experiments,
             declared.copies.copies,
@@ -72,6 +73,8 @@ def parse_study(config: Mapping[str, Any]) -> Study:
     together = engine.pop("seeds_together")
     recorded = parse_recorded(written, declared.experiments)
     parents = {name: entry.compare_with for name, entry in experiments.items()}
+    mixed = parse_mixed(declared.experiments)
+    parents |= {name: entry.compare_with for name, entry in mixed.items()}
     parents |= {name: entry.compare_with for name, entry in recorded.combinations.items()}
     study = Study(
         run=declared.run,
@@ -85,6 +88,7 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         searches=searches,
         experiments=experiments,
         recorded=recorded,
+        mixed=mixed,
         views=with_defaults(declared.views, written["views"]),
         decisions=parse_decisions(declared.decisions, parents, named),
         series=parse_series(declared.series, experiments, named),

@@ -8,7 +8,7 @@ writes the JSON Schema and the tables of the documentation again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
@@ -27,7 +27,9 @@ from foldwise.common.settings import (
 )
 from foldwise.network.machine import EngineSettings
 from foldwise.study.board import WrittenBoard
-from foldwise.study.recipe import Augment, WrittenRecipe
+from foldwise.study.kinds import AnyWrittenRecipe
+from foldwise.study.outside.mixed import WrittenMixed
+from foldwise.study.recipe import Augment
 from foldwise.study.recorded_teachers import Submission, WrittenCombination
 from foldwise.study.rules import Decision, Series
 from foldwise.study.study import WrittenExperiment
@@ -152,15 +154,17 @@ class Preflight:
 
 
 def _kind(value: Any) -> str:
-    is_combination = isinstance(value, WrittenCombination) or (
-        isinstance(value, Mapping) and "members" in value
-    )
-    return (WrittenCombination if is_combination else WrittenExperiment).__name__
+    if not isinstance(value, Mapping):
+        return type(value).__name__
+    if isinstance(value.get("members"), Sequence):
+        return WrittenMixed.__name__
+    return (WrittenCombination if "members" in value else WrittenExperiment).__name__
 
 
 AnyExperiment = Annotated[
     Annotated[WrittenExperiment, Tag(WrittenExperiment.__name__)]
-    | Annotated[WrittenCombination, Tag(WrittenCombination.__name__)],
+    | Annotated[WrittenCombination, Tag(WrittenCombination.__name__)]
+    | Annotated[WrittenMixed, Tag(WrittenMixed.__name__)],
     Discriminator(_kind),
 ]
 
@@ -181,9 +185,12 @@ class StudyFile:
     copies: Copies = Field(description="copies of the crystals that teachers label")
     views: Augment = Field(description="views at test time (`tta`), for recipes without `augment`")
     engine: Engine = Field(description="what a GPU may do")
-    recipes: dict[Name, WrittenRecipe | None] = Field(description="how a model is trained")
+    recipes: dict[Name, AnyWrittenRecipe | None] = Field(
+        description="how a model is trained, or where its answers come from"
+    )
     experiments: dict[Name, AnyExperiment | None] = Field(
-        description="which trained models answer, or which recorded teachers (`members`)"
+        description="which trained models answer, or which recorded teachers or models of several "
+        "recipes (`members`)"
     )
     decisions: dict[Name, Decision | None] = Field(
         description="rules that the results decide, by the experiment that they judge"

@@ -13,12 +13,11 @@ def models_of(study: Study, experiment: str) -> set[tuple[str, int]]:
     models: set[tuple[str, int]] = set()
     for parent in study.resolved(experiment)["parents"]:
         models |= models_of(study, parent)
-    entry = study.experiments.get(experiment)
-    if entry is None:  # a combination of recorded predictions trains nothing
-        return models
-    models |= {(entry.recipe, seed) for seed in entry.all_seeds}
-    teachers = study.teacher_experiment(entry.recipe)
-    return models | (models_of(study, teachers.name) if teachers else set())
+    own = set(study.own_models(experiment))  # of recorded predictions none: they train nothing
+    for recipe in {recipe for recipe, _ in own}:
+        teachers = study.teacher_experiment(recipe)
+        own |= models_of(study, teachers.name) if teachers else set()
+    return models | own
 
 
 def experiment_order(study: Study) -> list[str]:

@@ -12,29 +12,32 @@ from math import ceil
 from typing import TypeVar
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.study.kinds import AnyRecipe
 from foldwise.study.recipe import Recipe
 from foldwise.study.study import Experiment
 
 T = TypeVar("T")
 
 
-def passes_per_epoch(recipe: Recipe, copies: int) -> int:
+def passes_per_epoch(recipe: AnyRecipe, copies: int) -> int:
     """Passes per row to fit and epoch: copies and second views count as rows of their own.
 
     Args:
         recipe: How the model is trained.
         copies: Copies of each crystal, for soft targets of kind `augmented`.
     """
+    if not isinstance(recipe, Recipe):
+        return 0
     augmented = recipe.teacher is not None and recipe.teacher.targets == "augmented"
     return (1 + copies if augmented else 1) * recipe.views_per_row
 
 
 def with_derived_epochs(
-    recipes: Mapping[str, Recipe],
+    recipes: Mapping[str, AnyRecipe],
     passes_of: Mapping[str, tuple[str, ...]],
     experiments: Mapping[str, Experiment],
     copies: int,
-) -> dict[str, Recipe]:
+) -> dict[str, AnyRecipe]:
     """The recipes, those of `passes_of` with as many passes as the experiments named there.
 
     The epochs are those of all models of the experiments of one fold together, rounded up to whole
@@ -53,9 +56,9 @@ def with_derived_epochs(
             where another is not.
     """
 
-    def derived(name: str, asking: tuple[str, ...] = ()) -> Recipe:
+    def derived(name: str, asking: tuple[str, ...] = ()) -> AnyRecipe:
         recipe, where = recipes[name], f"recipes.{name}.passes_of"
-        if name not in passes_of:
+        if name not in passes_of or not isinstance(recipe, Recipe):
             return recipe
         if name in asking:
             raise FoldwiseError(
@@ -66,7 +69,7 @@ def with_derived_epochs(
             experiment = _named(other, experiments, where)
             _named(experiment.recipe, recipes, f"experiments.{other}.recipe")
             model = derived(experiment.recipe, (*asking, name))
-            _check_countable(model, other, where)
+            model = _countable(model, other, where)
             passes = len(experiment.seeds) * passes_per_epoch(model, copies)
             total += passes * model.epochs
             rows_of_steps += passes * (model.steps or 0) * model.batch_size
@@ -94,10 +97,17 @@ def _named(name: str, known: Mapping[str, T], where: str) -> T:
     return known[name]
 
 
-def _check_countable(recipe: Recipe, experiment: str, where: str) -> None:
+def _countable(recipe: AnyRecipe, experiment: str, where: str) -> Recipe:
+    if not isinstance(recipe, Recipe):
+        raise FoldwiseError(
+            f"the models of {experiment} are not trained in passes here",
+            where=where,
+            hint="Name experiments of this project's network.",
+        )
     if recipe.pretrain is not None:
         raise FoldwiseError(
             f"{experiment} begins with a joint pretraining, whose rows are not known beforehand",
             where=where,
             hint="Name experiments without one.",
         )
+    return recipe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -70,6 +70,8 @@ class Pretrain:
 @dataclass(frozen=True, config=CLOSED)
 class Recipe:
     """How one model is trained. Learning-rate steps and epochs count passes over hard rows."""
+
+    kind: ClassVar[str] = "network"
 
     model: ModelName = Field(
         default="chgnet", description="network size; pretrained weights exist for `chgnet` alone"

@@ -166,11 +166,7 @@ def _without(experiment: Any, left_out: set[str]) -> Any:
 
 def _used_recipes(experiments: Mapping[str, Any], recipes: Mapping[str, Any]) -> set[str]:
     """Recipes of the experiments, and those that they extend."""
-    waiting = [
-        value["recipe"]
-        for value in experiments.values()
-        if isinstance(value, Mapping) and "recipe" in value
-    ]
+    waiting = [name for value in experiments.values() for name in _recipes_of(value)]
     used: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -181,6 +177,16 @@ def _used_recipes(experiments: Mapping[str, Any], recipes: Mapping[str, Any]) ->
         if isinstance(recipe, Mapping) and "extends" in recipe:
             waiting.append(recipe["extends"])
     return used
+
+
+def _recipes_of(experiment: Any) -> list[str]:
+    """Recipes that an experiment names, its own or its members'."""
+    if not isinstance(experiment, Mapping):
+        return []
+    members = experiment.get("members")
+    named = [experiment, *(members if isinstance(members, list) else [])]
+    found = [part.get("recipe") for part in named if isinstance(part, Mapping)]
+    return [name for name in found if isinstance(name, str)]
 
 
 def parse_recorded(config: Mapping[str, Any], experiments: Mapping[str, Any]) -> RecordedTeachers:

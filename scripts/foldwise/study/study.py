@@ -11,7 +11,8 @@ from pydantic.dataclasses import dataclass
 
 from foldwise.common.settings import CLOSED, DIFFERENT, Whole
 from foldwise.network.machine import EngineSettings
-from foldwise.study.recipe import Recipe
+from foldwise.study.kinds import AnyRecipe
+from foldwise.study.outside.mixed import Mixed, booster_options
 from foldwise.study.recorded_teachers import RecordedTeachers
 from foldwise.study.rules import Decision, Series
 
@@ -77,6 +78,7 @@ class Study:
         searches: By recipe whose soft weight is searched, the candidate recipes.
         experiments: Experiments of trained models by name, in the config's order.
         recorded: Experiments that combine recorded teachers.
+        mixed: Experiments whose members are models of several recipes, by name.
         views: Displacement (Å) and strain of the views at test time, for recipes without their own.
         decisions: Rules by the experiment that they judge.
         series: Series by name.
@@ -91,11 +93,12 @@ class Study:
     splits: dict[str, Any]
     copies: dict[str, Any]
     report: dict[str, int]
-    recipes: dict[str, Recipe]
+    recipes: dict[str, AnyRecipe]
     passes_of: dict[str, tuple[str, ...]]
     searches: dict[str, list[str]]
     experiments: dict[str, Experiment]
     recorded: RecordedTeachers
+    mixed: dict[str, Mixed]
     views: dict[str, float]
     decisions: dict[str, Decision]
     series: dict[str, Series]
@@ -106,7 +109,7 @@ class Study:
     @property
     def names(self) -> list[str]:
         """All experiments."""
-        return [*self.experiments, *self.recorded.combinations]
+        return [*self.experiments, *self.mixed, *self.recorded.combinations]
 
     @property
     def root(self) -> str:
@@ -118,10 +121,29 @@ class Study:
         """Numbers of the folds that are trained and judged."""
         return sorted(self.splits.get("only", range(self.splits["folds"])))
 
-    def teacher_experiment(self, recipe: str) -> Experiment | None:
+    def of_kind(self, *kinds: str) -> list[str]:
+        """Recipes whose models are of one of these kinds."""
+        return [name for name, recipe in self.recipes.items() if recipe.kind in kinds]
+
+    def teacher_experiment(self, recipe: str) -> Experiment | Mixed | None:
         """The experiment whose models teach `recipe`, if it is a student's of trained models."""
         teacher = self.recipes[recipe].teacher
-        return self.experiments.get(teacher.ensemble) if teacher else None
+        if teacher is None:
+            return None
+        return self.experiments.get(teacher.ensemble) or self.mixed.get(teacher.ensemble)
+
+    def labels_copies(self, recipe: str) -> bool:
+        """Whether models are asked about copies: an ensemble of theirs teaches a student by them."""
+        taught = [entry.teacher for entry in self.recipes.values() if entry.teacher is not None]
+        ensembles = [one.ensemble for one in taught if one.targets == "augmented"]
+        return recipe in {member for name in ensembles for member, _ in self.own_models(name)}
+
+    def own_models(self, name: str) -> list[tuple[str, int]]:
+        """Recipe and seed of every model that answers in an experiment, in order."""
+        if name in self.mixed:
+            return self.mixed[name].models
+        entry = self.experiments.get(name)
+        return [(entry.recipe, seed) for seed in entry.all_seeds] if entry else []
 
     def holdout(self, recipe: str, seed: int) -> int:
         """Hold-out that a model validates on.
@@ -140,6 +162,10 @@ class Study:
     def first_seed(self, recipe: str) -> int:
         """The first seed of the experiments whose models a recipe trains."""
         return min(min(e.seeds) for e in self.experiments.values() if e.recipe == recipe)
+
+    def seeds_of(self, recipe: str) -> list[int]:
+        """Seeds with which a recipe is trained in any experiment."""
+        return sorted({s for name in self.names for r, s in self.own_models(name) if r == recipe})
 
     def free_holdouts(self, seeds: tuple[int, ...]) -> list[int]:
         """Hold-outs on which none of these seeds validates."""
@@ -161,10 +187,11 @@ class Study:
 
     def models_of(self, name: str) -> set[tuple[str, int]]:
         """Recipe and seed of every model that answers in an experiment, or teaches for it."""
-        experiment = self.experiments[name]
-        teachers = self.teacher_experiment(experiment.recipe)
-        taught_by = self.models_of(teachers.name) if teachers else set()
-        return {(experiment.recipe, seed) for seed in experiment.all_seeds} | taught_by
+        models = set(self.own_models(name))
+        for recipe in {recipe for recipe, _ in models}:
+            teachers = self.teacher_experiment(recipe)
+            models |= self.models_of(teachers.name) if teachers else set()
+        return models
 
     def members_of(self, series: str) -> list[str]:
         """Experiments of a series: those that start alike and compare themselves with its first.
@@ -204,17 +231,23 @@ class Study:
         return None
 
     def _init_of(self, experiment: str) -> str:
-        return self.recipes[self.experiments[experiment].recipe].init
+        inits = {self.recipes[recipe].init for recipe, _ in self.own_models(experiment)}
+        return "pretrained" if "pretrained" in inits else "scratch"
 
     def resolved(self, name: str) -> dict[str, Any]:
         """Everything that decides the numbers of an experiment, as plain values."""
         if name in self.recorded.combinations:
             return self._shared() | self.recorded.resolved(name)
+        if name in self.mixed:
+            return self._shared() | self._resolved_mixed(self.mixed[name])
         experiment = self.experiments[name]
         recipe = self.recipes[experiment.recipe].as_dict()
         teachers = self.teacher_experiment(experiment.recipe)
-        if teachers is not None:
+        if isinstance(teachers, Experiment):
             recipe["teacher"] |= {"recipe": teachers.recipe, "seeds": list(teachers.seeds)}
+        elif teachers is not None:
+            members = [f"{member}_{seed}" for member, seed in teachers.models]
+            recipe["teacher"] |= {"members": members, "init": self._init_of(teachers.name)}
         if experiment.recipe in self.searches:
             tried = [self.recipes[name].teacher for name in self.searches[experiment.recipe]]
             recipe["teacher"]["soft_weight"] = [one.soft_weight for one in tried if one]
@@ -231,6 +264,25 @@ class Study:
             "parents": list(experiment.compare_with),
             "decision": self.decisions[name].as_dict() if name in self.decisions else None,
             **(replicates if len(experiment.replicate_seeds) > 1 else {}),
+        }
+
+    def _resolved_mixed(self, mixed: Mixed) -> dict[str, Any]:
+        """What decides the numbers of a mixed experiment alone."""
+        members = [
+            {"recipe": part.recipe, "seeds": list(part.seeds)}
+            | {"how": self.recipes[part.recipe].as_dict()}
+            for part in mixed.members
+        ]
+        recipe = {
+            "members": members,
+            "combine": mixed.combine,
+            "booster": booster_options(mixed),
+            "init": self._init_of(mixed.name),
+        }
+        decided = self.decisions.get(mixed.name)
+        return mixed.resolved() | {
+            "recipe": recipe,
+            "decision": decided.as_dict() if decided else None,
         }
 
     def shared_with(self, task: str) -> dict[str, Any]:

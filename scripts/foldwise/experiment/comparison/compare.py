@@ -133,18 +133,18 @@ def cost_text(name: str, other: str, cost: Json) -> str:
 
 
 def _recorded_cost_text(name: str, other: str, cost: Json) -> str:
-    """As `cost_text`, where a side asks recorded models, whose size no file tells."""
+    """As `cost_text`, where a side asks models from outside, whose size no file tells."""
     if cost["parameters"] is None and cost["parameters_against"] is None:
         counts = [int(cost[key]) for key in ("passes_per_prediction", "passes_against")]
         if counts[0] == counts[1]:
-            return f"Both need the answers of {counts[0]} recorded models."
+            return f"Both need the answers of {plural(counts[0], 'model')} of unknown size."
     sides = (
         (name, "parameters", "passes_per_prediction"), (other, "parameters_against",
                                                         "passes_against"),
     )  # fmt: skip
     texts = [
         f"{who} needs {_passes(int(cost[passes]))} through "
-        + (f"{cost[size]:,} parameters" if cost[size] is not None else "recorded models")
+        + (f"{cost[size]:,} parameters" if cost[size] is not None else "models of unknown size")
         for who, size, passes in sides
     ]
     return f"For one prediction {texts[0]}, {texts[1]}."
@@ -152,8 +152,8 @@ def _recorded_cost_text(name: str, other: str, cost: Json) -> str:
 
 def speed_text(name: str, other: str, cost: Json) -> str:
     """The measured speeds of two experiments, with the warning where they cannot be compared."""
-    if cost["parameters"] is None and cost["parameters_against"] is None:
-        return "Neither has a speed of its own: the answers of their members were recorded."
+    if cost["structures_per_s"] is None and cost["structures_per_s_against"] is None:
+        return "How fast they answer was not measured of either."
     if cost["speed_ratio"] is None:
         return "The speed of one of the two was not measured."
     sentence = (
@@ -176,6 +176,9 @@ def _passes(count: int) -> str:
 def teacher_text(teacher: dict[str, Any]) -> str:
     """Who taught a student, in words."""
     seeds = list(teacher.get("seeds") or [])
+    members = [str(name) for name in teacher.get("members") or []]
+    if members:
+        return f"{str(teacher['ensemble']).upper()} ({listing(members)})"
     if not seeds:
         return f"the recorded teachers of {str(teacher['ensemble']).upper()}"
     who = f"the {plural(len(seeds), 'teacher')} of {str(teacher['ensemble']).upper()}"

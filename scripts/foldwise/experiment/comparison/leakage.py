@@ -51,13 +51,26 @@ def leakage_block(inputs: ExperimentInputs) -> Json:
     return {
         "pretrained": inputs.pretrained,
         "teacher_pretrained": teacher,
-        "pretrained_on": PRETRAINED_ON if seen else None,
+        "pretrained_on": _pretrained_on(inputs) if seen else None,
         "test_structures_presumably_seen": seen,
         "statement": _statement(inputs, teacher=bool(teacher)),
         "soft_targets": _soft_targets(inputs),
         "recorded_teachers": recorded_block(inputs.combined),
         "duplicates": _duplicates(inputs.duplicates),
     }
+
+
+def _pretrained_on(inputs: ExperimentInputs) -> str:
+    """Data that weights have seen, of all recipes that say so."""
+    own = [model.fit["hyperparams"].get("pretrained_on") for model in inputs.models]
+    named = [str(one) for one in dict.fromkeys(own) if one]
+    networks = [
+        model
+        for model in inputs.models
+        if model.fit.get("kind", "network") == "network"
+        and model.fit["hyperparams"].get("init") == "pretrained"
+    ]
+    return listing([*([PRETRAINED_ON] if networks or not named else []), *named])
 
 
 def starts_pretrained(inputs: ExperimentInputs) -> bool:
@@ -83,6 +96,8 @@ def _teacher_pretrained(inputs: ExperimentInputs) -> bool | None:
 def _statement(inputs: ExperimentInputs, *, teacher: bool) -> str:
     if inputs.combined is not None:
         return leakage_statement(inputs.combined)
+    if inputs.mixture is not None or not inputs.has_networks:
+        return outside_statement(inputs)
     joint = _joint_statement(inputs)
     if not inputs.pretrained and not teacher:
         return (
@@ -108,6 +123,28 @@ def _statement(inputs: ExperimentInputs, *, teacher: bool) -> str:
         f"{who} CHGNet 0.3.0 weights pretrained on {PRETRAINED_ON}. {seen}{labels}. Its errors "
         f"must not be ranked beside those of models trained from scratch.{joint}"
     )
+
+
+def outside_statement(inputs: ExperimentInputs) -> str:
+    """What models from outside, and mixed ones, may have seen."""
+    recipes = {model.recipe: model.fit for model in inputs.models}
+    parts = []
+    for name, fit in recipes.items():
+        if fit.get("kind", "network") == "network":
+            start = "CHGNet 0.3.0 weights pretrained on " + PRETRAINED_ON
+            known = start if fit["hyperparams"].get("init") == "pretrained" else None
+            parts.append(f"{name} starts from {known or 'random weights'}")
+        elif fit["kind"] == "predictions":
+            parts.append(
+                f"{name} are answers made elsewhere, and what it has seen is its maker's word"
+            )
+        else:
+            seen = fit["hyperparams"].get("pretrained_on")
+            parts.append(
+                f"{name} was given the fold's training rows, no target of a test row, and "
+                + (f"weights that have seen {seen}" if seen else "states no data from elsewhere")
+            )
+    return f"{'; '.join(parts)}."
 
 
 def _joint_statement(inputs: ExperimentInputs) -> str:

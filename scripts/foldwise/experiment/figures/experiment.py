@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from foldwise.common.figure_style import BLUE, DARK, ORANGE, STYLE, save_figure
+from foldwise.experiment.figures.correlation import correlation_figure
 from foldwise.experiment.figures.members import members_figure
 from foldwise.experiment.figures.reliability import reliability_figure
 from foldwise.experiment.inputs.rows import TestRows
@@ -34,18 +35,21 @@ def write_figures(
 ) -> None:
     """Write `parity`, `error_distribution` and `error_by_target` below `folder`.
 
-    To them come `learning_curves` where models were trained, `reliability` where they left
-    answers for held-out rows, and `members` for a combination.
+    To them come `learning_curves` where networks were trained, `reliability` where they left
+    answers for held-out rows, `members` for a combination, and `error_correlation` for one of
+    several recipes.
     """
     with rc_context(STYLE):
         save_figure(folder / "parity", parity_figure(inputs, rows))
         save_figure(folder / "error_distribution", error_distribution_figure(inputs, rows))
         save_figure(folder / "error_by_target", error_by_target_figure(inputs, rows, groups, index))
-        if inputs.combined is None:
+        if inputs.has_networks and inputs.mixture is None:
             save_figure(folder / "learning_curves", learning_curve_figure(inputs))
-        else:
+        if inputs.mixture is not None:
+            save_figure(folder / "error_correlation", correlation_figure(inputs, rows))
+        if inputs.combined is not None or inputs.mixture is not None:
             save_figure(folder / "members", members_figure(inputs, rows, (BLUE, ORANGE)))
-        if any(model.held_out is not None for model in inputs.models):
+        if rows.intervals:
             save_figure(folder / "reliability", reliability_figure(inputs, rows))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from foldwise.experiment.inputs.mixture import Mixture
 from foldwise.experiment.inputs.types import ExperimentInputs
 from foldwise.statistics.answer_intervals import AnswerIntervals
 from foldwise.statistics.metrics import Floats
@@ -27,6 +28,8 @@ def fold_intervals(inputs: ExperimentInputs) -> dict[int, AnswerIntervals]:
     if any(model.fit["target_transform"]["name"] == CLASSES for model in inputs.models):
         return {}
     made: dict[int, AnswerIntervals] = {}
+    if inputs.mixture is not None:
+        return _mixed_intervals(inputs, inputs.mixture)
     for fold in sorted(inputs.splits):
         models = [model for model in inputs.models if model.fold == fold]
         held_out = [model.held_out for model in models if model.held_out is not None]
@@ -34,6 +37,19 @@ def fold_intervals(inputs: ExperimentInputs) -> dict[int, AnswerIntervals]:
             return {}
         floor = float(np.mean([model.fit["val_mae_at_best"] for model in models]))
         made[fold] = AnswerIntervals.fit(held_out, inputs.targets["target"], sizes(inputs), floor)
+    return made
+
+
+def _mixed_intervals(inputs: ExperimentInputs, mixture: Mixture) -> dict[int, AnswerIntervals]:
+    """From what the rule says of rows that a model of every recipe held out; empty without them."""
+    made: dict[int, AnswerIntervals] = {}
+    for fold, held_out in sorted(mixture.held_out.items()):
+        if held_out.empty:
+            return {}
+        error = (held_out["mean"] - inputs.targets["target"].loc[held_out.index]).abs()
+        floor = float((error / sizes(inputs).loc[held_out.index]).mean())
+        around = [held_out["mean"] - held_out["std"], held_out["mean"] + held_out["std"]]
+        made[fold] = AnswerIntervals.fit(around, inputs.targets["target"], sizes(inputs), floor)
     return made
 
 
@@ -62,7 +78,15 @@ def interval_ends(
 
 
 def member_answers(inputs: ExperimentInputs, rows: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Answers of the members `[members, n]` and sizes `[n]` of rows with one column per member."""
+    """Answers of the members `[members, n]` and sizes `[n]` of rows with one column per member.
+
+    Of a mixed experiment two answers stand for all: their mean is what the rule says, and their
+    standard deviation that of the recipes.
+    """
     answers: Floats = rows.to_numpy(dtype=np.float64).T
+    if inputs.mixture is not None:
+        combined = pd.concat(list(inputs.ensembles.values())).loc[rows.index]
+        mean, std = (combined[name].to_numpy(dtype=np.float64) for name in ("mean", "std"))
+        answers = np.stack([mean - std, mean + std])
     size: Floats = np.asarray(sizes(inputs).loc[rows.index], dtype=np.float64)
     return answers, size

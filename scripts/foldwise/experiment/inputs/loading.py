@@ -12,6 +12,7 @@ import pandas as pd
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_parquet
 from foldwise.experiment.inputs.combined import read_combined
+from foldwise.experiment.inputs.mixed import read_mixture
 from foldwise.experiment.inputs.readers import (
     check_complete,
     check_ids,
@@ -90,6 +91,7 @@ def load_inputs(paths: InputPaths, experiment: str) -> ExperimentInputs:
             for folder in paths.compare
         ],
         combined=combined,
+        mixture=read_mixture(paths.mixed, expected),
     )
 
 
@@ -162,10 +164,23 @@ def _read_models(
             where="--fits, --histories, --predictions, --timings",
             hint="Give one file of each kind per trained model, in one order.",
         )
+    kept = [not read_object(path, ()).get("failed") for path in paths.fits]
+    if not paths.mixed and not all(kept):
+        failed = read_object(paths.fits[kept.index(False)], ("failed", "recipe", "fold", "seed"))
+        raise FoldwiseError(
+            f"fold {failed['fold']}, seed {failed['seed']}: {failed['failed']}",
+            where=f"recipes.{failed['recipe']}",
+            hint="An ensemble of several recipes goes on without it; its own experiment cannot.",
+        )
     models = [
         _with_answers(_read_model(*files, config=config, expected=expected), *further)
-        for files, further in zip(zip(*lists, strict=True), zip(*filled, strict=True), strict=True)
+        for files, further, there in zip(
+            zip(*lists, strict=True), zip(*filled, strict=True), kept, strict=True
+        )
+        if there
     ]
+    if paths.mixed:
+        return _mixed_models(models, config), []
     models.sort(key=lambda model: (model.fold, model.seed))
     replicates = config.get("replicates", [config["seeds"]])
     seeds = [seed for replicate in replicates for seed in replicate]
@@ -178,6 +193,23 @@ def _read_models(
     return first, further
 
 
+def _mixed_models(models: list[Model], config: Json) -> list[Model]:
+    """Models of several recipes in the config's order; of a member that failed on a fold, none."""
+    folds = len(config["folds"])
+    wanted = [
+        (part["recipe"], seed) for part in config["recipe"]["members"] for seed in part["seeds"]
+    ]
+    found = {(model.recipe, model.seed, model.fold): model for model in models}
+    if len(found) != len(models) or {key[:2] for key in found} - set(wanted):
+        raise FoldwiseError(
+            "the models are not those that the config names",
+            where="--fits",
+            hint="Give one file of each kind per member and fold.",
+        )
+    present = [member for member in wanted if sum(key[:2] == member for key in found) == folds]
+    return [found[(*member, fold)] for fold in sorted(config["folds"]) for member in present]
+
+
 def _read_model(
     fit_path: str | Path,
     history_path: str | Path,
@@ -188,8 +220,9 @@ def _read_model(
     expected: Mapping[int, set[str]],
 ) -> Model:
     fit = read_object(fit_path, FIT_KEYS)
+    mixed = "members" in config["recipe"]
     for key, wanted in (("task", config["task"]), ("recipe", config["recipe_name"])):
-        if fit[key] != wanted:
+        if fit[key] != wanted and not (mixed and key == "recipe"):
             raise FoldwiseError(
                 f"{key} is {fit[key]!r}, the config asks for {wanted!r}",
                 where=str(fit_path),

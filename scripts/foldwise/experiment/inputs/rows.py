@@ -90,7 +90,7 @@ def worst_first(table: pd.DataFrame) -> pd.DataFrame:
 
 def _fold_members(inputs: ExperimentInputs, fold: int) -> pd.DataFrame:
     columns: dict[int | str, pd.Series[float]] = {
-        model.seed: model.predictions for model in inputs.models if model.fold == fold
+        inputs.label_of(model): model.predictions for model in inputs.models if model.fold == fold
     }
     if inputs.combined is not None:
         columns |= {teacher.name: teacher.predictions for teacher in inputs.combined.teachers}
@@ -105,7 +105,7 @@ def _fold_answer(inputs: ExperimentInputs, members: pd.DataFrame, fold: int) -> 
     rows = members[members["fold"] == fold].drop(columns="fold")
     values = rows.to_numpy(dtype=np.float64)
     answer = pd.DataFrame({"fold": fold}, index=rows.index)
-    if len(inputs.labels) == 1:
+    if len(inputs.labels) == 1 and inputs.mixture is None:
         answer["prediction"], answer["std"] = values[:, 0], np.nan
     elif fold in inputs.ensembles:
         ensemble = inputs.ensembles[fold].loc[rows.index]

@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from foldwise.experiment.inputs.mixture import Mixture
+
 Json = dict[str, Any]
 Paths = Sequence[str | Path]
 
@@ -45,6 +47,8 @@ class InputPaths:
         submissions: One `scores.json` per recorded teacher.
         submission_predictions: One `predictions.parquet` per recorded teacher, in the same order.
         combinations: One JSON per fold: what was combined, and how.
+        mixed: Of models of several recipes, three files per fold
+            (`foldwise.experiment.inputs.mixed.read_mixture`).
     """
 
     config: str | Path
@@ -66,6 +70,7 @@ class InputPaths:
     submissions: Paths = ()
     submission_predictions: Paths = ()
     combinations: Paths = ()
+    mixed: Paths = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,11 @@ class Model:
     held_out: pd.Series[float] | None = None
     checkpoint: Path | None = None
     view_bias: float = 0.0
+
+    @property
+    def recipe(self) -> str:
+        """Name of its recipe."""
+        return str(self.fit["recipe"])
 
 
 @dataclass(frozen=True)
@@ -180,6 +190,7 @@ class ExperimentInputs:
         parents: Experiments to compare with, in the order given.
         combined: Recorded teachers and what was done with them; `None` with trained models.
         repeated: Models of each further replicate, sorted alike.
+        mixture: How models of several recipes were combined; `None` with one recipe.
     """
 
     experiment: str
@@ -194,6 +205,7 @@ class ExperimentInputs:
     parents: Sequence[Parent]
     combined: Combined | None = None
     repeated: Sequence[Sequence[Model]] = ()
+    mixture: Mixture | None = None
 
     @property
     def name(self) -> str:
@@ -230,12 +242,25 @@ class ExperimentInputs:
 
     @property
     def labels(self) -> list[int] | list[str]:
-        """Names of the members' columns: seeds, or names of recorded teachers."""
+        """Names of the members' columns: seeds, recipes with seeds, or recorded teachers."""
+        if self.mixture is not None:
+            return list(dict.fromkeys(str(self.label_of(model)) for model in self.models))
         return self.seeds if self.combined is None else self.combined.names
+
+    def label_of(self, model: Model) -> int | str:
+        """Name of a model's column."""
+        return model.seed if self.mixture is None else f"{model.recipe}_{model.seed}"
 
     def label_text(self, label: int | str) -> str:
         """A member in words."""
-        return str(label) if self.combined else f"seed {label}"
+        return f"seed {label}" if isinstance(label, int) else label
+
+    @property
+    def has_networks(self) -> bool:
+        """Whether all its models are networks of this project, trained in epochs."""
+        return bool(self.models) and all(
+            model.fit["best_epoch"] is not None for model in self.models
+        )
 
     @property
     def has_structures(self) -> bool:

@@ -15,6 +15,7 @@ from foldwise.experiment.comparison.leaderboard import CONTAMINATION, read_leade
 from foldwise.experiment.inputs.combined import member_lines, model_text
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
+from foldwise.experiment.record.mixed import mixed_lines, mixed_paragraphs
 from foldwise.experiment.review.checks import review_lines
 from foldwise.statistics.wording import (
     duration_text,
@@ -54,9 +55,8 @@ def readme_text(
             "n_test": len(rows.table),
             "n_failed": len(inputs.failures),
             "recipe_lines": _recipe_lines(inputs),
-            "combined": inputs.combined is not None,
-            "model_paragraphs": model_text(inputs.combined) if inputs.combined else [],
-            "member_lines": member_lines(inputs.combined) if inputs.combined else [],
+            "combined": inputs.combined is not None or inputs.mixture is not None,
+            **_combination_texts(inputs, record),
             "has_structures": inputs.has_structures,
             "standing": standing(record, read_leaderboard(inputs.task)),
             "contamination": CONTAMINATION,
@@ -70,6 +70,16 @@ def readme_text(
             "review": review,
         },
     )
+
+
+def _combination_texts(inputs: ExperimentInputs, record: Json) -> dict[str, list[str]]:
+    """What a combination is made of, in paragraphs and as a table; nothing of one model."""
+    texts: tuple[list[str], list[str]] = [], []
+    if inputs.combined is not None:
+        texts = model_text(inputs.combined), member_lines(inputs.combined)
+    elif inputs.mixture is not None:
+        texts = mixed_paragraphs(inputs), mixed_lines(record)
+    return {"model_paragraphs": texts[0], "member_lines": texts[1]}
 
 
 def render(template: str, context: dict[str, Any]) -> str:
@@ -181,7 +191,7 @@ def _comparison_notes(inputs: ExperimentInputs, record: Json) -> list[str]:
 def _spread_notes(records: Sequence[Json]) -> list[str]:
     notes = []
     for entry in records:
-        if entry["ensemble"] and not entry["combination"]:
+        if entry["ensemble"] and not entry["combination"] and "mixed" not in entry:
             maes = [float(member["mae"]) for member in entry["ensemble"]["members"]]
             notes.append(
                 f"The single members of {str(entry['experiment']).upper()} have MAEs of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import mean, median, median_low
 
 from foldwise.experiment.inputs.combined import combined_compute_block
@@ -16,9 +17,9 @@ def fit_block(inputs: ExperimentInputs) -> Json | None:
 
     `best_epoch` is the median over fits (the lower one of two), `early_stopped` says whether any
     fit stopped early, errors are means over fits, and `val_mae_last5` is the mean validation MAE of
-    the last five epochs, first to last. `None` where nothing was trained.
+    the last five epochs, first to last. `None` where no network of this project was trained.
     """
-    if not inputs.models:
+    if not inputs.has_networks or inputs.mixture is not None:
         return None
     fits = [model.fit for model in inputs.models]
     train = mean(float(fit["train_mae_at_best"]) for fit in fits)
@@ -65,7 +66,7 @@ def transform_block(inputs: ExperimentInputs) -> Json:
     Where training rows chose it, `reason` is the first fit's; fits that chose differently are all
     named.
     """
-    if not inputs.models:
+    if not inputs.models or inputs.mixture is not None:
         return {"name": "none", "train_mean": None, "train_std": None, "ridge": None}
     transforms = [dict(model.fit["target_transform"]) for model in inputs.models]
     block: Json = {"name": ", ".join(dict.fromkeys(one["name"] for one in transforms))}
@@ -95,8 +96,8 @@ def compute_block(inputs: ExperimentInputs) -> Json:
         "mixed_precision": str(first["precision"]) not in {"float32", "fp32", "float64", "tf32"},
         "threads": first["threads"],
         "wall_time_sec": training + predicting,
-        "sec_per_epoch": median(float(fit["sec_per_epoch"]) for fit in fits),
-        "num_params": first["num_params"],
+        "sec_per_epoch": _median([fit["sec_per_epoch"] for fit in fits]),
+        "num_params": None if inputs.mixture is not None else first["num_params"],
         "peak_memory_bytes": max(
             (int(fit["peak_memory_bytes"]) for fit in fits if fit["peak_memory_bytes"] is not None),
             default=None,
@@ -109,21 +110,32 @@ def compute_block(inputs: ExperimentInputs) -> Json:
     }
 
 
+def _median(values: Sequence[float | None]) -> float | None:
+    """Median of what is known; `None` where nothing is."""
+    known = [float(value) for value in values if value is not None]
+    return median(known) if known else None
+
+
 def _inference_block(inputs: ExperimentInputs, seconds: float) -> Json:
     """What one prediction costs: all members answer every row, each `views` times."""
-    members = len(inputs.seeds)
-    timing = inputs.models[0].timing
+    members = len(inputs.labels)
+    timing, size = inputs.models[0].timing, inputs.models[0].fit["num_params"]
     rows = sum(len(model.predictions) for model in inputs.models) // members
     return {
         "members": members,
         "views": int(timing["views"]),
         "passes_per_prediction": members * int(timing["views"]),
-        "parameters": members * int(inputs.models[0].fit["num_params"]),
-        "structures_per_s": rows / seconds if seconds > 0 else None,
+        "parameters": None if inputs.mixture is not None or size is None else members * int(size),
+        "structures_per_s": rows / seconds if seconds > 0 and _all_timed(inputs) else None,
         "seconds": seconds,
         "device": timing["device"],
         "threads": timing["threads"],
     }
+
+
+def _all_timed(inputs: ExperimentInputs) -> bool:
+    """Whether every model says how long its answers took; a program's time is not divided."""
+    return all(float(model.timing["seconds"]) > 0 for model in inputs.models)
 
 
 def _with_teachers(inputs: ExperimentInputs, own: float) -> float | None:

@@ -29,6 +29,13 @@ _HOW = {
     "(CV+).",
 }
 
+_OF_MIXED = (
+    "The combined answers' absolute errors on training rows that a model of every recipe held out "
+    "(and that a fitted rule was not fitted on), each divided by hypot(std of the recipes, mean "
+    "absolute error), set the width; a crystal's own std widens its interval (split conformal "
+    "prediction)."
+)
+
 
 def intervals_block(inputs: ExperimentInputs, rows: TestRows) -> Json | None:
     """The block; `None` where no model left answers for rows that it held out."""
@@ -117,7 +124,7 @@ def interval_statement(inputs: ExperimentInputs, rows: TestRows) -> str:
     counts = [one.conformal.n for one in made]
     few = plural(min(counts), "such row")
     parts = [
-        _HOW[made[0].kind],
+        _HOW[made[0].kind] if inputs.mixture is None else _OF_MIXED,
         f"A fold has {few} at least." if min(counts) < max(counts) else f"A fold has {few}.",
     ]
     if any(one.conformal.rank(CONFIDENCE) is None for one in made):
@@ -168,4 +175,6 @@ def _test_mae(inputs: ExperimentInputs) -> float:
 
 def _mean_mae(inputs: ExperimentInputs, answers: Sequence[pd.Series[float]]) -> float:
     targets = inputs.targets["target"]
-    return mean(float((rows - targets[rows.index]).abs().mean()) for rows in answers)
+    return mean(
+        float((rows - targets[rows.index]).abs().mean()) for rows in answers if not rows.empty
+    )

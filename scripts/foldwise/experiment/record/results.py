@@ -21,6 +21,8 @@ from foldwise.experiment.inputs.types import ExperimentInputs, Json
 from foldwise.experiment.record.fits import compute_block, fit_block, transform_block
 from foldwise.experiment.record.intervals import intervals_block
 from foldwise.experiment.record.matbench_files import matbench_block
+from foldwise.experiment.record.mixed import mixed_block
+from foldwise.experiment.record.outside import outside_block
 from foldwise.experiment.record.provenance import provenance_block
 from foldwise.statistics.bootstrap import absolute_errors, mae_interval
 from foldwise.statistics.classification import class_metrics
@@ -65,7 +67,12 @@ def build_record(inputs: ExperimentInputs, rows: TestRows, command: str | None =
         "leakage": leakage_block(inputs),
         "decision": decision_block(inputs, rows, compute, complete=matbench["written"]),
         "provenance": provenance_block(inputs, command),
+        **_without_none({"mixed": mixed_block(inputs, rows), "outside": outside_block(inputs)}),
     }
+
+
+def _without_none(blocks: Json) -> Json:
+    return {name: block for name, block in blocks.items() if block is not None}
 
 
 def run_id(inputs: ExperimentInputs) -> str:
@@ -150,7 +157,9 @@ def _over_replicates(inputs: ExperimentInputs, rows: TestRows) -> Json | None:
 def _hyperparams(inputs: ExperimentInputs) -> Json:
     """The recipe in one level, with what the training loop adds to it."""
     plain = {**flatten(inputs.recipe), "tta": inputs.config["tta"]}
-    if not inputs.models:
+    if inputs.mixture is not None:
+        plain["members"] = [str(label) for label in inputs.labels]
+    if not inputs.has_networks or inputs.mixture is not None:
         return plain
     fit = inputs.models[0].fit
     loop = {"optimiser": OPTIMISER, "scheduler": SCHEDULER, "precision": fit["precision"]}
@@ -169,14 +178,14 @@ def _error_slices(rows: TestRows) -> Json:
 
 def _ensemble_block(inputs: ExperimentInputs, rows: TestRows) -> Json | None:
     """Disagreement of the members and what their mean gained; `None` for a single model."""
-    if len(inputs.labels) == 1:
+    if len(inputs.labels) == 1 and inputs.mixture is None:
         return None
     target = rows.table["target"].to_numpy()
     members: list[dict[str, Any]] = []
     for label in inputs.labels:
         error = np.abs(rows.members[label].to_numpy() - target)
         by_fold = [float(error[rows.table["fold"] == fold].mean()) for fold in inputs.splits]
-        who = {"name": label} if inputs.combined else {"seed": label}
+        who = {"seed": label} if isinstance(label, int) else {"name": label}
         members.append({**who, "mae_mean": mean(by_fold), "mae": float(error.mean())})
     average = mean(member["mae"] for member in members)
     return {

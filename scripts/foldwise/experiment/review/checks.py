@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from foldwise.common.files import flatten
+from foldwise.experiment.inputs.mixture import Mixture
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import Combined, ExperimentInputs, Json
 from foldwise.experiment.review.outcomes import result_checks
@@ -114,6 +115,8 @@ def _never_tested(inputs: ExperimentInputs) -> int:
 def _config(inputs: ExperimentInputs) -> Check:
     if inputs.combined is not None:
         return _combined_config(inputs, inputs.combined)
+    if inputs.mixture is not None:
+        return _mixed_config(inputs, inputs.mixture)
     wanted = flatten(inputs.recipe)
     different = sorted(
         {
@@ -126,6 +129,27 @@ def _config(inputs: ExperimentInputs) -> Check:
     count = plural(len(inputs.models), "model")
     detail = f"{count} trained as config.json says" if not different else listing(different[:3])
     return Check("resolved config", not different, detail)
+
+
+def _mixed_config(inputs: ExperimentInputs, mixture: Mixture) -> Check:
+    """Whether every fold was combined, and every member made, as the config says."""
+    how = {part["recipe"]: flatten(part["how"]) for part in inputs.recipe["members"]}
+    different = sorted(
+        {
+            f"fold {fold} is {done['rule']!r}"
+            for fold, done in mixture.done.items()
+            if done["rule"] != inputs.recipe["combine"]
+        }
+        | {
+            f"{model.recipe}: {key} is {used[key]!r}, config says {wanted[key]!r}"
+            for model in inputs.models
+            for used, wanted in [(flatten(model.fit["hyperparams"]), how[model.recipe])]
+            for key in wanted.keys() & used.keys()
+            if used[key] != wanted[key]
+        }
+    )
+    detail = f"{plural(len(mixture.done), 'fold')} combined as config.json says"
+    return Check("resolved config", not different, listing(different[:3]) if different else detail)
 
 
 def _is_searched(key: str, used: object, tried: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from foldwise.experiment.comparison.fallback import mae_of_all_rows
 from foldwise.experiment.comparison.leaderboard import read_leaderboard
+from foldwise.experiment.inputs.mixture import Mixture
 from foldwise.experiment.inputs.types import Combined, ExperimentInputs, Json
 from foldwise.experiment.review.types import Check
 from foldwise.statistics.wording import value_text
@@ -11,13 +12,14 @@ from foldwise.statistics.wording import value_text
 LAST_EPOCH_SHARE = 0.5
 SUSPICIOUS_GAIN = 0.5
 OVERFIT_RATIO = 5.0
+FITTED_RATIO = 0.5
 BETTER, WORSE, EVEN = "better than", "worse than", "cannot be told apart from"
 
 
 def result_checks(inputs: ExperimentInputs, record: Json) -> list[Check]:
     """Checks that read the finished record."""
     return [
-        _training(inputs, record) if inputs.combined is None else _recorded(inputs.combined),
+        _made(inputs, record),
         _baselines(inputs, record),
         _comparisons(record),
         _series(inputs, record),
@@ -25,6 +27,40 @@ def result_checks(inputs: ExperimentInputs, record: Json) -> list[Check]:
         _published(inputs, record),
         _contamination(record),
     ]
+
+
+def _made(inputs: ExperimentInputs, record: Json) -> Check:
+    if inputs.combined is not None:
+        return _recorded(inputs.combined)
+    if inputs.mixture is not None:
+        return _members(inputs.mixture)
+    if record["fit"] is None:
+        return _outside(inputs)
+    return _training(inputs, record)
+
+
+def _members(mixture: Mixture) -> Check:
+    """Whether all members of several recipes answer."""
+    gone = [f"{one['recipe']}, seed {one['seed']} ({one['reason']})" for one in mixture.left_out]
+    detail = f"left out: {'; '.join(gone)}" if gone else "all of them answer on all folds"
+    return Check("members", "look" if gone else True, detail)
+
+
+def _outside(inputs: ExperimentInputs) -> Check:
+    """Whether a model from outside may have fitted the rows that it was to hold out."""
+    targets = inputs.targets["target"]
+    held, test = [], []
+    for model in inputs.models:
+        if model.held_out is not None and len(model.held_out):
+            held.append(float((model.held_out - targets[model.held_out.index]).abs().mean()))
+            test.append(float((model.predictions - targets[model.predictions.index]).abs().mean()))
+    if not held:
+        return Check("held-out rows", "look", "none were answered, so there are no intervals")
+    ratio = sum(held) / max(sum(test), 1e-12)
+    detail = f"the MAE on rows that it held out is {ratio:.2f} of that on test rows"
+    if ratio < FITTED_RATIO:
+        return Check("held-out rows", "look", f"{detail}: were they fitted?")
+    return Check("held-out rows", True, detail)
 
 
 def _training(inputs: ExperimentInputs, record: Json) -> Check:

@@ -18,6 +18,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, canonical_sha256, read_json, read_parquet
 from foldwise.common.progress import duration
 from foldwise.graphs.store import GraphStore
+from foldwise.study.recipe import Recipe
 from foldwise.study.study import Study
 from foldwise.tracking.preflight.plan import PlannedJob, by_rule, call_snakemake, dry_run, makespan
 from foldwise.tracking.preflight.said import write_said
@@ -203,7 +204,9 @@ def _rows(flight: Flight) -> Check:
 
 def _shapes(flight: Flight, jobs: Sequence[PlannedJob]) -> Check:
     store = GraphStore.open(REPOSITORY / _files(flight)["graphs"])
-    size = flight.study.recipes[jobs[0].wildcards["recipe"]].batch_size
+    recipe = flight.study.recipes[jobs[0].wildcards["recipe"]]
+    assert isinstance(recipe, Recipe)  # training jobs are the network's alone
+    size = recipe.batch_size
     sizes = np.diff(store.offsets, axis=0)
     mean, largest = sizes.mean(axis=0) * size, np.sort(sizes, axis=0)[-size:].sum(axis=0)
     names = ("atoms", "edges", "angles")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from foldwise.common.files import REPOSITORY, read_json
 from foldwise.graphs.store import GraphStore
+from foldwise.study.recipe import Recipe
 from foldwise.study.study import Study
 from foldwise.tracking.preflight.plan import PlannedJob
 
@@ -44,7 +45,7 @@ class Workload:
         """Work of a job in epochs; `None` of a job that runs no network."""
         name = job.wildcards.get("recipe", "")
         recipe = self.study.recipes.get(name)
-        if recipe is None:
+        if not isinstance(recipe, Recipe):
             return None
         if job.rule == "train_model" or job.rule.endswith("_together"):
             together = self.study.trained_together().get(name, [0])

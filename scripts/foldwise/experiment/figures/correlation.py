@@ -1,0 +1,47 @@
+"""The figure of a mixed experiment: how far its recipes err together."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from foldwise.experiment.inputs.rows import TestRows
+from foldwise.experiment.inputs.types import ExperimentInputs
+from foldwise.experiment.record.mixed import error_correlation, recipe_answers
+from foldwise.statistics.metrics import Floats
+
+_LIGHT = 0.6  # of the scale: darker cells take white letters
+
+
+def correlation_figure(inputs: ExperimentInputs, rows: TestRows) -> Figure:
+    """Matrix of the correlations of the recipes' errors on test rows."""
+    columns = recipe_answers(inputs, rows)
+    names = [str(name) for name in columns.columns]
+    matrix = error_correlation(columns, rows)
+    side = 2.6 + 0.9 * len(names)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(matrix, vmin=0.0, vmax=1.0, cmap="Blues")
+    for row in range(len(names)):
+        for column in range(len(names)):
+            value = float(matrix[row, column])
+            colour = "white" if value > _LIGHT else "black"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(visible=False)
+    figure.colorbar(image, ax=axes, shrink=0.75, label="correlation of signed errors")
+    axes.set_title(_finding(names, matrix))
+    return figure
+
+
+def _finding(names: list[str], matrix: Floats) -> str:
+    if len(names) < 2:
+        return "One recipe alone answers"
+    pairs = [(matrix[a, b], names[a], names[b]) for a in range(len(names)) for b in range(a)]
+    low, high = min(pairs), max(pairs)
+    if len(pairs) == 1:
+        return f"Errors of {low[1]} and {low[2]} correlate by {low[0]:.2f}"
+    return (
+        f"Errors of {low[1]} and {low[2]} have least in common ({low[0]:.2f}),\n"
+        f"those of {high[1]} and {high[2]} most ({high[0]:.2f})"
+    )

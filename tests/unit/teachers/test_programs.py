@@ -1,0 +1,164 @@
+"""Programs of a few lines through the real runner: good ones, and each way of being bad."""
+
+import time
+
+import pandas as pd
+import psutil
+import pytest
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import read_json
+from foldwise.teachers import running
+from paths import REPOSITORY
+
+GOOD = """
+import pandas as pd
+rows = pd.read_csv("rows.csv")
+mean = rows.loc[rows["part"] == "fit", "target"].mean()
+asked = rows.loc[rows["part"] != "fit", ["id"]].assign(prediction=mean)
+"""
+BAD = {
+    "dies": ("print('no luck'); raise SystemExit(3)", "it ended with exit code 3; it last said: no luck"),
+    "is_killed": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+                  "it was ended by signal 11 (SIGSEGV)"),
+    "nan": (f"{GOOD}\nasked.loc[asked.index[-1], 'prediction'] = float('nan')\n"
+            "asked.to_parquet('predictions.parquet')",
+            "1 of its answers are not finite, that for 'tiny-019' first"),
+    "forgets": (f"{GOOD}\nasked.iloc[:-1].to_parquet('predictions.parquet')",
+                "it answers 7 of 8 rows and forgets 'tiny-019'"),
+    "twice": (f"{GOOD}\npd.concat([asked, asked.iloc[:1]]).to_parquet('predictions.parquet')",
+              "it answers 'tiny-012' twice"),
+    "unasked": (f"{GOOD}\nasked.loc[99] = ['tiny-000', 0.0]\n"
+                "asked.to_parquet('predictions.parquet')",
+                "it answers 'tiny-000', which nobody asked about"),
+    "far": (f"{GOOD}\nasked['prediction'] *= -1e6\nasked.to_parquet('predictions.parquet')",
+            "8 of its answers are far outside of the training targets'"),
+    "elsewhere": (f"{GOOD}\nimport tempfile\n"
+                  "asked.to_parquet(tempfile.mkdtemp() + '/predictions.parquet')",
+                  "it left no predictions.parquet or predictions.csv in its folder"),
+    "other_column": (f"{GOOD}\nasked.rename(columns={{'prediction': 'y'}})"
+                     ".to_parquet('predictions.parquet')",
+                     "its predictions have no column 'prediction'"),
+    "no_table": ("open('predictions.parquet', 'w').write('hello')",
+                 "its predictions.parquet cannot be read"),
+    "bad_history": (f"{GOOD}\nasked.to_parquet('predictions.parquet')\n"
+                    "open('history.csv', 'w').write('step\\n1\\n')",
+                    "its history.csv is no table of numbers with epoch, train_mae, val_mae"),
+    "bad_fit": (f"{GOOD}\nasked.to_parquet('predictions.parquet')\n"
+                "open('fit.json', 'w').write('[1]')",
+                "its fit.json is no JSON object"),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _no_versions(monkeypatch):
+    """Packages are listed in one test; in the others they would double the time."""
+    monkeypatch.setattr(running, "_VERSIONS", "print('{}')")
+
+
+def write(place, text):
+    place.mkdir(parents=True, exist_ok=True)
+    program = place / "program.py"
+    program.write_text(text)
+    return program
+
+
+def test_a_good_program_leaves_the_files_of_a_model(fold, tmp_path):
+    more = (
+        "asked.to_parquet('predictions.parquet')\n"
+        "pd.DataFrame({'epoch': [1, 2], 'train_mae': [2.0, 1.0], 'val_mae': [2.5, 2.0]})"
+        ".to_csv('history.csv', index=False)\nopen('fit.json', 'w').write('{\"trees\": 7}')\n"
+    )
+    assert fold.run(write(tmp_path, GOOD + more), tmp_path)["failed"] is None
+    assert fold.collect(tmp_path) is None
+    fit = read_json(tmp_path / "fit.json")
+    assert (fit["kind"], fit["n_train"], fit["n_validation"]) == ("program", 12, 4)
+    assert fit["said"] == {"trees": 7}
+    mean = sum(fold.target[:12]) / 12
+    assert fit["val_mae_at_best"] == pytest.approx(
+        sum(abs(mean - value) for value in fold.target[12:16]) / 4
+    )
+    test = pd.read_parquet(tmp_path / "test.parquet")
+    assert test["id"].tolist() == fold.test
+    held = pd.read_parquet(tmp_path / "train.parquet")
+    assert held["id"].tolist() == fold.held
+    assert held["held_out"].all()
+    assert pd.read_csv(tmp_path / "history.csv")["val_mae"].tolist() == [2.5, 2.0]
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_program_ends_with_its_reason(fold, tmp_path, name):
+    text, reason = BAD[name]
+    fold.run(write(tmp_path, text), tmp_path)
+    with pytest.raises(FoldwiseError) as caught:
+        fold.collect(tmp_path)
+    line = str(caught.value)
+    assert line.startswith(f"recipes.mine, fold 0, seed 0: {reason}")
+    assert "\n" not in line
+    assert not (tmp_path / "fit.json").exists()
+    assert str(fold.collect(tmp_path, goes_on=True)).startswith(reason)
+    assert read_json(tmp_path / "fit.json")["failed"].startswith(reason)
+    assert pd.read_parquet(tmp_path / "test.parquet").empty
+
+
+def test_a_program_that_hangs_is_ended_with_all_that_it_started(fold, tmp_path):
+    text = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "open('child', 'w').write(str(child.pid))\ntime.sleep(600)\n"
+    )
+    started = time.monotonic()
+    outcome = fold.run(write(tmp_path, text), tmp_path, minutes=0.03)
+    assert outcome["failed"] == "it was still running after its time of 0.03 minutes"
+    assert time.monotonic() - started < 60
+    child = int((tmp_path / "work" / "child").read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie"
+
+
+def test_a_program_that_prints_without_end_is_ended_and_its_log_bounded(
+    fold, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(running, "LOG_BYTES", 2**20)
+    text = "while True:\n    print('x' * 10_000)\n"
+    outcome = fold.run(write(tmp_path, text), tmp_path)
+    assert outcome["failed"] == "it printed more than 1 MiB"
+    assert 0 < (tmp_path / "program.log").stat().st_size <= 2**20
+
+
+def test_a_command_that_does_not_exist_is_named(fold, tmp_path):
+    outcome = running.run_program(
+        fold.write_job(), ["no_such_program"], tmp_path / "left", log=tmp_path / "program.log",
+        threads=1, gpu=False, minutes=1,
+    )  # fmt: skip
+    assert outcome["failed"] == "it cannot be started (No such file or directory: no_such_program)"
+
+
+def test_packages_and_threads_are_those_of_the_program(fold, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    text = f"{GOOD}\nimport os\nasked.to_csv('predictions.csv', index=False)\n" + (
+        "import json\nopen('fit.json', 'w').write(json.dumps({'omp': os.environ['OMP_NUM_THREADS'],"
+        " 'job': json.load(open('job.json'))['threads']}))\n"
+    )
+    outcome = fold.run(write(tmp_path, text), tmp_path)
+    assert outcome["packages"]["pandas"] == pd.__version__
+    assert fold.collect(tmp_path) is None
+    assert read_json(tmp_path / "fit.json")["said"] == {"omp": "1", "job": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "job"),
+    [("template_pymatgen", {"options": {"trees": 5}}), ("template_ase", {"cif": True})],
+)
+def test_the_templates_run_as_they_are_printed(fold, tmp_path, name, job):
+    program = REPOSITORY / "teachers" / f"{name}.py"
+    assert fold.run(program, tmp_path, **job)["failed"] is None, (
+        tmp_path / "program.log"
+    ).read_text()
+    assert fold.collect(tmp_path) is None
+    answers = pd.read_parquet(tmp_path / "test.parquet")["prediction"]
+    assert answers.std() > 0
+    text = program.read_text()
+    assert text in (REPOSITORY / "docs" / "teachers.md").read_text()
+    body = text.split('"""', 2)[2]
+    assert sum(bool(line.strip()) for line in body.splitlines()) <= 40
