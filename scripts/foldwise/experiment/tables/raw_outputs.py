@@ -1,0 +1,121 @@
+"""What language models were asked and what they wrote: all of it, what failed, and some to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import read_parquet, write_csv, write_parquet, write_text
+from foldwise.experiment.inputs.types import ExperimentInputs
+from foldwise.experiment.review.types import Check, Verdict
+from foldwise.statistics.wording import value_text
+
+COLUMNS = ("id", "fold", "input_text", "output_text", "parse_status", "value", "ground_truth",
+           "seed", "subset", "prediction")  # fmt: skip
+FAILURE_COLUMNS = ("id", "fold", "seed", "parse_status", "output_text", "ground_truth")
+OK = "ok"
+MAX_ACCEPTED, MAX_LOOKED_AT = 0.01, 0.05
+"""Shares of outputs without a number: below the first is fine, above the second is not."""
+
+
+def read_raw_outputs(paths: Sequence[str | Path]) -> pd.DataFrame | None:
+    """Calls about test rows of all models, in the order of the files; `None` without a file.
+
+    Raises:
+        FoldwiseError: A file is missing, damaged, lacks a column, or names an id twice.
+    """
+    if not paths:
+        return None
+    tables = []
+    for path in paths:
+        table = read_parquet(path, COLUMNS)
+        table = table[table["subset"] == "test"].drop(columns="subset")
+        if table["id"].duplicated().any():
+            raise FoldwiseError(
+                f"id {table['id'][table['id'].duplicated()].iloc[0]!r} stands there twice",
+                where=str(path),
+                hint="Delete it and run again.",
+            )
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def write_raw_outputs(folder: Path, raw: pd.DataFrame, inputs: ExperimentInputs) -> None:
+    """Write `raw_outputs.parquet`, `diagnostics/parse_failures.csv` and `calls/{id}.txt`.
+
+    Calls stand there as text for the largest errors, for outputs without a number, and evenly
+    through all others: `worst_n` of each.
+
+    Args:
+        folder: Folder of the experiment.
+        raw: As `read_raw_outputs` has it.
+        inputs: The experiment's inputs.
+    """
+    write_parquet(folder / "raw_outputs.parquet", raw)
+    failed = raw[raw["parse_status"] != OK]
+    write_csv(folder / "diagnostics" / "parse_failures.csv", failed[list(FAILURE_COLUMNS)])
+    errors = (raw["prediction"] - raw["ground_truth"]).abs().sort_values(ascending=False)
+    step = max(1, len(raw) // inputs.worst_n)
+    chosen = [
+        *errors.index[: inputs.worst_n], *failed.index[: inputs.worst_n], *raw.index[::step]
+    ]  # fmt: skip
+    for row in dict.fromkeys(chosen):
+        call = raw.loc[row]
+        low, high = inputs.training_ranges[int(call["fold"])]
+        name = f"{call['id']}_seed_{call['seed']}.txt"
+        write_text(folder / "calls" / name, call_text(call, low, high))
+
+
+def call_text(call: pd.Series, low: float, high: float) -> str:
+    """One call as text: INPUT, OUTPUT, METADATA.
+
+    Args:
+        call: A row of the raw outputs.
+        low: Lowest fitted target.
+        high: Highest fitted target.
+    """
+    error = float(call["prediction"] - call["ground_truth"])
+    facts = {
+        "sample_id": call["id"],
+        "fold": call["fold"],
+        "seed": call["seed"],
+        "ground_truth": value_text(float(call["ground_truth"])),
+        "predicted": value_text(float(call["prediction"])),
+        "error": value_text(error),
+        "valid_range": f"[{value_text(low)}, {value_text(high)}]",
+        "parse_status": call["parse_status"],
+    }
+    lines = "\n".join(f"{key}: {value}" for key, value in facts.items())
+    return (
+        f"=== INPUT ===\n{call['input_text']}\n\n=== OUTPUT ===\n{call['output_text']}\n\n"
+        f"=== METADATA ===\n{lines}\n"
+    )
+
+
+def parse_check(raw: pd.DataFrame, unit: str) -> Check:
+    """Whether the outputs could be read as numbers, and the MAE both ways.
+
+    Args:
+        raw: As `read_raw_outputs` has it.
+        unit: Unit of the target.
+    """
+    failed = raw["parse_status"] != OK
+    share = float(failed.mean())
+    errors = (raw["prediction"] - raw["ground_truth"]).abs()
+    detail = (
+        f"{int(failed.sum())} of {len(raw):,} outputs ({share:.1%}) hold no number (above "
+        f"{MAX_LOOKED_AT:.0%} is a failure)"
+    )
+    if failed.any():
+        without = f"{value_text(errors[~failed].mean())} {unit}" if not failed.all() else "unknown"
+        detail += (
+            f"; they got the training median: MAE {value_text(errors.mean())} {unit} with them, "
+            f"{without} without"
+        )
+    passed: Verdict = share <= MAX_ACCEPTED
+    if MAX_ACCEPTED < share <= MAX_LOOKED_AT:
+        passed = "look"
+    return Check("parse failures", passed, detail)

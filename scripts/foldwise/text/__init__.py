@@ -1,0 +1,1 @@
+"""Language models as teachers: crystals as text, prompts, answers as numbers, all kept."""

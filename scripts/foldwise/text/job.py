@@ -1,0 +1,397 @@
+"""One recipe of `model: text` on one fold: read, fit where it is fitted, ask, keep everything."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import (
+    canonical_sha256,
+    read_json,
+    read_parquet,
+    write_csv,
+    write_json,
+    write_parquet,
+)
+from foldwise.common.progress import ProgressLog
+from foldwise.crystals.files import read_structures
+from foldwise.crystals.neighbors import CrystalArrays
+from foldwise.network.devices import set_up_device
+from foldwise.network.machine import Machine
+from foldwise.study.text import TextSettings, check_templates
+from foldwise.tasks.splits import FoldSplit
+from foldwise.text.answering import Engine, answer_prompts
+from foldwise.text.batches import check_lengths
+from foldwise.text.decoding import NumberDecoder
+from foldwise.text.description import crystal_text
+from foldwise.text.examples import Candidate, ExampleSets, element_shares
+from foldwise.text.features import fit_head, text_features
+from foldwise.text.model import UNKNOWN_PRETRAINING, LanguageModel, load_language_model
+from foldwise.text.numbers import OK, DecimalFormat
+from foldwise.text.prompts import Prompt, PromptMaker
+from foldwise.text.vllm_engine import vllm_engine
+from foldwise.text.writing import write_numbers
+
+FREE_TOKENS = 16
+"""Of an answer in the model's own words: a number, a unit, and a few words around them."""
+
+
+@dataclass(frozen=True)
+class TextFiles:
+    """What a job reads.
+
+    Attributes:
+        targets: targets.parquet of the task.
+        structures: Its structures.npz.
+        card: Its card.json, which names target and unit.
+        split: Split file of the fold.
+        graph_failures: CSV of crystals that no model of the study answers, if there are any.
+    """
+
+    targets: Path
+    structures: Path
+    card: Path
+    split: Path
+    graph_failures: Path | None = None
+
+
+@dataclass(frozen=True)
+class TextJob:
+    """One model of a recipe.
+
+    Attributes:
+        recipe: Name of the recipe.
+        settings: What it says.
+        seed: Of the fine-tuning.
+        holdout: The hold-out that no example and no fit sees.
+        machine: What it computes on.
+        out: Folder of its files.
+    """
+
+    recipe: str
+    settings: TextSettings
+    seed: int
+    holdout: int
+    machine: Machine
+    out: Path
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one fold, and what is told of their crystals.
+
+    Attributes:
+        table: Indexed by id: target, formula, text, subset (`fit`, `held_out` or `test`).
+        crystals: By id.
+        target_name: Name of the target.
+        unit: Its unit.
+        task: Name of the task.
+        fold: Number of the fold.
+    """
+
+    table: pd.DataFrame
+    crystals: Mapping[str, CrystalArrays]
+    target_name: str
+    unit: str
+    task: str
+    fold: int
+
+    def of(self, *subsets: str) -> pd.DataFrame:
+        """Rows of some subsets, in the order of the split."""
+        return self.table[self.table["subset"].isin(subsets)]
+
+
+@dataclass
+class Outcome:
+    """What a method leaves.
+
+    Attributes:
+        raw: One row per asked crystal, as `answer_prompts` has it.
+        history: One row per evaluation; empty where nothing was trained.
+        facts: For the record.
+        seconds: Of everything before the asking.
+    """
+
+    raw: pd.DataFrame
+    history: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["epoch", "train_mae", "val_mae"])
+    )
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def run_text_job(files: TextFiles, job: TextJob) -> pd.DataFrame:
+    """Fit what the recipe fits, ask about held-out and test crystals, and write the answers.
+
+    The folder gets `raw_outputs.parquet` (id, fold, subset, input_text, output_text, …),
+    `test.parquet` and `train.parquet` (id, prediction; the latter of held-out rows), `history.csv`
+    and `text.json`: the language model, lengths, parse failures, cost. A killed job goes on with
+    the next batch of prompts, a killed fine-tuning behind its last checkpoint.
+
+    Returns:
+        The content of `raw_outputs.parquet`.
+
+    Raises:
+        FoldwiseError: An input is missing or broken, there is no such language model or engine, or
+            a prompt is too long for it.
+    """
+    check_templates(job.settings, job.recipe)
+    started, cpu = time.perf_counter(), time.process_time()
+    rows = read_rows(files, job)
+    fitted = rows.of("fit")
+    number_format = DecimalFormat.of_targets(fitted["target"].tolist(), job.settings.decimals)
+    device = set_up_device(job.machine)
+    model = load_language_model(
+        job.settings.language_model, device, pad_token=job.settings.pad_token
+    )
+    maker = PromptMaker(model, job.settings, number_format, rows.target_name, rows.unit)
+    method = {"head": _head, "written": _written}.get(job.settings.method, _prompted)
+    outcome = method(rows, job, model, maker)
+    raw = filled_up(outcome.raw, rows)
+    job.out.mkdir(parents=True, exist_ok=True)
+    write_parquet(job.out / "raw_outputs.parquet", raw)
+    for subset, name in (("test", "test"), ("held_out", "train")):
+        part = raw[raw["subset"] == subset]
+        table = part[["id", "prediction"]].reset_index(drop=True)
+        write_parquet(
+            job.out / f"{name}.parquet", table if name == "test" else table.assign(held_out=True)
+        )
+    write_csv(job.out / "history.csv", outcome.history)
+    write_json(
+        job.out / "text.json",
+        {
+            "recipe": job.recipe,
+            "task": rows.task,
+            "fold": rows.fold,
+            "seed": job.seed,
+            "method": job.settings.method,
+            "language_model": job.settings.language_model,
+            "parameters": sum(one.numel() for one in model.network.parameters()),
+            "leakage": UNKNOWN_PRETRAINING,
+            "number_format": asdict(number_format),
+            "n_fit": len(fitted),
+            "longest_prompt_tokens": int(raw["input_tokens"].max()),
+            "mean_prompt_tokens": float(raw["input_tokens"].mean()),
+            "scores": {
+                subset: scores(raw[raw["subset"] == subset]) for subset in ("test", "held_out")
+            },
+            "device": device.type,
+            "threads": job.machine.threads,
+            "wall_time_sec": time.perf_counter() - started,
+            "cpu_time_sec": time.process_time() - cpu,
+            "settings": asdict(job.settings),
+            **outcome.facts,
+        },
+    )
+    (job.out / "journal.jsonl").unlink(missing_ok=True)
+    return raw
+
+
+def scores(raw: pd.DataFrame) -> dict[str, Any]:
+    """Errors both ways: with the training median for what could not be parsed, and without it."""
+    parsed = raw[raw["parse_status"] == OK]
+    plain = raw[raw["plain_value"].notna()]
+    return {
+        "n": len(raw),
+        "parse_failures": len(raw) - len(parsed),
+        "mae": _mae(raw["prediction"], raw["ground_truth"]),
+        "mae_parsed": _mae(parsed["value"], parsed["ground_truth"]),
+        "mae_plain": _mae(plain["plain_value"], plain["ground_truth"]),
+    }
+
+
+def _mae(values: pd.Series[float], truth: pd.Series[float]) -> float | None:
+    return float((values - truth).abs().mean()) if len(values) else None
+
+
+def filled_up(raw: pd.DataFrame, rows: Rows) -> pd.DataFrame:
+    """Raw answers with fold, subset, truth and prediction: the training median where one failed."""
+    table = rows.table.loc[raw["id"]]
+    median = float(rows.of("fit")["target"].median())
+    answered = raw["parse_status"] == OK
+    return raw.assign(
+        fold=np.int32(rows.fold),
+        subset=table["subset"].to_numpy(),
+        ground_truth=table["target"].to_numpy(),
+        prediction=np.where(answered, raw["value"], median),
+    )
+
+
+def read_rows(files: TextFiles, job: TextJob) -> Rows:
+    """The rows of the fold, described as the recipe wants them.
+
+    Raises:
+        FoldwiseError: A file is missing or broken, or an id has no structure or no target.
+    """
+    split = FoldSplit.read(files.split)
+    card = read_json(files.card)
+    targets = read_parquet(files.targets, ("id", "target", "formula")).set_index("id")
+    ids, structures = read_structures(files.structures)
+    crystals = dict(zip(ids, structures, strict=True))
+    failures = files.graph_failures
+    left_out = set(pd.read_csv(failures, dtype=str)["id"]) if failures is not None else set()
+    fit, held_out = split.fit_and_validation(job.holdout)
+    named = [(name, subset) for subset, part in
+             (("fit", fit), ("held_out", held_out), ("test", split.test)) for name in part
+             if name not in left_out]  # fmt: skip
+    absent = [name for name, _ in named if name not in crystals or name not in targets.index]
+    if absent:
+        raise FoldwiseError(
+            f"{len(absent)} id(s) of the split have no structure or no target, the first is "
+            f"{absent[0]!r}",
+            where=str(files.split),
+            hint="Make targets, structures and splits from the same dataset.",
+        )
+    names = [name for name, _ in named]
+    table = targets.loc[names, ["target", "formula"]].assign(
+        subset=[subset for _, subset in named],
+        text=[crystal_text(crystals[name], job.settings.detail) for name in names],
+    )
+    return Rows(
+        table, crystals, str(card["target_name"]), str(card["unit"]), split.task, split.fold
+    )
+
+
+def example_sets(rows: Rows, settings: TextSettings) -> ExampleSets:
+    """Examples from the fitted rows of a fold."""
+    fitted = rows.of("fit")
+    return ExampleSets(
+        [
+            Candidate(name, formula, element_shares(rows.crystals[name]))
+            for name, formula in zip(fitted.index, fitted["formula"], strict=True)
+        ],
+        settings.shots,
+        settings.example_sets,
+    )
+
+
+def prompts_of(rows: Rows, asked: pd.DataFrame, maker: PromptMaker) -> list[Prompt]:
+    """The prompts about some rows; with examples where the recipe shows them."""
+    sets = example_sets(rows, maker.settings) if maker.settings.method == "few_shot" else None
+    made = []
+    for name, formula, text in zip(asked.index, asked["formula"], asked["text"], strict=True):
+        shown = sets.of(formula, element_shares(rows.crystals[name])) if sets else []
+        examples = [(rows.table.at[one, "text"], rows.table.at[one, "target"]) for one in shown]
+        made.append(maker.prompt(str(name), text, examples))
+    return made
+
+
+def _engine(job: TextJob, model: LanguageModel, maker: PromptMaker, longest: int) -> Engine:
+    free = job.settings.decoding == "free"
+    if job.settings.engine == "vllm":
+        return vllm_engine(model, job.settings, maker.format, longest + FREE_TOKENS, FREE_TOKENS)
+    return NumberDecoder(model, maker.format, free=free, answer_tokens=FREE_TOKENS)
+
+
+def _prompted(rows: Rows, job: TextJob, model: LanguageModel, maker: PromptMaker) -> Outcome:
+    prompts = prompts_of(rows, rows.of("held_out", "test"), maker)
+    return Outcome(_asked(prompts, rows, job, model, maker, identity={}))
+
+
+def _asked(
+    prompts: Sequence[Prompt],
+    rows: Rows,
+    job: TextJob,
+    model: LanguageModel,
+    maker: PromptMaker,
+    *,
+    identity: Mapping[str, Any],
+) -> pd.DataFrame:
+    longest = check_lengths(prompts, FREE_TOKENS, model.longest, model.name)
+    log = ProgressLog(sys.stderr, len(prompts), name=f"{job.recipe} fold {rows.fold}")
+    log.line(
+        f"{len(prompts)} prompts for {model.name} on {model.device}, the longest of {longest} "
+        f"tokens; nothing is cut"
+    )
+    return answer_prompts(
+        prompts,
+        _engine(job, model, maker, longest),
+        batch_tokens=job.settings.batch_tokens,
+        unit=rows.unit,
+        journal=job.out / "journal.jsonl",
+        identity={"settings": asdict(job.settings), "seed": job.seed, **identity},
+        log=log,
+    )
+
+
+def _head(rows: Rows, job: TextJob, model: LanguageModel, _maker: PromptMaker) -> Outcome:
+    texts = rows.table["text"].tolist()
+    log = ProgressLog(sys.stderr, len(texts), name=f"{job.recipe} fold {rows.fold}")
+    features = text_features(model, texts, batch_tokens=job.settings.batch_tokens, log=log)
+    subset, targets = rows.table["subset"].to_numpy(), rows.table["target"].to_numpy(np.float64)
+    head, history = fit_head(features, targets, subset == "fit", subset == "held_out")
+    answers = head.answer(features)
+    asked = subset != "fit"
+    raw = pd.DataFrame(
+        {
+            "id": rows.table.index[asked],
+            "input_text": np.array(texts, dtype=object)[asked],
+            "output_text": [f"{value:.6f}" for value in answers[asked]],
+            "plain_text": [f"{value:.6f}" for value in answers[asked]],
+            "input_tokens": [len(model.tokens(texts[row])) for row in np.flatnonzero(asked)],
+            "output_tokens": 0,
+            "finish_reason": "head",
+            "number_share": np.nan,
+            "parse_status": OK,
+            "value": answers[asked],
+            "plain_value": np.nan,
+        }
+    )
+    facts = {"head": {"layer": head.layer, "width": len(head.weights), "backbone": "frozen"}}
+    return Outcome(raw, history, facts)
+
+
+def _written(rows: Rows, job: TextJob, model: LanguageModel, maker: PromptMaker) -> Outcome:
+    fitted = rows.of("fit")
+    held_out = rows.of("held_out").iloc[: job.settings.evaluate_rows]
+    questions = prompts_of(rows, held_out, maker)
+
+    def judge(trained: LanguageModel) -> tuple[float, float]:
+        decoder = NumberDecoder(trained, maker.format)
+        table = answer_prompts(
+            questions,
+            decoder,
+            batch_tokens=job.settings.batch_tokens,
+            unit=rows.unit,
+            journal=job.out / "judging.jsonl",
+            identity={"time": time.monotonic_ns()},
+            log=ProgressLog(sys.stderr, len(questions), name=f"{job.recipe} held out"),
+        )
+        (job.out / "judging.jsonl").unlink()
+        values = table["value"].fillna(float(fitted["target"].median()))
+        error = np.abs(values.to_numpy() - held_out["target"].to_numpy()).mean()
+        return float(error), float((table["parse_status"] == OK).mean())
+
+    prompts = prompts_of(rows, fitted, maker)
+    written = write_numbers(
+        model,
+        job.settings,
+        maker.format,
+        prompts,
+        fitted["target"].tolist(),
+        judge=judge,
+        seed=job.seed,
+        folder=job.out / "checkpoints",
+        log=partial(ProgressLog, sys.stderr, name=f"{job.recipe} fold {rows.fold}"),
+    )
+    digest = canonical_sha256(json.loads(written.history.to_json()))
+    asked = prompts_of(rows, rows.of("held_out", "test"), maker)
+    raw = _asked(asked, rows, job, written.model, maker, identity={"history": digest})
+    facts = {
+        "written": {
+            "best_epoch": written.best_epoch,
+            "epochs_run": written.epochs_run,
+            "early_stopped": written.early_stopped,
+            "trained_parameters": written.parameters,
+        }
+    }
+    return Outcome(raw, written.history, facts)
