@@ -19,7 +19,9 @@ def mixed_rule(wildcards):
     """The options that decide how a mixed experiment is combined."""
     mixed = MIXED[wildcards.exp]
     recipes, seeds = zip(*mixed.models)
-    booster = given("--booster", json.dumps(asdict(mixed.booster))) if mixed.booster else ""
+    booster = (
+        given("--booster", json.dumps(asdict(mixed.booster))) if mixed.booster else ""
+    )
     return (
         f"--recipes {' '.join(recipes)} --seeds {' '.join(map(str, seeds))}"
         f" --rule {mixed.combine} {booster}"

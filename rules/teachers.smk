@@ -35,9 +35,7 @@ def made_environment(name):
 def copies_of(pattern):
     """`pattern` where a model is asked about copies; nothing else."""
     return lambda wildcards: (
-        pattern.format(**_fold_of(wildcards))
-        if wildcards.recipe in LABELLING
-        else []
+        pattern.format(**_fold_of(wildcards)) if wildcards.recipe in LABELLING else []
     )
 
 

@@ -133,7 +133,7 @@ class Study:
         return self.experiments.get(teacher.ensemble) or self.mixed.get(teacher.ensemble)
 
     def labels_copies(self, recipe: str) -> bool:
-        """Whether models are asked about copies: an ensemble of theirs teaches a student by them."""
+        """Whether models answer for copies: an ensemble of theirs teaches a student by them."""
         taught = [entry.teacher for entry in self.recipes.values() if entry.teacher is not None]
         ensembles = [one.ensemble for one in taught if one.targets == "augmented"]
         return recipe in {member for name in ensembles for member, _ in self.own_models(name)}

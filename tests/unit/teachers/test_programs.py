@@ -18,7 +18,8 @@ mean = rows.loc[rows["part"] == "fit", "target"].mean()
 asked = rows.loc[rows["part"] != "fit", ["id"]].assign(prediction=mean)
 """
 BAD = {
-    "dies": ("print('no luck'); raise SystemExit(3)", "it ended with exit code 3; it last said: no luck"),
+    "dies": ("print('no luck'); raise SystemExit(3)",
+             "it ended with exit code 3; it last said: no luck"),
     "is_killed": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
                   "it was ended by signal 11 (SIGSEGV)"),
     "nan": (f"{GOOD}\nasked.loc[asked.index[-1], 'prediction'] = float('nan')\n"
@@ -136,10 +137,12 @@ def test_a_command_that_does_not_exist_is_named(fold, tmp_path):
 
 def test_packages_and_threads_are_those_of_the_program(fold, tmp_path, monkeypatch):
     monkeypatch.undo()
-    text = f"{GOOD}\nimport os\nasked.to_csv('predictions.csv', index=False)\n" + (
-        "import json\nopen('fit.json', 'w').write(json.dumps({'omp': os.environ['OMP_NUM_THREADS'],"
-        " 'job': json.load(open('job.json'))['threads']}))\n"
-    )
+    text = f"""{GOOD}
+import json, os
+asked.to_csv("predictions.csv", index=False)
+said = {{"omp": os.environ["OMP_NUM_THREADS"], "job": json.load(open("job.json"))["threads"]}}
+open("fit.json", "w").write(json.dumps(said))
+"""
     outcome = fold.run(write(tmp_path, text), tmp_path)
     assert outcome["packages"]["pandas"] == pd.__version__
     assert fold.collect(tmp_path) is None

@@ -1,0 +1,83 @@
+"""Programs, own predictions and a mixed ensemble through Snakemake: one fold of the tiny study."""
+
+import json
+
+import pandas as pd
+import pytest
+
+MEAN = """
+import pandas as pd
+rows = pd.read_csv("rows.csv")
+mean = rows.loc[rows["part"] == "fit", "target"].mean()
+rows.loc[rows["part"] != "fit", ["id"]].assign(prediction=mean).to_parquet("predictions.parquet")
+"""
+WORDS = {"title": "Something", "purpose": "What is it worth?"}
+
+
+def program(name, **changes):
+    return {"model": "program", "command": f"python {name}", **changes}
+
+
+@pytest.fixture(scope="module")
+def mixed(study, tmp_path_factory):
+    house = study.copy(tmp_path_factory.mktemp("teachers") / "house")
+    (house.root / "mean.py").write_text(MEAN)
+    (house.root / "dies.py").write_text("print('no luck today')\nraise SystemExit(3)\n")
+    content = json.loads((house.root / "tiny.json").read_text())
+    split = json.loads(next((house.results / "splits").glob("*/fold_0.json")).read_text())
+    known = pd.read_parquet(next((house.results / "data").glob("*/targets.parquet")))
+    ids = [*split["test"], *split["validation"][0]]
+    own = known.set_index("id").loc[ids, "target"].add(0.1).rename("prediction").reset_index()
+    own["held_out"] = own["id"].isin(split["validation"][0])
+    own.to_csv(house.root / "own.csv", index=False)
+    content["recipes"] |= {
+        "mean": program("mean.py"),
+        "dies": program("dies.py", on_failure="leave_out"),
+        "own": {"model": "predictions", "path": "own.csv"},
+    }
+    members = [{"recipe": name, "seeds": [0]} for name in ("mean", "own", "dies")]
+    content["experiments"] = {
+        "mean": {"recipe": "mean", "seeds": [0], **WORDS},
+        "cross": {"members": members, "combine": "mean", "compare_with": ["mean"], **WORDS},
+    }
+    content |= {"only": ["mean", "cross"], "splits": {**content["splits"], "only": [0]}}
+    (house.root / "mixed.json").write_text(json.dumps(content))
+    done = house.snakemake("--", "results/tiny/cross/results.json", config="mixed.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return house
+
+
+def test_a_program_s_experiment_has_a_folder_like_any_other(mixed):
+    record = json.loads((mixed.results / "mean" / "results.json").read_text())
+    assert record["metrics"]["pooled"]["mae"] == pytest.approx(
+        record["metrics"]["baselines"]["train_mean_mae"], rel=0.3
+    )
+    model = record["outside"]["models"][0]
+    assert (model["kind"], model["fold"], model["seed"]) == ("program", 0, 0)
+    assert (mixed.results / model["log"]).is_file()
+    assert record["outside"]["packages"]["mean"]["pandas"] == pd.__version__
+    assert record["prediction_intervals"]["scale"] == "constant"
+    assert not (mixed.results / "mean" / "model").exists()
+    assert "a program trained" in (mixed.results / "mean" / "README.txt").read_text()
+
+
+def test_the_mixed_ensemble_is_the_mean_of_its_members_and_names_who_is_missing(mixed):
+    record = json.loads((mixed.results / "cross" / "results.json").read_text())
+    assert [one["recipe"] for one in record["mixed"]["recipes"]] == ["mean", "own"]
+    gone = record["mixed"]["left_out"]
+    assert gone == [
+        {"recipe": "dies", "seed": 0,
+         "reason": "it ended with exit code 3; it last said: no luck today"}
+    ]  # fmt: skip
+    rows = pd.read_parquet(mixed.results / "cross" / "predictions.parquet").set_index("id")
+    alone = pd.read_parquet(mixed.results / "mean" / "predictions.parquet").set_index("id")
+    wanted = (alone["prediction"] + alone["target"] + 0.1).loc[rows.index] / 2
+    pd.testing.assert_series_equal(rows["prediction"], wanted, check_names=False)
+    # The other recipe errs by 0.1 everywhere: without the mean that is the error.
+    costs = {one["recipe"]: one for one in record["mixed"]["without"]}
+    assert costs["mean"]["mae"] == pytest.approx(0.1)
+    assert costs["mean"]["costs"] == pytest.approx(0.1 - record["metrics"]["pooled"]["mae"])
+    for name in ("members.png", "error_correlation.svg", "parity.png"):
+        assert (mixed.results / "cross" / "figures" / name).stat().st_size
+    readme = " ".join((mixed.results / "cross" / "README.txt").read_text().split())
+    assert "dies, seed 0, is missing: it ended with exit code 3" in readme
