@@ -1,8 +1,8 @@
 """The kinds of recipes: this project's network, and models from outside.
 
-A kind is a class with a `kind`; a new one stands in `_PARSED` and in `AnyWrittenRecipe`. Rules ask
-`Study.of_kind` which recipes are theirs; whatever kind trained a model, its folder and its answers
-have the same files.
+A kind is a class with a `kind`; a new one stands in `_WRITTEN`, `AnyWrittenRecipe` and
+`parse_any`. Rules ask `Study.of_kind` which recipes are theirs; whatever kind trained a model, its
+folder and its answers have the same files.
 """
 
 from __future__ import annotations
