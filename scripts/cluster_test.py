@@ -6,6 +6,7 @@ import argparse
 import secrets
 
 from foldwise.cluster.testbed.job import run_cluster_test, run_throughput
+from foldwise.cluster.testbed.study import EPOCHS
 from foldwise.common.errors import run_program
 
 
@@ -19,13 +20,17 @@ def main() -> None:
         "--throughput", type=int, metavar="SEEDS",
         help="no fault: train this many models per fold, and tell the share of waiting",
     )  # fmt: skip
-    parser.add_argument("--epochs", type=int, default=600, help="of each of these trainings")
+    parser.add_argument(
+        "--epochs", type=int, default=EPOCHS, help="of each training: more on a faster machine"
+    )
     options = parser.parse_args()
     if options.throughput:
         run_throughput(options.throughput, options.epochs, lambda line: print(line, flush=True))
         return
     print(f"moments by seed {options.seed}")
-    run_cluster_test(options.faults, options.seed, lambda line: print(line, flush=True))
+    run_cluster_test(
+        options.faults, options.seed, options.epochs, lambda line: print(line, flush=True)
+    )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,9 @@ MARGIN = 1.3
 MEMORY_GROWTH, TIME_GROWTH = 1.5, 2.0
 """Factors from one attempt to the next."""
 _ROUND_MB = 100
+MOST_MAPPED_MB = 1500
+"""Most of a graph store that stays resident: it is let go of after every 32 MB that are read
+(`foldwise.graphs.batch`), and the system maps up to sixteen times as much around small reads."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Demand:
         mb: Memory that does not depend on the task, MB.
         kb_per_structure: Memory per structure, kB.
         kb_per_atom: Memory per atom, kB.
+        mapped_kb_per_atom: Memory-mapped graphs per atom, kB, of which at most `MOST_MAPPED_MB`
+            stay resident.
         minutes: Time that does not depend on the task.
         ms_per_structure: Time per structure, milliseconds.
         ms_per_atom: Time per atom, milliseconds.
@@ -38,12 +43,14 @@ class Demand:
     minutes: float = 5.0
     ms_per_structure: float = 0.0
     ms_per_atom: float = 0.0
+    mapped_kb_per_atom: float = 0.0
 
     def memory_mb(self, size: TaskSize, attempt: int = 1) -> int:
         """MB to ask for."""
         own = (
             self.mb
             + (self.kb_per_structure * size.structures + self.kb_per_atom * size.atoms) / 1000
+            + min(self.mapped_kb_per_atom * size.atoms / 1000, MOST_MAPPED_MB)
         )
         asked = (SNAKEMAKE_MB + own * MARGIN) * MEMORY_GROWTH ** (attempt - 1)
         return math.ceil(asked / _ROUND_MB) * _ROUND_MB
@@ -80,7 +87,7 @@ def training_minutes(size: TaskSize, passes: int, *, on_gpu: bool, attempt: int 
 
 _TABLE = Demand(300, kb_per_structure=2, minutes=5, ms_per_structure=0.2)
 _SHORT = Demand(250, kb_per_structure=1, minutes=3, ms_per_structure=0.05)
-_PREDICTION = Demand(600, kb_per_structure=2, kb_per_atom=1.5, minutes=10, ms_per_atom=0.4)
+_PREDICTION = Demand(600, kb_per_structure=2, mapped_kb_per_atom=1.5, minutes=10, ms_per_atom=0.4)
 
 DEMANDS = {
     "prepare_dataset": Demand(
@@ -97,10 +104,12 @@ DEMANDS = {
     "group_structures": Demand(
         300, kb_per_structure=15, kb_per_atom=0.5, minutes=10, ms_per_structure=40
     ),
-    "train_model": Demand(650, kb_per_structure=4, kb_per_atom=1.6),
-    "pretrain_model": Demand(650, kb_per_structure=4, kb_per_atom=3.2),
+    "train_model": Demand(650, kb_per_structure=4, mapped_kb_per_atom=1.6),
+    "pretrain_model": Demand(650, kb_per_structure=4, mapped_kb_per_atom=1.6),
     "predict": _PREDICTION,
-    "predict_views": Demand(600, kb_per_structure=2, kb_per_atom=1.5, minutes=10, ms_per_atom=1.6),
+    "predict_views": Demand(
+        600, kb_per_structure=2, mapped_kb_per_atom=1.5, minutes=10, ms_per_atom=1.6
+    ),
     # A program's memory and time are its user's: `minutes` of its recipe ends it earlier.
     "make_environment": Demand(1000, minutes=60),
     "prepare_teacher": Demand(

@@ -14,7 +14,7 @@ from torch import Tensor
 from foldwise.graphs.store import GraphStore
 
 RESIDENT_BYTES_PER_STORED_BYTE = 2  # indices are kept as int64
-RELEASE_BYTES = 2**26
+RELEASE_BYTES = 2**25
 """Read from a memory map before its pages are let go: the system maps up to 16 pages for each."""
 
 
@@ -218,7 +218,6 @@ class ResidentStore:
         self._n_atoms = offsets[1:, 0] - offsets[:-1, 0]
         self._core = torch.from_numpy(store.core).to(device)
         self._arrays = {name: self._held(name) for name in _Pieces._fields}
-        store.release()
 
     def batch(self, rows: Tensor) -> GraphBatch:
         """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
@@ -250,7 +249,16 @@ class ResidentStore:
         return _skin_counts(self._store)
 
     def _held(self, name: str) -> Tensor:
-        return torch.from_numpy(np.array(self._store.arrays[name])).to(self.device)
+        """An array on the device; on the host it is never whole."""
+        array = self._store.arrays[name]
+        first = torch.from_numpy(np.array(array[:1]))
+        held = torch.empty((len(array), *first.shape[1:]), dtype=first.dtype, device=self.device)
+        step = max(RELEASE_BYTES * len(array) // max(array.nbytes, 1), 1)
+        for start in range(0, len(array), step):
+            part = np.array(array[start : start + step])
+            held[start : start + step].copy_(torch.from_numpy(part))
+            self._store.release()
+        return held
 
     def _placed(self, rows: Tensor) -> tuple[NDArray[np.int64], Tensor]:
         """Rows on the host and on the device."""

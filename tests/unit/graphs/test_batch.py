@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_files import small_store
@@ -21,6 +21,7 @@ def store(tmp_path_factory):
     return small_store(tmp_path_factory.mktemp("batch") / "graphs", 24)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(rows=st.lists(st.integers(0, 23), min_size=1, max_size=12))
 def test_streamed_batches_equal_resident_ones(store, rows):
     picked = torch.tensor(rows)
@@ -28,6 +29,14 @@ def test_streamed_batches_equal_resident_ones(store, rows):
     for name, ours, theirs in zip(resident._fields, resident, streamed.batch(picked), strict=True):
         assert ours.dtype == theirs.dtype, name
         assert torch.equal(ours, theirs), name
+
+
+def test_a_resident_store_is_copied_in_pieces(store, monkeypatch):
+    whole = ResidentStore(store, CPU).skin(torch.arange(24))
+    monkeypatch.setattr("foldwise.graphs.batch.RELEASE_BYTES", 1000)
+    pieces = ResidentStore(store, CPU).skin(torch.arange(24))
+    for ours, theirs in zip((*whole.graph, *whole[1:]), (*pieces.graph, *pieces[1:]), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_a_store_beyond_the_budget_is_streamed(store):

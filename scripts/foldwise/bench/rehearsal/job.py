@@ -96,8 +96,8 @@ def stages(root: Path, task: str) -> pd.DataFrame:
     """Seconds, peak memory and disk of every rule of a finished study, or of a part of it.
 
     Seconds are those of a clock; `cpu_seconds` are of all cores together, and say what a job takes
-    where others share them. Of several jobs of one rule the longest and the largest count. Bytes are of resident memory,
-    as Snakemake's benchmarks measure it.
+    where others share them. Of several jobs of one rule the longest and the largest count. Bytes
+    are of resident memory, as Snakemake's benchmarks measure it.
 
     Args:
         root: `results/{study}`.

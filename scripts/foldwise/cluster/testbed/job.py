@@ -35,7 +35,9 @@ _ECHO = ("slurmstepd", "srun:")
 """Beginnings of what a job's log repeats of Slurm's own words."""
 
 
-def run_cluster_test(names: Sequence[str], seed: int, say: Callable[[str], None]) -> None:
+def run_cluster_test(
+    names: Sequence[str], seed: int, epochs: int, say: Callable[[str], None]
+) -> None:
     """Build the cluster, run the study without a fault and with each, and write the table.
 
     Writes `faults.csv` to `results/cluster_test`, fault by fault; rows of faults that are not
@@ -44,6 +46,7 @@ def run_cluster_test(names: Sequence[str], seed: int, say: Callable[[str], None]
     Args:
         names: Words of the faults to inject; none: all.
         seed: Decides the moments.
+        epochs: Of each training; it must take longer than a minute to reach its time limit.
         say: Takes a line for the user.
 
     Raises:
@@ -60,7 +63,7 @@ def run_cluster_test(names: Sequence[str], seed: int, say: Callable[[str], None]
     chance = random.Random(seed)  # noqa: S311  moments of faults, no secrets
     try:
         with test_cluster() as cluster:
-            study = new_study(cluster, folder / "house", SITE)
+            study = new_study(cluster, folder / "house", SITE, epochs=epochs)
             undisturbed = _without_fault(study, say)
             wrong = []
             for fault in chosen:
