@@ -56,8 +56,8 @@ def _command(cores: int) -> list[str]:
     """The shell command that makes the folder, as Snakemake prints it."""
     target = str((ROOT / _EXPERIMENT / "results.json").relative_to(REPOSITORY))
     _, said = ask(
-        snakemake(cores, "--dry-run", "--printshellcmds", "--quiet", "host", "--forcerun", "write_experiment", "--",
-                  target)
+        snakemake(cores, "--dry-run", "--printshellcmds", "--quiet", "host",
+                  "--forcerun", "write_experiment", "--", target)
     )  # fmt: skip
     lines = [line.strip() for line in said.splitlines() if f"python {_PROGRAM} " in line]
     if not lines:
