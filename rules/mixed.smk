@@ -1,33 +1,4 @@
 # Ensembles of several recipes: combined by a rule that is fitted on rows that the members held out.
-MIXED = STUDY.mixed
-
-
-def mixed_members(pattern, folds=None):
-    """`pattern` for every member of a mixed experiment, in the config's order; folds first."""
-
-    def paths(wildcards):
-        return [
-            pattern.format(recipe=recipe, seed=seed, task=STUDY.task, fold=fold)
-            for fold in ([wildcards.fold] if folds is None else folds)
-            for recipe, seed in MIXED[wildcards.exp].models
-        ]
-
-    return paths
-
-
-def mixed_rule(wildcards):
-    """The options that decide how a mixed experiment is combined."""
-    mixed = MIXED[wildcards.exp]
-    recipes, seeds = zip(*mixed.models)
-    booster = (
-        given("--booster", json.dumps(asdict(mixed.booster))) if mixed.booster else ""
-    )
-    return (
-        f"--recipes {' '.join(recipes)} --seeds {' '.join(map(str, seeds))}"
-        f" --rule {mixed.combine} {booster}"
-    )
-
-
 rule combine_mixed:
     input:
         asked=mixed_members(f"{PREDICTIONS}/test.parquet"),
@@ -60,7 +31,7 @@ rule combine_mixed:
     shell:
         "python scripts/combine_mixed.py {params.how} --asked {input.asked:q}"
         " --held-out {input.held_out:q} --fits {input.fits:q} --targets {input.targets:q}"
-        " --fold {wildcards.fold} --out {output[0]:q} {params.out} 2> {log:q}"
+        " --fold {wildcards.fold} --out {output.combined:q} {params.out} 2> {log:q}"
 
 
 use rule combine_mixed as label_copies_by_mixed with:

@@ -1,44 +1,4 @@
 # Models from outside: programs as teachers (docs/teachers.md), and predictions made anywhere.
-import math
-
-from foldwise.teachers.environment import is_satisfied
-
-ENVIRONMENTS = "results/environments"
-WITH_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-
-
-# Programs that are asked about copies too: an ensemble of theirs teaches a student by them.
-LABELLING = [name for name in PROGRAMS if STUDY.labels_copies(name)]
-
-
-def environment_name(file):
-    """Name of an environment file below `ENVIRONMENTS`."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", os.path.splitext(file)[0])
-
-
-# Environments that are made here: of programs that ask for other versions than the current ones.
-MADE = {
-    environment_name(STUDY.recipes[name].environment): STUDY.recipes[name].environment
-    for name in PROGRAMS
-    if STUDY.recipes[name].environment
-    and not WITH_CONDA
-    and not is_satisfied(STUDY.recipes[name].environment)
-}
-
-
-def made_environment(name):
-    """Folder of the environment that is made for a program; nothing where it needs none."""
-    stem = environment_name(STUDY.recipes[name].environment or "")
-    return f"{ENVIRONMENTS}/{stem}/venv" if stem in MADE else []
-
-
-def copies_of(pattern):
-    """`pattern` where a model is asked about copies; nothing else."""
-    return lambda wildcards: (
-        pattern.format(**_fold_of(wildcards)) if wildcards.recipe in LABELLING else []
-    )
-
-
 rule make_environment:
     input:
         file=lambda wildcards: MADE[wildcards.environment],
