@@ -17,6 +17,7 @@ include: "rules/submission_lookup.smk"
 include: "rules/submissions.smk"
 include: "rules/experiments.smk"
 include: "rules/mixed.smk"
+include: "rules/text.smk"
 include: "rules/site.smk"
 
 

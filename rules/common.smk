@@ -18,6 +18,7 @@ from foldwise.study.checks import missing_files, warnings
 from foldwise.study.kinds import NETWORK
 from foldwise.study.outside.own_predictions import PREDICTIONS as OWN_PREDICTIONS
 from foldwise.study.outside.program import PROGRAM
+from foldwise.study.outside.text import TEXT
 from foldwise.tasks.sources import EMBEDDED
 from foldwise.tracking.calls.interpreter import put_interpreter_first
 
@@ -250,6 +251,8 @@ NETWORKS = STUDY.of_kind(NETWORK)
 PROGRAMS = STUDY.of_kind(PROGRAM)
 TRAINED = [exp for exp, entry in STUDY.experiments.items() if entry.recipe in NETWORKS]
 OUTSIDE = [exp for exp in STUDY.experiments if exp not in TRAINED]
+TEXTS = STUDY.of_kind(TEXT)
+READING = [exp for exp in OUTSIDE if STUDY.experiments[exp].recipe in TEXTS]
 
 
 def is_ensemble(exp):

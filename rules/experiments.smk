@@ -166,7 +166,7 @@ use rule write_experiment as write_outside_experiment with:
     output:
         **EXPERIMENT_OUTPUT,
     wildcard_constraints:
-        exp=one_of(OUTSIDE),
+        exp=one_of(set(OUTSIDE) - set(READING)),
 
 
 rule summarise:

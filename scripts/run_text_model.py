@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.common.errors import run_program
+from foldwise.common.errors import FoldwiseError, run_program
 from foldwise.common.files import json_object
-from foldwise.common.settings import checked
 from foldwise.network.machine import add_machine_options, machine_of
-from foldwise.study.text import TextSettings
+from foldwise.study.kinds import parse_any
+from foldwise.study.outside.text import TextRecipe
 from foldwise.text.job import TextFiles, TextJob, run_text_job
 
 
@@ -25,8 +25,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--holdout", type=int, required=True, help="hold-out that validates")
     add_machine_options(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder of its files")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--predictions", type=Path, required=True, help="folder of its answers")
     options = parser.parse_args()
+    recipe = parse_any(json_object(options.recipe, "--recipe"), "--recipe")
+    if not isinstance(recipe, TextRecipe):
+        raise FoldwiseError(
+            "it is no recipe of a language model", where="--recipe", hint="Give model: text."
+        )
     run_text_job(
         TextFiles(
             targets=options.targets,
@@ -37,13 +43,12 @@ def main() -> None:
         ),
         TextJob(
             recipe=options.recipe_name,
-            settings=checked(
-                TextSettings, json_object(options.recipe, "--recipe"), options.recipe_name
-            ),
+            settings=recipe,
             seed=options.seed,
             holdout=options.holdout,
             machine=machine_of(options),
-            out=options.out,
+            model=options.model,
+            predictions=options.predictions,
         ),
     )
 

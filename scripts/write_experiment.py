@@ -42,6 +42,8 @@ def main() -> None:
     parser.add_argument("--ensembles", nargs="*", default=[], help="test.parquet, as --splits")
     parser.add_argument("--mixed", nargs="*", default=[],
                         help="how models of several recipes were combined")  # fmt: skip
+    parser.add_argument("--raw-outputs", nargs="*", default=[],
+                        help="raw_outputs.parquet of language models")  # fmt: skip
     parser.add_argument("--compare", nargs="*", default=[], help="folders of other experiments")
     parser.add_argument("--command", help="the command that makes it again, for the record")
     parser.add_argument("--out", required=True, help="folder to write; an older one is replaced")

@@ -117,6 +117,8 @@ DEMANDS = {
     ),
     "run_teacher": Demand(2000, kb_per_structure=20, kb_per_atom=2, minutes=720),
     "collect_teacher": _SHORT,
+    # A language model of 135 million numbers; larger ones need a larger machine by their user.
+    "run_text_model": Demand(4000, kb_per_structure=40, minutes=240, ms_per_structure=2000),
     "average_predictions": _SHORT,
     "choose_soft_weight": _SHORT,
     "check_series": _SHORT,

@@ -12,7 +12,7 @@ from foldwise.common.files import replaced_folder
 CONTENT = frozenset(
     {
         "results.json", "README.txt", "config.json", "metrics.json", "predictions.parquet",
-        "groups", "figures", "matbench", "diagnostics", "model",
+        "groups", "figures", "matbench", "diagnostics", "model", "raw_outputs.parquet", "calls",
     }
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ from foldwise.experiment.review.checks import Reviewed, review
 from foldwise.experiment.review.verdict import reviewed_decision
 from foldwise.experiment.tables.diagnostics import outlier_table, write_diagnostics
 from foldwise.experiment.tables.groups import build_groups, index_table, write_groups
+from foldwise.experiment.tables.raw_outputs import write_raw_outputs
 
 
 def write_experiment(inputs: ExperimentInputs, out: str | Path, command: str | None = None) -> Json:
@@ -47,6 +48,8 @@ def write_experiment(inputs: ExperimentInputs, out: str | Path, command: str | N
         write_parquet(folder / "predictions.parquet", rows.table)
         write_groups(folder / "groups", inputs, rows, groups, index)
         write_diagnostics(folder / "diagnostics", inputs, rows, groups)
+        if inputs.raw_outputs is not None:
+            write_raw_outputs(folder, inputs.raw_outputs, inputs)
         write_figures(folder / "figures", inputs, rows, groups, index)
         if record["matbench"]["written"]:
             write_matbench(folder / "matbench", inputs, rows, record)

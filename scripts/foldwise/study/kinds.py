@@ -20,12 +20,17 @@ from foldwise.study.outside.own_predictions import (
 )
 from foldwise.study.outside.program import PROGRAM, ProgramRecipe, WrittenProgram, check_program
 from foldwise.study.outside.recipe import OutsideRecipe
+from foldwise.study.outside.text import TEXT, TextRecipe, WrittenText, check_templates
 from foldwise.study.recipe import Recipe, WrittenRecipe, parse_recipe
 
 AnyRecipe = Recipe | OutsideRecipe
 NETWORK = Recipe.kind
 
-_WRITTEN: dict[str, type] = {PROGRAM: WrittenProgram, PREDICTIONS: WrittenPredictions}
+_WRITTEN: dict[str, type] = {
+    PROGRAM: WrittenProgram,
+    PREDICTIONS: WrittenPredictions,
+    TEXT: WrittenText,
+}
 
 
 def _kind(value: Any) -> str:
@@ -36,7 +41,8 @@ def _kind(value: Any) -> str:
 AnyWrittenRecipe = Annotated[
     Annotated[WrittenRecipe, Tag(WrittenRecipe.__name__)]
     | Annotated[WrittenProgram, Tag(WrittenProgram.__name__)]
-    | Annotated[WrittenPredictions, Tag(WrittenPredictions.__name__)],
+    | Annotated[WrittenPredictions, Tag(WrittenPredictions.__name__)]
+    | Annotated[WrittenText, Tag(WrittenText.__name__)],
     Discriminator(_kind),
 ]
 
@@ -49,6 +55,10 @@ def parse_any(values: Mapping[str, Any], where: str) -> AnyRecipe:
     """
     if values.get("model") == PREDICTIONS:
         return checked(PredictionsRecipe, values, where)
+    if values.get("model") == TEXT:
+        text = checked(TextRecipe, values, where)
+        check_templates(text, where)
+        return text
     if values.get("model") != PROGRAM:
         return parse_recipe(values, where)
     program = checked(ProgramRecipe, values, where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,6 @@ from foldwise.common.files import (
     canonical_sha256,
     read_json,
     read_parquet,
-    write_csv,
-    write_json,
     write_parquet,
 )
 from foldwise.common.progress import ProgressLog
@@ -28,7 +27,8 @@ from foldwise.crystals.files import read_structures
 from foldwise.crystals.neighbors import CrystalArrays
 from foldwise.network.devices import set_up_device
 from foldwise.network.machine import Machine
-from foldwise.study.text import TextSettings, check_templates
+from foldwise.prediction.outside import OutsideAnswers, OutsideFit, write_outside_model
+from foldwise.study.outside.text import TextRecipe
 from foldwise.tasks.splits import FoldSplit
 from foldwise.text.answering import Engine, answer_prompts
 from foldwise.text.batches import check_lengths
@@ -36,7 +36,7 @@ from foldwise.text.decoding import NumberDecoder
 from foldwise.text.description import crystal_text
 from foldwise.text.examples import Candidate, ExampleSets, element_shares
 from foldwise.text.features import fit_head, text_features
-from foldwise.text.model import UNKNOWN_PRETRAINING, LanguageModel, load_language_model
+from foldwise.text.model import LanguageModel, load_language_model
 from foldwise.text.numbers import OK, DecimalFormat
 from foldwise.text.prompts import Prompt, PromptMaker
 from foldwise.text.vllm_engine import vllm_engine
@@ -75,15 +75,17 @@ class TextJob:
         seed: Of the fine-tuning.
         holdout: The hold-out that no example and no fit sees.
         machine: What it computes on.
-        out: Folder of its files.
+        model: Folder of the model.
+        predictions: Folder of its answers.
     """
 
     recipe: str
-    settings: TextSettings
+    settings: TextRecipe
     seed: int
     holdout: int
     machine: Machine
-    out: Path
+    model: Path
+    predictions: Path
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,9 @@ class Outcome:
 def run_text_job(files: TextFiles, job: TextJob) -> pd.DataFrame:
     """Fit what the recipe fits, ask about held-out and test crystals, and write the answers.
 
-    The folder gets `raw_outputs.parquet` (id, fold, subset, input_text, output_text, …),
-    `test.parquet` and `train.parquet` (id, prediction; the latter of held-out rows), `history.csv`
-    and `text.json`: the language model, lengths, parse failures, cost. A killed job goes on with
-    the next batch of prompts, a killed fine-tuning behind its last checkpoint.
+    They stand in the files of every model from outside (`foldwise.prediction.outside`), and whole
+    in `raw_outputs.parquet` beside them. A killed job goes on with the next batch of prompts, a
+    killed fine-tuning behind its last checkpoint.
 
     Returns:
         The content of `raw_outputs.parquet`.
@@ -144,7 +145,6 @@ def run_text_job(files: TextFiles, job: TextJob) -> pd.DataFrame:
         FoldwiseError: An input is missing or broken, there is no such language model or engine, or
             a prompt is too long for it.
     """
-    check_templates(job.settings, job.recipe)
     started, cpu = time.perf_counter(), time.process_time()
     rows = read_rows(files, job)
     fitted = rows.of("fit")
@@ -156,43 +156,43 @@ def run_text_job(files: TextFiles, job: TextJob) -> pd.DataFrame:
     maker = PromptMaker(model, job.settings, number_format, rows.target_name, rows.unit)
     method = {"head": _head, "written": _written}.get(job.settings.method, _prompted)
     outcome = method(rows, job, model, maker)
-    raw = filled_up(outcome.raw, rows)
-    job.out.mkdir(parents=True, exist_ok=True)
-    write_parquet(job.out / "raw_outputs.parquet", raw)
-    for subset, name in (("test", "test"), ("held_out", "train")):
-        part = raw[raw["subset"] == subset]
-        table = part[["id", "prediction"]].reset_index(drop=True)
-        write_parquet(
-            job.out / f"{name}.parquet", table if name == "test" else table.assign(held_out=True)
-        )
-    write_csv(job.out / "history.csv", outcome.history)
-    write_json(
-        job.out / "text.json",
-        {
-            "recipe": job.recipe,
-            "task": rows.task,
-            "fold": rows.fold,
-            "seed": job.seed,
-            "method": job.settings.method,
-            "language_model": job.settings.language_model,
-            "parameters": sum(one.numel() for one in model.network.parameters()),
-            "leakage": UNKNOWN_PRETRAINING,
-            "number_format": asdict(number_format),
-            "n_fit": len(fitted),
-            "longest_prompt_tokens": int(raw["input_tokens"].max()),
-            "mean_prompt_tokens": float(raw["input_tokens"].mean()),
-            "scores": {
-                subset: scores(raw[raw["subset"] == subset]) for subset in ("test", "held_out")
-            },
-            "device": device.type,
-            "threads": job.machine.threads,
-            "wall_time_sec": time.perf_counter() - started,
-            "cpu_time_sec": time.process_time() - cpu,
-            "settings": asdict(job.settings),
-            **outcome.facts,
-        },
+    raw = filled_up(outcome.raw, rows).assign(seed=np.int32(job.seed))
+    write_parquet(job.predictions / "raw_outputs.parquet", raw)
+    answers = {subset: part.set_index("id")["prediction"] for subset, part in raw.groupby("subset")}
+    facts = {
+        "language_model": job.settings.language_model,
+        "parameters": sum(one.numel() for one in model.network.parameters()),
+        "number_format": asdict(number_format),
+        "longest_prompt_tokens": int(raw["input_tokens"].max()),
+        "mean_prompt_tokens": float(raw["input_tokens"].mean()),
+        "test": scores(raw[raw["subset"] == "test"]),
+        "held_out": scores(raw[raw["subset"] == "held_out"]),
+        **outcome.facts,
+    }
+    write_outside_model(
+        job.model,
+        job.predictions,
+        OutsideFit(
+            recipe=job.recipe,
+            task=rows.task,
+            fold=rows.fold,
+            seed=job.seed,
+            kind=job.settings.kind,
+            hyperparams=job.settings.as_dict(),
+            n_train=len(fitted),
+            n_validation=len(rows.of("held_out")),
+            seconds=time.perf_counter() - started,
+            cpu_seconds=time.process_time() - cpu,
+            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            device=device.type,
+            threads=job.machine.threads,
+            more={"text": facts},
+        ),
+        OutsideAnswers(test=answers["test"], held_out=answers["held_out"]),
+        targets=rows.table["target"],
+        history=outcome.history,
     )
-    (job.out / "journal.jsonl").unlink(missing_ok=True)
+    (job.predictions / "journal.jsonl").unlink(missing_ok=True)
     return raw
 
 
@@ -261,7 +261,7 @@ def read_rows(files: TextFiles, job: TextJob) -> Rows:
     )
 
 
-def example_sets(rows: Rows, settings: TextSettings) -> ExampleSets:
+def example_sets(rows: Rows, settings: TextRecipe) -> ExampleSets:
     """Examples from the fitted rows of a fold."""
     fitted = rows.of("fit")
     return ExampleSets(
@@ -317,7 +317,7 @@ def _asked(
         _engine(job, model, maker, longest),
         batch_tokens=job.settings.batch_tokens,
         unit=rows.unit,
-        journal=job.out / "journal.jsonl",
+        journal=job.predictions / "journal.jsonl",
         identity={"settings": asdict(job.settings), "seed": job.seed, **identity},
         log=log,
     )
@@ -362,11 +362,11 @@ def _written(rows: Rows, job: TextJob, model: LanguageModel, maker: PromptMaker)
             decoder,
             batch_tokens=job.settings.batch_tokens,
             unit=rows.unit,
-            journal=job.out / "judging.jsonl",
+            journal=job.predictions / "judging.jsonl",
             identity={"time": time.monotonic_ns()},
             log=ProgressLog(sys.stderr, len(questions), name=f"{job.recipe} held out"),
         )
-        (job.out / "judging.jsonl").unlink()
+        (job.predictions / "judging.jsonl").unlink()
         values = table["value"].fillna(float(fitted["target"].median()))
         error = np.abs(values.to_numpy() - held_out["target"].to_numpy()).mean()
         return float(error), float((table["parse_status"] == OK).mean())
@@ -380,7 +380,7 @@ def _written(rows: Rows, job: TextJob, model: LanguageModel, maker: PromptMaker)
         fitted["target"].tolist(),
         judge=judge,
         seed=job.seed,
-        folder=job.out / "checkpoints",
+        folder=job.model / "checkpoints",
         log=partial(ProgressLog, sys.stderr, name=f"{job.recipe} fold {rows.fold}"),
     )
     digest = canonical_sha256(json.loads(written.history.to_json()))

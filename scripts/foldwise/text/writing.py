@@ -29,7 +29,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import canonical_sha256, read_json, write_json
 from foldwise.common.progress import ProgressLog
-from foldwise.study.text import TextSettings
+from foldwise.study.outside.text import TextRecipe
 from foldwise.text.decoding import character_tokens
 from foldwise.text.model import LanguageModel
 from foldwise.text.numbers import DecimalFormat
@@ -162,7 +162,7 @@ class _Lines(TrainerCallback):
 
 def write_numbers(
     model: LanguageModel,
-    settings: TextSettings,
+    settings: TextRecipe,
     number_format: DecimalFormat,
     prompts: Sequence[Prompt],
     targets: Sequence[float],
@@ -202,7 +202,7 @@ def write_numbers(
     with_adapters = replace(model, network=adapted.get_base_model())
     arguments = _arguments(settings, folder, model.device, seed)
     effective = settings.batch_size * settings.accumulate
-    steps = -(-len(texts) // effective) * settings.epochs
+    steps = -(-len(texts) // effective) * settings.num_train_epochs
     progress = log(steps)
     progress.line(
         f"{len(texts)} texts, the longest of {texts.longest} tokens, nothing is cut; effective "
@@ -232,7 +232,7 @@ def write_numbers(
         history=history,
         best_epoch=int(history["epoch"].iloc[best]),
         epochs_run=len(history),
-        early_stopped=len(history) < settings.epochs,
+        early_stopped=len(history) < settings.num_train_epochs,
         parameters=trained,
     )
 
@@ -248,7 +248,7 @@ def _last_of(folder: Path, key: str) -> str | None:
     return last
 
 
-def _adapters(model: LanguageModel, settings: TextSettings) -> LoraConfig:
+def _adapters(model: LanguageModel, settings: TextRecipe) -> LoraConfig:
     """Adapters (Hu et al. 2021) at every linear map of the chosen layers, as in Dettmers 2023."""
     layers = int(model.network.config.num_hidden_layers)
     used = layers if settings.lora_layers == 0 else min(settings.lora_layers, layers)
@@ -269,11 +269,11 @@ def _adapters(model: LanguageModel, settings: TextSettings) -> LoraConfig:
 
 
 def _arguments(
-    settings: TextSettings, folder: Path, device: torch.device, seed: int
+    settings: TextRecipe, folder: Path, device: torch.device, seed: int
 ) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(folder),
-        num_train_epochs=settings.epochs,
+        num_train_epochs=settings.num_train_epochs,
         per_device_train_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.accumulate,
         learning_rate=settings.lr,

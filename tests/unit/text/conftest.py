@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from foldwise.study.text import TextSettings
+from foldwise.study.outside.text import TextRecipe
 from foldwise.text.model import LanguageModel, load_language_model
 from foldwise.text.prompts import PromptMaker
 from text_models import FORMAT, write_tiny_model
@@ -31,5 +31,5 @@ def tiny(tiny_folder: Path) -> LanguageModel:
 
 @pytest.fixture(scope="module")
 def maker(tiny: LanguageModel) -> PromptMaker:
-    settings = TextSettings(method="zero_shot")
+    settings = TextRecipe(model="text", method="zero_shot")
     return PromptMaker(tiny, settings, FORMAT, "formation energy", "eV/atom")

@@ -13,6 +13,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_parquet
 from foldwise.experiment.inputs.combined import read_combined
 from foldwise.experiment.inputs.mixed import read_mixture
+from foldwise.experiment.inputs.raw_outputs import read_raw_outputs
 from foldwise.experiment.inputs.readers import (
     check_complete,
     check_ids,
@@ -92,6 +93,7 @@ def load_inputs(paths: InputPaths, experiment: str) -> ExperimentInputs:
         ],
         combined=combined,
         mixture=read_mixture(paths.mixed, expected),
+        raw_outputs=read_raw_outputs(paths.raw_outputs),
     )
 
 

@@ -49,6 +49,7 @@ class InputPaths:
         combinations: One JSON per fold: what was combined, and how.
         mixed: Of models of several recipes, three files per fold
             (`foldwise.experiment.inputs.mixed.read_mixture`).
+        raw_outputs: Of language models, one per model in the order of `fits`.
     """
 
     config: str | Path
@@ -71,6 +72,7 @@ class InputPaths:
     submission_predictions: Paths = ()
     combinations: Paths = ()
     mixed: Paths = ()
+    raw_outputs: Paths = ()
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,8 @@ class ExperimentInputs:
         combined: Recorded teachers and what was done with them; `None` with trained models.
         repeated: Models of each further replicate, sorted alike.
         mixture: How models of several recipes were combined; `None` with one recipe.
+        raw_outputs: What language models were asked about the test rows, and what they wrote;
+            `None` for other models.
     """
 
     experiment: str
@@ -206,6 +210,7 @@ class ExperimentInputs:
     combined: Combined | None = None
     repeated: Sequence[Sequence[Model]] = ()
     mixture: Mixture | None = None
+    raw_outputs: pd.DataFrame | None = None
 
     @property
     def name(self) -> str:

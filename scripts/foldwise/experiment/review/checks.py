@@ -19,6 +19,7 @@ from foldwise.experiment.inputs.mixture import Mixture
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import Combined, ExperimentInputs, Json
 from foldwise.experiment.review.outcomes import result_checks
+from foldwise.experiment.review.parse_failures import parse_check
 from foldwise.experiment.review.types import Check, Verdict
 from foldwise.experiment.tables.groups import Group
 from foldwise.statistics.metrics import fold_metrics
@@ -62,6 +63,7 @@ def review(inputs: ExperimentInputs, reviewed: Reviewed) -> Json:
         _counts(inputs, reviewed.rows),
         _config(inputs),
         _failures(inputs),
+        *(parse_check(one, inputs.unit) for one in [inputs.raw_outputs] if one is not None),
         _distribution(reviewed.rows, inputs.unit),
         _group_spread(reviewed),
         _outliers(reviewed),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.settings import CLOSED, Number, Share, Whole
+from foldwise.study.outside.recipe import OutsideRecipe
 
+TEXT = "text"
 EMBEDDED_MODEL = "smollm2-135m-instruct"
 METHODS = ("zero_shot", "few_shot", "head", "written")
 PLACEHOLDERS = {
@@ -21,9 +23,16 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, config=CLOSED, kw_only=True)
-class TextSettings:
-    """How a language model becomes a model of a study."""
+class TextRecipe(OutsideRecipe):
+    """A language model that reads crystals as text; docs/text-models.md."""
 
+    kind: ClassVar[str] = TEXT
+
+    model: Literal["text"] = Field(description="a language model that reads crystals as text")
+    pretrained_on: str | None = Field(
+        default="texts that nobody lists, which may hold the test crystals and their targets",
+        description="what the language model has seen before, as the record says it",
+    )
     method: Literal["zero_shot", "few_shot", "head", "written"] = Field(
         description="`zero_shot` asks about a crystal alone; `few_shot` shows fitted crystals with "
         "their targets first; `head` fits a linear head to the model's features of the text; "
@@ -78,7 +87,9 @@ class TextSettings:
         default=1, ge=1, description="GPUs over which vLLM spreads it"
     )
     memory_share: Share = Field(default=0.85, description="of a GPU's memory, for vLLM")
-    epochs: Whole = Field(default=4, ge=1, description="passes over the fitted rows at most")
+    num_train_epochs: Whole = Field(
+        default=4, ge=1, description="passes over the fitted rows of `written` at most"
+    )
     lr: Number = Field(default=1e-3, gt=0, description="peak learning rate of AdamW")
     batch_size: Whole = Field(default=8, ge=1, description="texts per pass of the network")
     accumulate: Whole = Field(default=1, ge=1, description="passes per optimiser step")
@@ -96,7 +107,14 @@ class TextSettings:
     )
 
 
-def check_templates(settings: TextSettings, where: str) -> None:
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class WrittenText(TextRecipe):
+    """A language model's recipe as a study writes it."""
+
+    extends: str | None = Field(default=None, description="recipe whose keys this one takes over")
+
+
+def check_templates(settings: TextRecipe, where: str) -> None:
     """Check that everything in braces will be filled in, and that the crystal is asked about.
 
     Raises:

@@ -1,0 +1,85 @@
+# Language models as teachers (docs/text-models.md).
+RAW_OUTPUTS = f"{PREDICTIONS}/raw_outputs.parquet"
+
+
+if STUDY.run == "text":
+
+    rule text:
+        input:
+            GOALS,
+
+else:
+
+    # A study of its own, called by a short name: `--configfile config/text.yaml` is the long one.
+    localrules:
+        text,
+
+    rule text:
+        log:
+            f"{LOGS}/text.log",
+        benchmark:
+            f"{BENCHMARKS}/text.tsv"
+        conda:
+            "../envs/crystals.yaml"
+        threads: workflow.cores or 1
+        shell:
+            "snakemake --cores {threads} --configfile config/text.yaml -- text 2>&1"
+            " | tee {log:q} >&2"
+
+
+rule run_text_model:
+    input:
+        targets=f"{DATA}/targets.parquet",
+        card=f"{DATA}/card.json",
+        structures=f"{DATA}/structures.npz",
+        graphs=f"{DATA}/graphs",
+        split=SPLIT,
+        code=sources_of("run_text_model.py"),
+    output:
+        fit=f"{MODEL}/fit.json",
+        history=f"{MODEL}/history.csv",
+        test=f"{PREDICTIONS}/test.parquet",
+        train=f"{PREDICTIONS}/train.parquet",
+        timing=f"{PREDICTIONS}/test_timing.json",
+        raw=RAW_OUTPUTS,
+    log:
+        f"{MODEL}/training.log",
+    benchmark:
+        f"{BENCHMARKS}/run_text_model/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}.tsv"
+    wildcard_constraints:
+        recipe=one_of(TEXTS),
+    conda:
+        "../envs/text.yaml"
+    threads: 4
+    resources:
+        **needs("run_text_model"),
+        gpu=1,
+    params:
+        recipe=recipe_json,
+        holdout=holdout,
+        engine=ENGINE,
+    shell:
+        "python scripts/run_text_model.py --targets {input.targets:q} --card {input.card:q}"
+        " --structures {input.structures:q} --split {input.split:q}"
+        " --graph-failures {input.graphs:q}/failures.csv --recipe-name {wildcards.recipe}"
+        " --recipe {params.recipe:q} --seed {wildcards.seed} --holdout {params.holdout}"
+        ' --engine {params.engine:q} --threads {threads} --model "$(dirname {output.fit:q})"'
+        ' --predictions "$(dirname {output.test:q})" 2> {log:q}'
+
+
+use rule write_outside_experiment as write_text_experiment with:
+    input:
+        **EXPERIMENT_INPUT,
+        checkpoints=[],
+        raw=lambda wildcards: all_members(RAW_OUTPUTS, wildcards.exp),
+    output:
+        **EXPERIMENT_OUTPUT,
+        raw=f"{ROOT}/{{exp}}/raw_outputs.parquet",
+        calls=directory(f"{ROOT}/{{exp}}/calls"),
+    wildcard_constraints:
+        exp=one_of(READING),
+    params:
+        compare=lambda wildcards, input: [
+            path.rsplit("/", 1)[0] for path in input.compared
+        ],
+        more=lambda wildcards, input: f"--raw-outputs {shlex.join(input.raw)}",
