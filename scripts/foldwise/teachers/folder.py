@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pymatgen.core import Element, Lattice, Structure
+from pymatgen.core.lattice import Lattice
+from pymatgen.core.periodic_table import Element
+from pymatgen.core.structure import Structure
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import atomic_path, read_json, read_parquet

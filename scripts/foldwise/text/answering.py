@@ -52,7 +52,7 @@ class Journal:
     def _read(self, key: str) -> bytes:
         """Whole lines of an earlier call; what a killed one tore is left out."""
         lines = self._path.read_bytes().split(b"\n")[:-1]
-        kept = []
+        kept: list[bytes] = []
         for line in lines:
             try:
                 entry = json.loads(line)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,9 +56,10 @@ class Beginning:
         self._tokens = tuple(tokens)
         copy = DynamicCache()
         if tokens:
+            shape = (rows, -1, -1, -1)
             for number, layer in enumerate(self._cache.layers):
-                shape = (rows, -1, -1, -1)
-                copy.update(layer.keys.expand(*shape), layer.values.expand(*shape), number)
+                kept: Any = layer
+                copy.update(kept.keys.expand(*shape), kept.values.expand(*shape), number)
         return copy
 
 
@@ -69,7 +71,9 @@ def last_logits(
     positions: Tensor | None = None,
 ) -> Tensor:
     """Logits behind the last token of every row, [rows, vocabulary]; the cache grows."""
-    given = {} if mask is None else {"attention_mask": mask, "position_ids": positions}
+    given: dict[str, Any] = (
+        {} if mask is None else {"attention_mask": mask, "position_ids": positions}
+    )
     if "logits_to_keep" in inspect.signature(model.network.forward).parameters:
         given["logits_to_keep"] = 1
     out = model.network(input_ids=ids, past_key_values=cache, use_cache=True, **given)
@@ -208,7 +212,9 @@ class NumberDecoder:
             mask = torch.cat([mask, mask.new_ones(rows, 1)], dim=1)
             logits = last_logits(self._model, ids, cache, mask, positions)
             positions = positions + 1
-        texts = [self._model.tokenizer.decode(tokens, skip_special_tokens=True) for tokens in said]
+        texts = [
+            str(self._model.tokenizer.decode(tokens, skip_special_tokens=True)) for tokens in said
+        ]
         return [
             Reply(text, text, len(tokens), STOP if end else LENGTH)
             for text, tokens, end in zip(texts, said, ended, strict=True)
@@ -228,7 +234,7 @@ def character_tokens(model: LanguageModel) -> dict[str, int]:
     tokens = {}
     for character in f"{SIGNS}.{DIGITS}":
         ids = model.tokenizer(character, add_special_tokens=False)["input_ids"]
-        if len(ids) != 1 or model.tokenizer.decode(ids).strip() != character:
+        if len(ids) != 1 or str(model.tokenizer.decode(ids)).strip() != character:
             raise FoldwiseError(
                 f"{character!r} is no token of {model.name}, so numbers cannot be read off its "
                 "distribution",

@@ -130,7 +130,8 @@ def fit_head(
         The head, and one row per choice that was tried: epoch (its number), layer, penalty,
         train_mae, val_mae.
     """
-    tried, best, kept = [], np.inf, None
+    tried: list[list[float]] = []
+    best, kept = np.inf, None
     for layer, states in features.items():
         mean, scale = states[fitted].mean(axis=0), states[fitted].std(axis=0)
         scale = np.where(scale > 0, scale, 1.0)

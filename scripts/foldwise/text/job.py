@@ -277,10 +277,12 @@ def example_sets(rows: Rows, settings: TextRecipe) -> ExampleSets:
 def prompts_of(rows: Rows, asked: pd.DataFrame, maker: PromptMaker) -> list[Prompt]:
     """The prompts about some rows; with examples where the recipe shows them."""
     sets = example_sets(rows, maker.settings) if maker.settings.method == "few_shot" else None
+    texts = dict(zip(rows.table.index, rows.table["text"], strict=True))
+    targets = dict(zip(rows.table.index, rows.table["target"], strict=True))
     made = []
     for name, formula, text in zip(asked.index, asked["formula"], asked["text"], strict=True):
         shown = sets.of(formula, element_shares(rows.crystals[name])) if sets else []
-        examples = [(rows.table.at[one, "text"], rows.table.at[one, "target"]) for one in shown]
+        examples = [(texts[one], targets[one]) for one in shown]
         made.append(maker.prompt(str(name), text, examples))
     return made
 

@@ -92,7 +92,7 @@ def load_language_model(
             that ends a text.
     """
     place = model_place(name)
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
         network = AutoModelForCausalLM.from_pretrained(place, dtype=precision)
@@ -104,7 +104,8 @@ def load_language_model(
             f"hub, or {EMBEDDED_MODEL}.",
         ) from None
     set_pad_token(tokenizer, pad_token, name)
-    network = network.to(device).eval()
+    torch.nn.Module.to(network, device)
+    torch.nn.Module.eval(network)
     network.generation_config.pad_token_id = tokenizer.pad_token_id
     longest = int(getattr(network.config, "max_position_embeddings", 2**31))
     return LanguageModel(name, network, tokenizer, device, longest)
@@ -159,7 +160,7 @@ def _converted() -> Path:
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=GGUF)
     tokenizer.pad_token = _EMBEDDED_PAD
     network = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF, dtype=torch.float32)
-    network.hf_quantizer = None  # its weights are plain numbers by now, and may be saved as such
+    setattr(network, "hf_quantizer", None)  # noqa: B010  its weights are plain numbers by now, and may be saved as such
     if hasattr(network.config, "quantization_config"):
         del network.config.quantization_config
     with replaced_folder(folder) as new:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import (
     EarlyStoppingCallback,
+    PreTrainedModel,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -117,9 +118,10 @@ class _JudgingTrainer(Trainer):
         self._judge = judge
 
     def evaluate(self, *_args: Any, **_options: Any) -> dict[str, float]:
-        self.model.eval()
+        network = cast("torch.nn.Module", self.model)
+        network.eval()
         mae, parsed = self._judge()
-        self.model.train()
+        network.train()
         metrics = {
             "eval_mae": mae,
             "eval_parse_rate": parsed,
@@ -138,15 +140,13 @@ class _Lines(TrainerCallback):
     def __init__(self, log: ProgressLog) -> None:
         self._lines = log
 
-    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         if state.global_step:
             self._lines.resume(state.global_step)
             self._lines.line(f"goes on behind step {state.global_step}")
 
-    def on_log(
-        self, _args: Any, state: Any, _control: Any, logs: dict[str, float] | None = None, **_: Any
-    ) -> None:
-        said = logs or {}
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        said: dict[str, float] = kwargs.get("logs") or {}
         if "loss" in said:
             self._lines.step(
                 state.global_step,
@@ -199,7 +199,7 @@ def write_numbers(
     torch.manual_seed(seed)
     adapted = get_peft_model(model.network, _adapters(model, settings))
     trained = sum(one.numel() for one in adapted.parameters() if one.requires_grad)
-    with_adapters = replace(model, network=adapted.get_base_model())
+    with_adapters = replace(model, network=cast("PreTrainedModel", adapted.get_base_model()))
     arguments = _arguments(settings, folder, model.device, seed)
     effective = settings.batch_size * settings.accumulate
     steps = -(-len(texts) // effective) * settings.num_train_epochs
@@ -224,7 +224,7 @@ def write_numbers(
     trainer.remove_callback(PrinterCallback)
     key = canonical_sha256([texts.rows, repr(settings), seed])
     trainer.train(resume_from_checkpoint=_last_of(folder, key))
-    network = adapted.get_base_model().eval()
+    network = cast("PreTrainedModel", adapted.get_base_model().eval())
     history = _history(trainer.state.log_history)
     best = int(history["val_mae"].to_numpy().argmin())
     return Written(
@@ -244,7 +244,7 @@ def _last_of(folder: Path, key: str) -> str | None:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(mark, {"key": key})
-    last: str | None = get_last_checkpoint(str(folder))
+    last: str | None = get_last_checkpoint(str(folder))  # type: ignore[no-untyped-call]
     return last
 
 
@@ -252,7 +252,7 @@ def _adapters(model: LanguageModel, settings: TextRecipe) -> LoraConfig:
     """Adapters (Hu et al. 2021) at every linear map of the chosen layers, as in Dettmers 2023."""
     layers = int(model.network.config.num_hidden_layers)
     used = layers if settings.lora_layers == 0 else min(settings.lora_layers, layers)
-    output = model.network.get_output_embeddings()
+    output = model.network.get_output_embeddings()  # type: ignore[no-untyped-call]
     names = {
         name.rpartition(".")[2]
         for name, module in model.network.named_modules()

@@ -8,6 +8,7 @@ from pathlib import Path
 from foldwise.common.errors import FoldwiseError
 from foldwise.network.machine import Machine
 from foldwise.study.checks import check_known
+from foldwise.study.recipe import Recipe
 from foldwise.study.study import Study
 from foldwise.training.files import TrainingFiles
 from foldwise.training.job import TrainingJob
@@ -44,6 +45,13 @@ def tuning_of(study: Study, recipe: str, budget: float, machine: Machine, config
         FoldwiseError: There is no such recipe, or the study's data has not been made yet.
     """
     check_known(recipe, study.recipes, "--recipe")
+    chosen = study.recipes[recipe]
+    if not isinstance(chosen, Recipe):
+        raise FoldwiseError(
+            f"{recipe} is trained by a program of its own",
+            where="--recipe",
+            hint="Let that program choose, or name a recipe of CHGNet.",
+        )
     task, fold = study.task, study.folds[0]
     dataset, root = study.datasets[task], Path(study.root)
     files = TrainingFiles(
@@ -62,7 +70,7 @@ def tuning_of(study: Study, recipe: str, budget: float, machine: Machine, config
         )
     job = TrainingJob(
         recipe_name=recipe,
-        recipe=study.recipes[recipe],
+        recipe=chosen,
         transform=dataset["transform"],
         machine=machine,
         extensive=not dataset["intensive"],
