@@ -21,7 +21,7 @@ else:
             f"{BENCHMARKS}/text.tsv"
         conda:
             "../envs/crystals.yaml"
-        threads: workflow.cores or 1
+        threads: 4
         shell:
             "snakemake --cores {threads} --configfile config/text.yaml -- text 2>&1"
             " | tee {log:q} >&2"
