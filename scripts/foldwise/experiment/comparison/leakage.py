@@ -96,7 +96,8 @@ def _teacher_pretrained(inputs: ExperimentInputs) -> bool | None:
 def _statement(inputs: ExperimentInputs, *, teacher: bool) -> str:
     if inputs.combined is not None:
         return leakage_statement(inputs.combined)
-    if inputs.mixture is not None or not inputs.has_networks:
+    outside = any(model.fit.get("kind", "network") != "network" for model in inputs.models)
+    if inputs.mixture is not None or outside or not inputs.has_networks:
         return outside_statement(inputs)
     joint = _joint_statement(inputs)
     if not inputs.pretrained and not teacher:

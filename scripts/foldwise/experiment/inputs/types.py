@@ -284,8 +284,12 @@ class ExperimentInputs:
 
     @property
     def pretrained(self) -> bool:
-        """Whether training started from pretrained weights."""
-        return str(self.recipe.get("init")) == "pretrained"
+        """Whether training started from pretrained weights, in any of the models."""
+        recipes = [self.recipe, *(model.fit.get("hyperparams", {}) for model in self.models)]
+        return any(
+            recipe.get("init") == "pretrained" or bool(recipe.get("pretrained_on"))
+            for recipe in recipes
+        )
 
     @property
     def worst_n(self) -> int:

@@ -1,5 +1,6 @@
 """How near the test is to the training data, in words that fit the kind of split."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -83,3 +84,19 @@ def test_rows_that_no_fold_tests_are_counted_where_the_split_has_such(tmp_path, 
     counts = next(check for check in review["checks"] if check["name"] == "counts")
     assert counts["passed"] is passed, counts
     assert ("1 that no fold tests = 62" in counts["detail"]) == passed
+
+
+def test_weights_from_elsewhere_are_leakage_in_any_model(study):
+    """A language model, or a program that says what its weights have seen."""
+    inputs = load_inputs(study.paths("e0"), "e0")
+    texts = "texts that nobody lists"
+    models = [
+        replace(model, fit=model.fit | {"hyperparams": {"pretrained_on": texts}, "kind": "text"})
+        for model in inputs.models
+    ]
+    recipe = {"model": "text"}
+    block = leakage_block(replace(inputs, models=models, config=inputs.config | {"recipe": recipe}))
+    assert block["pretrained"]
+    assert block["test_structures_presumably_seen"]
+    assert block["pretrained_on"] == texts
+    assert texts in block["statement"]
