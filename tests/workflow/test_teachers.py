@@ -42,7 +42,7 @@ def mixed(study, tmp_path_factory):
     }
     content |= {"only": ["mean", "cross"], "splits": {**content["splits"], "only": [0]}}
     (house.root / "mixed.json").write_text(json.dumps(content))
-    done = house.snakemake("--", "results/tiny/cross/results.json", config="mixed.json")
+    done = house.snakemake("results/tiny/cross/results.json", config="mixed.json")
     assert done.returncode == 0, done.stdout + done.stderr
     return house
 
