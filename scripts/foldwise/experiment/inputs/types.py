@@ -285,6 +285,8 @@ class ExperimentInputs:
     @property
     def pretrained(self) -> bool:
         """Whether training started from pretrained weights, in any of the models."""
+        if "init" in self.recipe:
+            return str(self.recipe["init"]) == "pretrained"
         recipes = [self.recipe, *(model.fit.get("hyperparams", {}) for model in self.models)]
         return any(
             recipe.get("init") == "pretrained" or bool(recipe.get("pretrained_on"))
