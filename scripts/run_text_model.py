@@ -10,7 +10,8 @@ from foldwise.common.files import json_object
 from foldwise.network.machine import add_machine_options, machine_of
 from foldwise.study.kinds import parse_any
 from foldwise.study.outside.text import TextRecipe
-from foldwise.text.job import TextFiles, TextJob, run_text_job
+from foldwise.text.job import run_text_job
+from foldwise.text.rows import TextFiles, TextJob
 
 
 def main() -> None:

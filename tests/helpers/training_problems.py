@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from foldwise.graphs.batch import open_batches
+from foldwise.graphs.sources import open_batches
 from foldwise.network.transform import compositions, fit_transform
 from foldwise.study.recipe import Recipe
 from foldwise.training.samples import Samples

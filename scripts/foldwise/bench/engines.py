@@ -24,8 +24,8 @@ from foldwise.bench.rows import Work
 from foldwise.common.progress import ProgressLog
 from foldwise.crystals.files import write_structures
 from foldwise.crystals.neighbors import CrystalArrays
-from foldwise.graphs.batch import BatchSource, ResidentStore
 from foldwise.graphs.conversion import build_store
+from foldwise.graphs.sources import BatchSource, ResidentStore
 from foldwise.graphs.store import GraphStore
 from foldwise.network.acceleration import accelerate, mean_size
 from foldwise.network.checkpoint import TrainedModel, new_network, save_model

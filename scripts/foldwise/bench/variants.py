@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from foldwise.bench.machine import threads_of_the_kernels
-from foldwise.graphs.batch import BatchSource
 from foldwise.graphs.padding import enclosing, pad, side_by_side
+from foldwise.graphs.sources import BatchSource
 from foldwise.network.acceleration import Accelerator, StackedEnergies
 from foldwise.network.checkpoint import new_network
 from foldwise.network.chgnet import MODELS, FlatCHGNet, plain_torch

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from foldwise.crystals.neighbors import ATOM_CUTOFF, ATOM_SKIN_CUTOFF, BOND_CUTOFF, BOND_SKIN_CUTOFF
-from foldwise.graphs.batch import GraphBatch, SkinBatch, SkinSource
+from foldwise.graphs.batch import GraphBatch, SkinBatch
 from foldwise.graphs.random_numbers import derived, keys_of, normals
+from foldwise.graphs.sources import SkinSource
 
 # A vector at the skin's edge shrinks by its length times the strain's norm at most.
 MAX_STRAIN = 0.03  # Frobenius norm; leaves half of the narrower skin to the displacements

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foldwise.graphs.batch import cut_by_size
+from foldwise.graphs.sources import cut_by_size
 from foldwise.network.devices import is_out_of_memory
 
 Result = TypeVar("Result")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from foldwise.common.progress import ProgressLog
-from foldwise.graphs.batch import BatchSource, cut_by_size
+from foldwise.graphs.sources import BatchSource, cut_by_size
 from foldwise.network.chgnet import FlatCHGNet
 from foldwise.network.memory import PartBudget
 from foldwise.network.transform import TargetTransform

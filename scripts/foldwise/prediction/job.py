@@ -17,7 +17,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_json, write_parquet
 from foldwise.common.progress import ProgressLog
 from foldwise.crystals.copies import copied_crystal
-from foldwise.graphs.batch import open_batches
+from foldwise.graphs.sources import open_batches
 from foldwise.graphs.store import GraphStore
 from foldwise.network.acceleration import accelerate
 from foldwise.network.checkpoint import load_model

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,10 @@ import pandas as pd
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, read_parquet
 from foldwise.statistics.metrics import Floats
-from foldwise.submissions.boosting import MedianBooster
+from foldwise.submissions.rules import FITTED_RULES, Combiner, fitted_rule, weights_of
 from foldwise.submissions.settings import BoosterOptions
-from foldwise.submissions.stacking import SOLVER, simplex_weights
+from foldwise.submissions.stacking import SOLVER
 
-RULES = ("mean", "median", "stacked", "boosted")
-FITTED = ("stacked", "boosted")
 _PARTS = 5  # of the held-out rows, by formula, for what the rule says of rows it was not fitted on
 _FEWEST = 10  # rows to fit a rule on
 
@@ -68,43 +66,17 @@ class MemberFiles:
     held_out: Path
 
 
-class _Combiner(Protocol):
-    def predict(self, members: Floats, formulas: Sequence[str], /) -> Floats: ...
-
-
-@dataclass(frozen=True)
-class _Average:
-    weights: Floats
-
-    def predict(self, members: Floats, _formulas: Sequence[str], /) -> Floats:
-        return np.asarray(members @ self.weights, dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class _Median:
-    def predict(self, members: Floats, _formulas: Sequence[str], /) -> Floats:
-        return np.asarray(np.median(members, axis=1), dtype=np.float64)
-
-
 @dataclass(frozen=True)
 class Rule:
-    """How answers are combined: one of `RULES`, and the settings of a booster."""
+    """How answers are combined: one of `rules.RULES`, and the settings of a booster."""
 
     name: str
     booster: BoosterOptions
 
-    def fitted(self, answers: Answers, formulas: Sequence[str], target: Floats) -> _Combiner:
-        """The rule, fitted on these rows where it is one that is fitted."""
-        count = len(answers.recipes)
-        if self.name == "mean" or count == 1:
-            return _Average(np.full(count, 1.0 / count))
-        if self.name == "median":
-            return _Median()
-        if self.name == "stacked":
-            return _Average(simplex_weights(answers.values, target))
-        booster = MedianBooster(self.booster)
-        booster.fit(answers.values, formulas, target)
-        return booster
+    def fitted(self, answers: Answers, formulas: Sequence[str], target: Floats) -> Combiner:
+        """The rule, fitted on these rows where it is one that is fitted; one recipe is itself."""
+        name = self.name if len(answers.recipes) > 1 else "mean"
+        return fitted_rule(name, self.booster, answers.values, formulas, target)
 
 
 def left_out(fits: Sequence[str | Path]) -> dict[tuple[str, int], str]:
@@ -154,7 +126,7 @@ def combine_mixed(
     known = table.loc[held.ids]
     formulas = table["formula"].astype(str).reindex(_crystals(asked.ids, table.index)).tolist()
     held_formulas, target = known["formula"].astype(str).tolist(), known["target"].to_numpy(float)
-    if rule.name in FITTED and len(asked.recipes) > 1 and len(held.ids) < _FEWEST:
+    if rule.name in FITTED_RULES and len(asked.recipes) > 1 and len(held.ids) < _FEWEST:
         raise FoldwiseError(
             f"{len(held.ids)} rows were held out by a model of every recipe, too few to fit "
             f"{rule.name} on",
@@ -173,7 +145,7 @@ def combine_mixed(
         for name in asked.recipes
         if len(asked.recipes) > 1
     }
-    weights = combiner.weights.tolist() if isinstance(combiner, _Average) else None
+    weights = weights_of(combiner)
     done = {
         "rule": rule.name,
         "recipes": asked.recipes,
@@ -185,7 +157,7 @@ def combine_mixed(
         "weights": None if weights is None else dict(zip(asked.recipes, weights, strict=True)),
         "solver": SOLVER if rule.name == "stacked" else None,
         "options": asdict(rule.booster) if rule.name == "boosted" else {},
-        "fitted_on_rows": len(held.ids) if rule.name in FITTED else 0,
+        "fitted_on_rows": len(held.ids) if rule.name in FITTED_RULES else 0,
         "fit_seconds": fitted - started,
         "predict_seconds": predicted - fitted,
     }
@@ -251,7 +223,7 @@ def _cross_fitted(rule: Rule, held: Answers, formulas: Sequence[str], target: Fl
     count = len(held.ids)
     if not count:
         return np.zeros(0)
-    if rule.name not in FITTED:
+    if rule.name not in FITTED_RULES:
         return rule.fitted(held, formulas, target).predict(held.values, formulas)
     distinct = {formula: at % _PARTS for at, formula in enumerate(dict.fromkeys(formulas))}
     part: npt.NDArray[np.int64] = np.array([distinct[formula] for formula in formulas])

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_json, write_parquet
 from foldwise.common.progress import ProgressLog
-from foldwise.graphs.batch import BatchSource, open_batches
+from foldwise.graphs.sources import BatchSource, open_batches
 from foldwise.graphs.store import GraphStore
 from foldwise.graphs.views import TEST_EPOCH, Strength, Views
 from foldwise.network.acceleration import accelerate

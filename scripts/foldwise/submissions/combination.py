@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +21,10 @@ import pandas as pd
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_parquet
 from foldwise.statistics.metrics import Floats
-from foldwise.submissions.boosting import MedianBooster
 from foldwise.submissions.caveat import CROSS_FOLD
+from foldwise.submissions.rules import FITTED_RULES, Combiner, fitted_rule, weights_of
 from foldwise.submissions.settings import BoosterOptions
-from foldwise.submissions.stacking import SOLVER, simplex_weights
-
-RULES = ("mean", "median", "stacked", "boosted")
-FITTED_RULES = ("stacked", "boosted")
+from foldwise.submissions.stacking import SOLVER
 
 
 @dataclass(frozen=True)
@@ -71,24 +68,6 @@ class Members:
                 "n": np.full(len(self.ids), len(self.names)),
             }
         )
-
-
-class _Combiner(Protocol):
-    def predict(self, members: Floats, formulas: Sequence[str], /) -> Floats: ...
-
-
-@dataclass(frozen=True)
-class _Average:
-    weights: Floats
-
-    def predict(self, members: Floats, _formulas: Sequence[str], /) -> Floats:
-        return np.asarray(members @ self.weights, dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class _Median:
-    def predict(self, members: Floats, _formulas: Sequence[str], /) -> Floats:
-        return np.asarray(np.median(members, axis=1), dtype=np.float64)
 
 
 def read_members(
@@ -137,7 +116,7 @@ def combine_fold(
     Args:
         members: Recorded predictions of all rows.
         fold: The fold to answer.
-        rule: One of `RULES`.
+        rule: One of `rules.RULES`.
         options: Settings of a booster.
 
     Returns:
@@ -160,12 +139,11 @@ def combine_fold(
     combined = combiner.predict(asked.values, asked.formulas.tolist())
     predicted = time.perf_counter()
     fits = rule in FITTED_RULES
-    weights = combiner.weights.tolist() if isinstance(combiner, _Average) else None
     return asked.table(combined), {
         "rule": rule,
         "fold": fold,
         "members": list(members.names),
-        "weights": weights,
+        "weights": weights_of(combiner),
         "solver": SOLVER if rule == "stacked" else None,
         "options": asdict(options) if rule == "boosted" else {},
         "fitted_on_folds": others if fits else [],
@@ -206,16 +184,7 @@ def soft_targets(
 
 def _fitted(
     members: Members, folds: Collection[int], rule: str, options: BoosterOptions
-) -> _Combiner:
+) -> Combiner:
     """The rule, fitted on the rows of `folds` where it is one that is fitted."""
-    count = len(members.names)
-    if rule == "mean":
-        return _Average(np.full(count, 1.0 / count))
-    if rule == "median":
-        return _Median()
     known = members.rows(np.isin(members.fold, list(folds)))
-    if rule == "stacked":
-        return _Average(simplex_weights(known.values, known.target))
-    booster = MedianBooster(options)
-    booster.fit(known.values, known.formulas.tolist(), known.target)
-    return booster
+    return fitted_rule(rule, options, known.values, known.formulas.tolist(), known.target)

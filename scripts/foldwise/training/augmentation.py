@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from foldwise.graphs.batch import GraphBatch, SkinSource
+from foldwise.graphs.batch import GraphBatch
+from foldwise.graphs.sources import SkinSource
 from foldwise.graphs.views import Strength, Views
 from foldwise.network.checkpoint import new_network
 from foldwise.network.chgnet import FlatCHGNet

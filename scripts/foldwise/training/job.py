@@ -18,7 +18,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256, flatten, write_csv, write_json
 from foldwise.common.lease import Lease
 from foldwise.common.progress import ProgressLog
-from foldwise.graphs.batch import SkinSource, open_batches
+from foldwise.graphs.sources import SkinSource, open_batches
 from foldwise.graphs.store import GraphStore, join_stores, store_sha256
 from foldwise.network.acceleration import accelerate, engine_of, stacked_energies
 from foldwise.network.checkpoint import TrainedModel, load_model, new_network, save_model

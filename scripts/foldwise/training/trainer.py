@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.progress import ProgressLog
-from foldwise.graphs.batch import BatchSource
+from foldwise.graphs.sources import BatchSource
 from foldwise.network.chgnet import FlatCHGNet
 from foldwise.network.devices import LateNumbers
 from foldwise.network.memory import PartBudget

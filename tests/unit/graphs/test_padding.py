@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_files import small_store
-from foldwise.graphs.batch import GraphBatch, open_batches
+from foldwise.graphs.batch import GraphBatch
 from foldwise.graphs.padding import Size, SizeClasses, pad, side_by_side, size_of
+from foldwise.graphs.sources import open_batches
 from foldwise.network.acceleration import mean_size
 from foldwise.network.checkpoint import new_network
 from foldwise.network.chgnet import plain_torch

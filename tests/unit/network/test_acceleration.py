@@ -7,8 +7,8 @@ import torch
 
 from crystal_files import small_store
 from foldwise.common.errors import FoldwiseError
-from foldwise.graphs.batch import open_batches
 from foldwise.graphs.padding import pad, side_by_side, size_of
+from foldwise.graphs.sources import open_batches
 from foldwise.network.acceleration import Accelerator, StackedEnergies, accelerate, mean_size
 from foldwise.network.checkpoint import new_network
 from foldwise.network.chgnet import plain_torch

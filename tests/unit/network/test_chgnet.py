@@ -18,7 +18,8 @@ from chgnet.model import CHGNet
 from pymatgen.core import Structure
 
 from foldwise.crystals.neighbors import CrystalArrays, build_graph
-from foldwise.graphs.batch import GraphBatch, ResidentStore
+from foldwise.graphs.batch import GraphBatch
+from foldwise.graphs.sources import ResidentStore
 from foldwise.graphs.store import GraphColumns, GraphStore, write_store
 from foldwise.network.acceleration import Accelerator, mean_size
 from foldwise.network.chgnet import MODELS, FlatCHGNet, plain_torch

@@ -8,7 +8,7 @@ import torch
 
 from crystal_files import small_store
 from foldwise.common.progress import ProgressLog
-from foldwise.graphs.batch import open_batches
+from foldwise.graphs.sources import open_batches
 from foldwise.network.checkpoint import new_network
 from foldwise.network.memory import PartBudget
 from foldwise.network.output import network_output

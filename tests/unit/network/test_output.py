@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from foldwise.graphs.batch import ResidentStore
+from foldwise.graphs.sources import ResidentStore
 from foldwise.network.checkpoint import new_network
 from foldwise.network.output import BATCH_BUDGET, batches_by_size, network_output, predict
 from foldwise.network.transform import compositions, fit_transform

@@ -10,7 +10,7 @@ import torch
 
 from crystal_files import small_store
 from foldwise.common.files import write_json
-from foldwise.graphs.batch import ResidentStore
+from foldwise.graphs.sources import ResidentStore
 from foldwise.graphs.views import TEST_EPOCH, Strength, Views
 from foldwise.network.checkpoint import TrainedModel, new_network, save_model
 from foldwise.network.machine import Machine

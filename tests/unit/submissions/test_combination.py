@@ -9,13 +9,13 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.submissions.boosting import MedianBooster, composition_features, member_features
 from foldwise.submissions.combination import (
     CROSS_FOLD,
-    RULES,
     Members,
     combine_fold,
     read_members,
     soft_targets,
 )
 from foldwise.submissions.predictions import read_submission, recorded_predictions
+from foldwise.submissions.rules import RULES
 from foldwise.submissions.settings import BoosterOptions
 from paths import SHARED
 

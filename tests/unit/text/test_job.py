@@ -20,7 +20,8 @@ from foldwise.study.kinds import parse_any
 from foldwise.study.outside.text import TextRecipe
 from foldwise.tasks.matbench_json import read_split_json
 from foldwise.text.features import fit_head
-from foldwise.text.job import TextFiles, TextJob, run_text_job
+from foldwise.text.job import run_text_job
+from foldwise.text.rows import TextFiles, TextJob
 from paths import REPOSITORY
 
 ROWS = 24

@@ -9,7 +9,7 @@ import torch
 
 from crystal_files import small_store
 from foldwise.common.progress import ProgressLog
-from foldwise.graphs.batch import ResidentStore
+from foldwise.graphs.sources import ResidentStore
 from foldwise.network.checkpoint import new_network
 from foldwise.study.recipe import parse_recipe
 from foldwise.training.augmentation import EnergyShift, Targets, consistency_loss, make_augmentation

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.graphs.batch import BatchSource, open_batches
+from foldwise.graphs.sources import BatchSource, open_batches
 from foldwise.graphs.store import GraphStore
 from foldwise.graphs.views import Strength, Views
 from foldwise.network.checkpoint import TrainedModel

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.progress import ProgressLog
-from foldwise.graphs.batch import BatchSource
+from foldwise.graphs.sources import BatchSource
 from foldwise.network.memory import PartBudget
 from foldwise.network.output import BATCH_BUDGET, batches_by_size
 from foldwise.study.recipe import Recipe

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_parquet, write_csv, write_json, write_parquet
 from foldwise.common.progress import ProgressLog
-from foldwise.graphs.batch import open_batches
+from foldwise.graphs.sources import open_batches
 from foldwise.graphs.store import GraphStore, join_stores, store_sha256
 from foldwise.network.checkpoint import TrainedModel, new_network, save_model
 from foldwise.network.engine import set_up_engine

@@ -11,7 +11,7 @@ from chgnet.model import CHGNet
 from pymatgen.core import Structure
 
 from crystal_files import small_store
-from foldwise.graphs.batch import open_batches
+from foldwise.graphs.sources import open_batches
 from foldwise.network.machine import Machine
 from foldwise.network.output import predict
 from foldwise.network.transform import compositions

@@ -10,7 +10,7 @@ import torch
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_parquet
 from foldwise.crystals.neighbors import CrystalArrays
-from foldwise.graphs.batch import ResidentStore, open_batches
+from foldwise.graphs.sources import ResidentStore, open_batches
 from foldwise.graphs.store import GraphStore
 from foldwise.network.checkpoint import load_model
 from foldwise.network.chgnet import MODELS, FlatCHGNet

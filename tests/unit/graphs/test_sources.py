@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_files import small_store
-from foldwise.graphs.batch import ResidentStore, StreamedStore, cut_by_size, open_batches
+from foldwise.graphs.sources import ResidentStore, StreamedStore, cut_by_size, open_batches
 from foldwise.graphs.store import GraphStore, join_stores
 
 CPU = torch.device("cpu")
@@ -33,7 +33,7 @@ def test_streamed_batches_equal_resident_ones(store, rows):
 
 def test_a_resident_store_is_copied_in_pieces(store, monkeypatch):
     whole = ResidentStore(store, CPU).skin(torch.arange(24))
-    monkeypatch.setattr("foldwise.graphs.batch.RELEASE_BYTES", 1000)
+    monkeypatch.setattr("foldwise.graphs.sources.RELEASE_BYTES", 1000)
     pieces = ResidentStore(store, CPU).skin(torch.arange(24))
     for ours, theirs in zip((*whole.graph, *whole[1:]), (*pieces.graph, *pieces[1:]), strict=True):
         assert torch.equal(ours, theirs)
@@ -65,7 +65,7 @@ def test_a_streamed_store_lets_go_of_what_it_has_read(tmp_path, monkeypatch):
     streamed.batch(torch.arange(400))
     assert resident_kb(tmp_path) > stored / 2  # not let go of yet
     wanted = [streamed.batch(torch.tensor([row])) for row in (0, 399)]
-    monkeypatch.setattr("foldwise.graphs.batch.RELEASE_BYTES", 0)
+    monkeypatch.setattr("foldwise.graphs.sources.RELEASE_BYTES", 0)
     for row, before in zip((0, 399), wanted, strict=True):
         again = streamed.batch(torch.tensor([row]))
         assert all(torch.equal(ours, theirs) for ours, theirs in zip(before, again, strict=True))
