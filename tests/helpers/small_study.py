@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from paths import REPOSITORY
+from warm_python import warm_python
 
 PARTS = ("Snakefile", "rules", "config", "profiles", "envs", "scripts", "reports", "data")
 TASK = "tiny_e_form"
@@ -72,9 +73,13 @@ class House:
         return self.root / "results" / CONFIG["run"]
 
     def call(self, *command: object, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run a command in the copy, with this interpreter first on the path."""
+        """Run a command in the copy, with this interpreter first on the path.
+
+        Programs, Snakemake and its jobs start warm (`warm_python`); what is to be killed, or to be
+        as a user's shell starts it, is started with `subprocess.Popen`.
+        """
         return subprocess.run(
-            [str(part) for part in command],
+            started_warm([str(part) for part in command]),
             cwd=self.root,
             env=self.environment,
             capture_output=True,
@@ -151,6 +156,13 @@ class House:
         return House(target)
 
 
+def started_warm(command: list[str]) -> list[str]:
+    """The same command with an interpreter that has imported the libraries."""
+    if command[0] == "snakemake":
+        return [warm_python(), "-m", *command]
+    return [warm_python(), *command[1:]] if command[0] == sys.executable else command
+
+
 def flags(options: dict[str, object]) -> list[object]:
     """`--key value` for every option; a list gives several values."""
     return [
@@ -187,7 +199,7 @@ def build_house(root: Path, parts: Sequence[str] = PARTS) -> House:
     for part in parts:
         source = REPOSITORY / part
         if source.is_dir():
-            shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, root / part)
         else:
             shutil.copy(source, root / part)
     house = House(root)

@@ -3,7 +3,6 @@
 import pytest
 from filelock import FileLock
 
-from forked_program import ForkedPrograms
 from later_study import CHANGES
 from small_study import House, build_house
 
@@ -54,9 +53,3 @@ def later_study(finished_study, tmp_path_factory, worker_id):
 def study(finished_study, tmp_path_factory):
     """The finished tiny study of this test process; tests that change its files take a copy."""
     return finished_study.copy(tmp_path_factory.mktemp("study") / "house")
-
-
-@pytest.fixture(scope="session")
-def forked(study):
-    """The study's programs, each in a fork instead of a new interpreter."""
-    return ForkedPrograms(study)

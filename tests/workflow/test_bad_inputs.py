@@ -374,11 +374,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_one_line_and_nothing_half_written(study, forked, tmp_path, name):
+def test_one_line_and_nothing_half_written(study, tmp_path, name):
     arguments, line = CASES[name]
     bad, out = tmp_path / "bad", tmp_path / "out"
     out.mkdir()
-    done = forked(*arguments(study, bad, out))
+    done = study.program(*arguments(study, bad, out))
     stderr = done.stderr
     assert done.returncode == 2, stderr
     expected = re.escape(line.format(bad=bad)).replace(r"\*", ".+")
@@ -388,9 +388,9 @@ def test_one_line_and_nothing_half_written(study, forked, tmp_path, name):
     assert [path for path in out.rglob("*") if path.is_file()] == []
 
 
-def test_divergence_names_step_and_crystals(study, forked, tmp_path):
+def test_divergence_names_step_and_crystals(study, tmp_path):
     recipe = json.dumps({**BASELINE, "lr": 1e30, "loss": "mse", "warmup": 0.0})
-    done = forked("train_model.py", *study.training(tmp_path / "out", recipe=recipe))
+    done = study.program("train_model.py", *study.training(tmp_path / "out", recipe=recipe))
     assert done.returncode == 2
     assert re.fullmatch(
         r"error: training: loss \S+ and gradient norm \S+ at step \d+ \(crystals mp-.+\)\. "

@@ -21,16 +21,16 @@ def same_bytes(first, second, names):
     return {name: (first / name).read_bytes() == (second / name).read_bytes() for name in names}
 
 
-def test_two_runs_of_one_seed_give_the_same_bytes(study, forked, tmp_path):
+def test_two_runs_of_one_seed_give_the_same_bytes(study, tmp_path):
     """The workflow's run and the programs' own; another seed gives another model."""
     out = tmp_path / "again"
-    done = forked("train_model.py", *study.training(out))
+    done = study.program("train_model.py", *study.training(out))
     assert done.returncode == 0, done.stderr
     first = study.results / f"models/baseline/{TASK}/fold_0/seed_0"
     assert same_bytes(first, out, TRAINED) == dict.fromkeys(TRAINED, True)
     other = first.with_name("seed_1")
     assert same_bytes(first, other, TRAINED) == dict.fromkeys(TRAINED, False)
-    done = forked("predict.py", *study.prediction(out / "model.safetensors", out))
+    done = study.program("predict.py", *study.prediction(out / "model.safetensors", out))
     assert done.returncode == 0, done.stderr
     answers = study.results / f"predictions/baseline/{TASK}/fold_0/seed_0"
     names = ("test.parquet", "train.parquet")
@@ -92,10 +92,10 @@ def let_an_hour_pass(path):
     torch.save(saved, path)
 
 
-def test_a_killed_training_resumes_to_the_same_bytes(study, forked, tmp_path):
+def test_a_killed_training_resumes_to_the_same_bytes(study, tmp_path):
     recipe = json.dumps(LONGER)
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    done = forked("train_model.py", *study.training(undisturbed, recipe=recipe))
+    done = study.program("train_model.py", *study.training(undisturbed, recipe=recipe))
     assert done.returncode == 0, done.stderr
     arguments = study.training(killed, recipe=recipe)
     said = kill_in_third_epoch(study, arguments, killed)
@@ -104,7 +104,7 @@ def test_a_killed_training_resumes_to_the_same_bytes(study, forked, tmp_path):
     assert not (killed / "model.safetensors").exists()
     (killed / ".resume" / ".state.pt.x.part").write_bytes(b"half a state")
     let_an_hour_pass(killed / ".resume" / "state.pt")
-    done = forked("train_model.py", *arguments)
+    done = study.program("train_model.py", *arguments)
     assert done.returncode == 0, done.stderr
     assert "resumed after epoch 2" in done.stderr
     assert "epoch 2  validation MAE" not in done.stderr
@@ -120,54 +120,54 @@ def test_a_killed_training_resumes_to_the_same_bytes(study, forked, tmp_path):
     ]
 
 
-def test_the_state_of_another_training_is_not_resumed(study, forked, tmp_path):
+def test_the_state_of_another_training_is_not_resumed(study, tmp_path):
     """Other work under the same path starts from the first epoch."""
     out = tmp_path / "model"
     kill_in_third_epoch(study, study.training(out, recipe=json.dumps(LONGER)), out)
-    done = forked("train_model.py", *study.training(out))
+    done = study.program("train_model.py", *study.training(out))
     assert done.returncode == 0, done.stderr
     assert "resumed" not in done.stderr
     first = study.results / f"models/baseline/{TASK}/fold_0/seed_0"
     assert same_bytes(first, out, TRAINED) == dict.fromkeys(TRAINED, True)
 
 
-def corrected(forked, graphs, structures, scale):
+def corrected(house, graphs, structures, scale):
     """A store of the same crystals, the first one with its cell scaled."""
     ids, crystals = read_structures(structures)
     lattice = crystals[0].lattice * scale
     crystals[0] = replace(crystals[0], lattice=lattice)
     changed = graphs.with_suffix(".npz")
     write_structures(changed, ids, crystals)
-    done = forked("build_graphs.py", "--structures", changed, "--out", graphs)
+    done = house.program("build_graphs.py", "--structures", changed, "--out", graphs)
     assert done.returncode == 0, done.stderr
     return graphs
 
 
 @pytest.mark.parametrize("corrected_part", [None, "graphs", "copies"])
-def test_a_corrected_cell_starts_the_training_again(student, forked, tmp_path, corrected_part):
+def test_a_corrected_cell_starts_the_training_again(student, study, tmp_path, corrected_part):
     """Same ids, same counts, another lattice: of a crystal, or of a copy."""
-    study, options, killed, structures = student
+    options, killed, structures = student
     shutil.copytree(killed, tmp_path / "model")
     for part in ("graphs", "copies"):
         scale = 1.001 if part == corrected_part else 1.0
-        store = corrected(forked, tmp_path / part, structures[part], scale)
+        store = corrected(study, tmp_path / part, structures[part], scale)
         before = json.loads((options[part] / "meta.json").read_text())
         after = json.loads((store / "meta.json").read_text())
         assert after["ids"] == before["ids"]
         assert (after == before) == (part != corrected_part)
         options = {**options, part: store}
-    done = forked("train_model.py", *study.training(tmp_path / "model", **options))
+    done = study.program("train_model.py", *study.training(tmp_path / "model", **options))
     assert done.returncode == 0, done.stderr
     assert ("resumed after epoch" in done.stderr) == (corrected_part is None)
 
 
 @pytest.fixture(scope="module")
-def student(study, forked, tmp_path_factory):
+def student(study, tmp_path_factory):
     """A killed training with soft targets of copies: its options, its state, its structures."""
     folder = tmp_path_factory.mktemp("student")
     data, split = study.results / "data" / TASK, study.results / f"splits/{TASK}/fold_0.json"
     copies = folder / "structures.npz"
-    done = forked(
+    done = study.program(
         "perturb_structures.py", "--structures", data / "structures.npz", "--split", split,
         "--copies", 1, "--displacement", 0.03, "--strain", 0.01, "--out", copies,
     )  # fmt: skip
@@ -180,8 +180,8 @@ def student(study, forked, tmp_path_factory):
         "recipe": json.dumps({**LONGER, "teacher": teacher}),
         "soft-targets": folder / "soft.parquet",
         "graphs": data / "graphs",
-        "copies": corrected(forked, folder / "graphs", copies, 1.0),
+        "copies": corrected(study, folder / "graphs", copies, 1.0),
     }
     kill_in_third_epoch(study, study.training(folder / "model", **options), folder / "model")
     structures = {"graphs": data / "structures.npz", "copies": copies}
-    return study, options, folder / "model", structures
+    return options, folder / "model", structures
