@@ -9,6 +9,7 @@ except FoldwiseError as error:
 
 MEMBERS = f"{ROOT}/members"
 ANSWERS = f"{ROOT}/combined/{{task}}"
+CRYSTALS = f"{ROOT}/structures/{{task}}.parquet"
 GOALS = [
     f"{ROOT}/LEADERBOARD.md",
     f"{ROOT}/LEADERBOARD.csv",
@@ -24,7 +25,14 @@ def board_settings(wildcards):
         *(["--classes"] if task.classification else []),
         *low,
         *(["--beside", *beside] if beside else []),
+        *(["--structures", *crystals(wildcards)] if crystals(wildcards) else []),
     ]
+
+
+def crystals(wildcards):
+    """The table of a task's crystals, where the study has a dataset with them."""
+    known = wildcards.task in BOARD.structures
+    return [CRYSTALS.format(task=wildcards.task)] if known else []
 
 
 def of_numbers(pattern):
@@ -67,9 +75,32 @@ rule read_board_members:
         " --out {output.members:q} > {log:q} 2>&1"
 
 
+rule describe_structures:
+    input:
+        structures=lambda wildcards: str(BOARD.structures[wildcards.task]),
+        code=sources_of("describe_structures.py"),
+    output:
+        table=CRYSTALS,
+    log:
+        f"{LOGS}/describe_structures/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/describe_structures/{{task}}.tsv"
+    wildcard_constraints:
+        task=one_of(BOARD.structures),
+    conda:
+        "../envs/crystals.yaml"
+    threads: 2
+    resources:
+        **needs("describe_structures"),
+    shell:
+        "python scripts/describe_structures.py --task {wildcards.task}"
+        " --structures {input.structures:q} --threads {threads} --out {output.table:q} 2> {log:q}"
+
+
 rule combine_board_task:
     input:
         members=MEMBERS,
+        structures=crystals,
         code=sources_of("combine_board_task.py"),
     output:
         answers=directory(ANSWERS),

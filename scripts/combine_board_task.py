@@ -12,6 +12,7 @@ def main() -> None:
     parser.add_argument("--task", required=True, help="official task")
     parser.add_argument("--members", required=True, help="members.parquet of the task")
     parser.add_argument("--beside", nargs="*", default=[], help="members.parquet of other tasks")
+    parser.add_argument("--structures", help="table of the task's crystals")
     parser.add_argument("--classes", action="store_true", help="the target is a class")
     parser.add_argument("--low", type=float, help="smallest value that physics allows")
     parser.add_argument("--out", required=True, help="folder to write")
@@ -23,6 +24,7 @@ def main() -> None:
         classification=args.classes,
         low=args.low,
         others=args.beside,
+        structures=args.structures,
     )
 
 

@@ -103,5 +103,6 @@ def made_up_rows(rows: int = 400, *, classification: bool = False, seed: int = 0
         target=target,
         values=values,
         beside=generator.normal(size=(rows, 3)),
+        structure=np.where(hard, 1.0, np.nan)[:, None],
         low=0.0,
     )

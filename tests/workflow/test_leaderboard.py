@@ -10,6 +10,7 @@ import yaml
 from matbench.task import MatbenchTask
 
 from board_files import CLASSES, STEELS, results_of, submission_of, write_plain, write_targets_of
+from crystal_files import cesium_chloride
 from paths import REPOSITORY
 from recorded_files import write_submission
 
@@ -49,6 +50,14 @@ def finished(bare_house, tmp_path_factory):
         task: write_targets_of(root / "shared" / "targets", task) for task in (STEELS, CLASSES)
     }
     phonon_table(root / "shared" / "targets")
+    crystals = {
+        "index": ["mb-phonons-0001"],
+        "columns": ["structure"],
+        "data": [[cesium_chloride()]],
+    }
+    dataset = root / "shared" / "crystals" / f"{PHONONS}.json"
+    dataset.parent.mkdir()
+    dataset.write_text(json.dumps(crystals))
     given = root / "shared" / "submissions"
     for number, name in enumerate(("alpha", "matbench_v0.1_beta-2", "gamma (new)")):
         found = {task: results_of(task, true, number) for task, true in targets.items()}
@@ -69,6 +78,7 @@ def call(house, *flags):
     return house.call(
         "snakemake", *flags, "--cores", 2, "--configfile", "board.json", "--config",
         "submissions_dir=shared/submissions", "targets_dir=shared/targets",
+        "structures_dir=shared/crystals",
     )  # fmt: skip
 
 
@@ -85,6 +95,12 @@ def test_the_table_has_every_rule_with_its_interval(finished):
     assert {"best_member", "mean", "median", "stacked", "boosted", "two_level"} <= set(steels.index)
     assert set(steels["best_published"]) == {79.9468}
     assert steels["source"].iloc[0].startswith("TPOT-Mat: Matbench v0.1 leaderboard")
+
+
+def test_crystals_are_described_where_a_task_has_them(finished):
+    (described,) = (finished.root / ROOT / "structures").iterdir()
+    assert described.name == f"{PHONONS}.parquet"
+    assert pd.read_parquet(described)["id"].tolist() == ["mb-phonons-0001"]
 
 
 def test_every_value_follows_from_the_predictions_beside_it(finished):
@@ -168,6 +184,7 @@ def test_a_folder_without_submissions_stops_before_the_first_job(finished, tmp_p
     done = finished.call(
         "snakemake", "--cores", 1, "--configfile", "board.json", "--config",
         "submissions_dir=nothing", "targets_dir=shared/targets",
+        "structures_dir=shared/crystals",
     )  # fmt: skip
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]

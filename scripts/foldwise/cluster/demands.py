@@ -135,6 +135,9 @@ DEMANDS = {
     "combine_submissions": Demand(300, kb_per_structure=4, minutes=10, ms_per_structure=2),
     "write_combination": Demand(350, kb_per_structure=4, minutes=10, ms_per_structure=2),
     "read_board_members": Demand(700, minutes=20),
+    "describe_structures": Demand(
+        400, kb_per_structure=15, kb_per_atom=0.5, minutes=5, ms_per_structure=20
+    ),
     "combine_board_task": Demand(400, kb_per_structure=10, minutes=20, ms_per_structure=40),
     "write_board_task": Demand(350, kb_per_structure=4, minutes=10, ms_per_structure=2),
     "write_board": Demand(400, minutes=20),

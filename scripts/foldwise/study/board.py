@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.settings import CLOSED, DIFFERENT, Name, Number
 from foldwise.study.recorded_teachers import DOWNLOADS, TARGETS_SOURCE
 from foldwise.submissions.board.members import find_submissions
+from foldwise.submissions.board.structures import structure_file
 from foldwise.tasks.official import any_official_task
 
 
@@ -62,11 +63,13 @@ class Board:
         tasks: By name, in the config's order.
         files: File of each submission, by name.
         checksums: By submission, the checksum that the config names.
+        structures: By task, the dataset with its crystals, where there is one.
     """
 
     tasks: dict[str, BoardTask]
     files: dict[str, Path]
     checksums: dict[str, str]
+    structures: dict[str, Path]
 
     @property
     def absent(self) -> list[str]:
@@ -103,7 +106,26 @@ def parse_board(config: Mapping[str, Any]) -> Board | None:
             hint="Put {name}/results.json.gz of Matbench submissions there.",
         )
     checksums = {name: value["sha256"] for name, value in named.items() if "sha256" in value}
-    return Board(tasks=tasks, files=files, checksums=checksums)
+    return Board(
+        tasks=tasks,
+        files=files,
+        checksums=checksums,
+        structures=_structures(config.get("structures_dir"), tasks),
+    )
+
+
+def _structures(folder: str | None, tasks: Collection[str]) -> dict[str, Path]:
+    if folder is None:
+        return {}
+    found = {task: structure_file(folder, task) for task in tasks}
+    known = {task: path for task, path in found.items() if path is not None}
+    if not known:
+        raise FoldwiseError(
+            f"there is no dataset of any of the {len(tasks)} tasks in {folder!r}",
+            where="structures_dir",
+            hint="Put {task}.json.gz there, as Matbench ships it, or leave it out.",
+        )
+    return known
 
 
 def _task(

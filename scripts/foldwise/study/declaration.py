@@ -216,6 +216,11 @@ class StudyFile:
         default=None,
         description="folder with `{task}.csv.gz` (id, composition, target), in place of downloads",
     )
+    structures_dir: Folder | None = Field(
+        default=None,
+        description="folder with `{task}.json.gz`, datasets as Matbench ships them, whole or in "
+        "part: their crystals help to combine the leaderboard's submissions",
+    )
     mlm_config: Folder | None = Field(
         default=None,
         description="settings of the masked-LM rules; by default `config/mlm.yaml` "

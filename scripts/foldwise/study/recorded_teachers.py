@@ -255,13 +255,13 @@ def _check_trained(config: Mapping[str, Any], experiments: Mapping[str, Any]) ->
 
 def _check_files(recorded: RecordedTeachers, config: Mapping[str, Any]) -> None:
     """What the config says is there must be there before the first job."""
-    for key in ("submissions_dir", "targets_dir"):
+    for key in ("submissions_dir", "targets_dir", "structures_dir"):
         folder = config.get(key)
         if folder is not None and not Path(folder).is_dir():
             raise FoldwiseError(
                 f"the folder {folder!r} does not exist",
                 where=key,
-                hint="Correct it, or leave it out to download the files.",
+                hint="Correct it, or leave it out.",
             )
     used = {name for entry in recorded.combinations.values() for name in entry.submissions}
     for name in sorted(used):

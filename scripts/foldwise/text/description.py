@@ -16,8 +16,8 @@ import spglib
 from numpy.typing import NDArray
 from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
-from pymatgen.optimization.neighbors import find_points_in_spheres
 
+from foldwise.crystals.coordination import nearest_neighbours
 from foldwise.crystals.descriptors import (
     ANGLE_TOLERANCE,
     SYMPREC,
@@ -28,8 +28,6 @@ from foldwise.crystals.neighbors import CrystalArrays
 
 Detail = Literal["composition", "cell", "sites"]
 DETAILS: tuple[Detail, ...] = ("composition", "cell", "sites")
-NEIGHBOUR_TOLERANCE = 0.1
-LARGEST_RADIUS = 13.0  # Å, beyond which an atom counts as alone
 SAME_LENGTH = 0.05  # Å: bonds that differ by less are one entry
 _NUDGE = 1e-9  # a value on the edge of two roundings goes the same way whatever noise it carries
 
@@ -126,34 +124,6 @@ def _bonds(crystal: CrystalArrays, neighbours: list[tuple[int, float]]) -> str:
     # By the length as it is shown: its noise must not decide the order.
     shown = sorted((float(_rounded(length, 2)), symbol, count) for length, symbol, count in groups)
     return "".join(f", {count} {symbol} at {length:g}" for length, symbol, count in shown)
-
-
-def nearest_neighbours(crystal: CrystalArrays) -> list[list[tuple[int, float]]]:
-    """Per atom its neighbours within 1.1 times the shortest distance: atom and distance in Å.
-
-    An atom without another one, or an image of its own, within 13 Å has none.
-    """
-    points = np.ascontiguousarray(crystal.frac @ crystal.lattice)
-    lattice = np.ascontiguousarray(crystal.lattice)
-    found: list[list[tuple[int, float]]] = [[] for _ in crystal.numbers]
-    waiting = set(range(len(crystal.numbers)))
-    radius = 3.5
-    while waiting and radius <= LARGEST_RADIUS:
-        centre, other, _, distance = find_points_in_spheres(
-            points, points, r=radius, pbc=np.ones(3, dtype=np.int64), lattice=lattice, tol=1e-8
-        )
-        real = distance > 1e-6
-        for atom in sorted(waiting):
-            mine = real & (centre == atom)
-            if mine.any():
-                limit = float(distance[mine].min()) * (1 + NEIGHBOUR_TOLERANCE)
-                if limit <= radius:
-                    near = mine & (distance < limit)
-                    pairs = zip(other[near].tolist(), distance[near].tolist(), strict=True)
-                    found[atom] = sorted(pairs, key=lambda pair: pair[1])
-                    waiting.discard(atom)
-        radius *= 1.4
-    return found
 
 
 def _symmetry(crystal: CrystalArrays) -> _Symmetry:

@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pymatgen.analysis.local_env import MinimumDistanceNN
-from pymatgen.core.structure import Structure
 
 from foldwise.crystals.neighbors import CrystalArrays
 from foldwise.crystals.parsing import parse_structure
 from foldwise.tasks.matbench_json import read_split_json
-from foldwise.text.description import DETAILS, crystal_text, nearest_neighbours
+from foldwise.text.description import DETAILS, crystal_text
 from paths import REPOSITORY
 
 ROCK_SALT = CrystalArrays(
@@ -83,16 +81,6 @@ def test_a_doubled_cell_is_the_same_crystal(which: int) -> None:
         crystal.lattice * [[1], [1], [2]],
     )
     assert crystal_text(doubled, "cell") == crystal_text(crystal, "cell")
-
-
-def test_neighbours_are_pymatgens() -> None:
-    finder = MinimumDistanceNN(tol=0.1)
-    for crystal in real_crystals():
-        structure = Structure(crystal.lattice, crystal.numbers.tolist(), crystal.frac)
-        ours = nearest_neighbours(crystal)
-        for atom, found in enumerate(ours):
-            theirs = finder.get_nn_info(structure, atom)
-            assert sorted(index for index, _ in found) == sorted(n["site_index"] for n in theirs)
 
 
 def test_a_lonely_atom_has_no_neighbour() -> None:

@@ -21,7 +21,7 @@ from foldwise.submissions.board.standings import (
     csv_rows,
     standings,
 )
-from foldwise.submissions.board.steps import STEP_COLUMNS, Step, steps
+from foldwise.submissions.board.steps import STEP_COLUMNS, Step, crystal_gain, steps
 from foldwise.submissions.board.task import ANSWER_COLUMNS
 from foldwise.submissions.caveat import CROSS_FOLD
 from foldwise.submissions.scoring import metric_name
@@ -76,6 +76,8 @@ def write_board(
         step_rows += [_step_row(task, step, metric_name(classes)) for step in gains]
         unit = board["unit"] if board else ""
         section = _section(task, unit, found, best, combined, classes=classes)
+        crystals = crystal_gain(answers, classification=classes, resamples=resamples)
+        section["crystals"] = _crystals(crystals, unit) if crystals else None
         tasks.append({**section, "steps": [_step_line(step) for step in gains]})
     census = read_json(census_path)
     context = {
@@ -185,3 +187,10 @@ def _with_ends(interval: Interval) -> str:
     star = " *" if interval.excludes_zero else ""
     ends = f"[{signed_text(interval.low)}, {signed_text(interval.high)}]"
     return f"{signed_text(interval.estimate)} {ends}{star}"
+
+
+def _crystals(gain: Interval, unit: str) -> str:
+    return (
+        f"{gain.rows:,} rows have a crystal structure; on them `structure` is better than the rule "
+        f"before it by {_with_ends(gain)} {unit}".rstrip()
+    )

@@ -36,8 +36,8 @@ class Features:
         """The columns of `groups` for all rows `[n, p]`, single precision.
 
         Args:
-            groups: Of "neighbours", "composition" and "beside"; the members' columns are always
-                there.
+            groups: Of "neighbours", "composition", "beside" and "structure"; the members' columns
+                are always there.
             known: Folds whose labels may be used.
             base: The prediction that is corrected `[n]`.
         """
@@ -52,6 +52,8 @@ class Features:
             parts.append(self._composition)
         if "beside" in groups:
             parts.append(rows.beside)
+        if "structure" in groups:
+            parts.append(rows.structure)
         return np.hstack(parts, dtype=np.float32, casting="same_kind")
 
 

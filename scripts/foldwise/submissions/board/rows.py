@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from foldwise.common.files import read_parquet
 from foldwise.statistics.metrics import Floats
+from foldwise.submissions.board.structures import structure_columns
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -36,6 +37,7 @@ class Rows:
         values: Predictions of the members `[n, m]`, each of a model that did not train on the row.
         beside: What members of other tasks predicted for the same formula `[n, b]`, NaN where they
             know none.
+        structure: Numbers of its crystal structure `[n, s]`, NaN where nobody has one.
         low: Smallest value that physics allows, or None.
     """
 
@@ -48,6 +50,7 @@ class Rows:
     target: Floats
     values: Floats
     beside: Floats
+    structure: Floats
     low: float | None
 
     @property
@@ -88,6 +91,7 @@ def read_rows(
     classification: bool,
     low: float | None = None,
     others: Sequence[str | os.PathLike[str]] = (),
+    structures: str | os.PathLike[str] | None = None,
 ) -> Rows | None:
     """Read the table of members of a task; None where it has no member.
 
@@ -97,6 +101,7 @@ def read_rows(
         classification: Whether the target is a class.
         low: Smallest value that physics allows.
         others: Tables of other tasks, whose members say something about the same compounds.
+        structures: Table of the task's crystals (`describing.describe_structures`).
 
     Raises:
         FoldwiseError: A file is missing or lacks a column.
@@ -118,6 +123,7 @@ def read_rows(
         target=table["target"].to_numpy(dtype=np.float64),
         values=table[list(names)].to_numpy(dtype=np.float64),
         beside=np.column_stack(columns) if columns else np.empty((len(ids), 0)),
+        structure=structure_columns(structures, ids),
         low=low,
     )
 

@@ -21,6 +21,7 @@ from foldwise.submissions.scoring import loss
 
 SMALL_ROWS, LARGE_ROWS = 3_000, 30_000
 BASIC = ("best_member", "mean", "median", "stacked")
+STRUCTURE = "structure"
 AVERAGED, TWO_LEVEL, CHOSEN = "averaged", "two_level", "chosen"
 
 MEANING = {
@@ -32,6 +33,7 @@ MEANING = {
     "neighbours": "and from rows of other folds with the same formula or chemical system",
     "composition": "and from the elements and their fractions",
     "beside": "and from what members of other tasks predict for the same formula",
+    STRUCTURE: "and from the crystal structure, where there is one",
     "weighted": "as the last, but the weighted mean is corrected",
     AVERAGED: "mean of the rules with a booster",
     TWO_LEVEL: "weights on all of the above",
@@ -52,7 +54,8 @@ _BOOSTED = {
     "neighbours": _Boosted("median", ("neighbours",)),
     "composition": _Boosted("median", ("neighbours", "composition")),
     "beside": _Boosted("median", ("neighbours", "composition", "beside")),
-    "weighted": _Boosted("stacked", ("neighbours", "composition", "beside")),
+    STRUCTURE: _Boosted("median", ("neighbours", "composition", "beside", "structure")),
+    "weighted": _Boosted("stacked", ("neighbours", "composition", "beside", "structure")),
 }
 _SAMPLED = {"bagging_freq": 1, "bagging_fraction": 0.8}
 _SMALL = BoosterSettings(
@@ -98,6 +101,8 @@ def level_one(rows: Rows) -> list[str]:
     names = [*BASIC, "boosted", "neighbours", "composition"]
     if rows.beside.shape[1]:
         names.append("beside")
+    if rows.structure.shape[1]:
+        names.append(STRUCTURE)
     if not rows.classification:
         names.append("weighted")
     return names

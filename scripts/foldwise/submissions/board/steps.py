@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from foldwise.statistics.bootstrap import Interval, mean_interval
-from foldwise.submissions.board.rules import AVERAGED, CHOSEN, TWO_LEVEL
+from foldwise.submissions.board.rules import AVERAGED, CHOSEN, STRUCTURE, TWO_LEVEL
 from foldwise.submissions.board.standings import column, scores_by_row
 
 STEP_COLUMNS = ("task", "rule", "after", "metric", "seen", "gain", "low", "high")
@@ -21,8 +21,9 @@ _AFTER = {
     "neighbours": ("boosted",),
     "composition": ("neighbours",),
     "beside": ("composition",),
-    "weighted": ("beside", "composition"),
-    AVERAGED: ("weighted", "beside", "composition"),
+    STRUCTURE: ("beside", "composition"),
+    "weighted": (STRUCTURE, "beside", "composition"),
+    AVERAGED: ("weighted", STRUCTURE, "beside", "composition"),
     TWO_LEVEL: (AVERAGED,),
     CHOSEN: (TWO_LEVEL,),
 }
@@ -72,8 +73,8 @@ def steps(
         for rule in answers.columns.intersection(["best_member", *_AFTER])
     }
     found = []
-    for rule, candidates in _AFTER.items():
-        after = next((name for name in candidates if name in scores), None)
+    for rule in _AFTER:
+        after = _before(rule, scores)
         if rule not in scores or after is None:
             continue
         gain = sign * (scores[rule] - scores[after])
@@ -86,3 +87,30 @@ def steps(
             )
         )
     return found
+
+
+def crystal_gain(answers: pd.DataFrame, *, classification: bool, resamples: int) -> Interval | None:
+    """What the crystal structures earned on the test rows that have one; None without any.
+
+    Args:
+        answers: `answers.parquet` of the task.
+        classification: Whether the target is a class.
+        resamples: Resamples of the interval.
+    """
+    known = answers["crystal"].to_numpy(dtype=bool)
+    after = _before(STRUCTURE, answers.columns)
+    if STRUCTURE not in answers.columns or after is None or known.sum() < 2:
+        return None
+    target, fold = column(answers, "target"), answers["fold"].to_numpy()
+    one, other = (
+        scores_by_row(target, column(answers, rule), fold, classification)[known]
+        for rule in (after, STRUCTURE)
+    )
+    gain = other - one if classification else one - other
+    return mean_interval(
+        gain, answers["formula"].to_numpy(dtype=np.str_)[known], resamples=resamples
+    )
+
+
+def _before(rule: str, rules: Container[str]) -> str | None:
+    return next((name for name in _AFTER[rule] if name in rules), None)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from foldwise.common.files import write_json, write_parquet
@@ -16,7 +17,7 @@ from foldwise.submissions.board.rows import Rows, read_rows
 from foldwise.submissions.board.rules import CHOSEN, inner_folds, settings_for
 from foldwise.submissions.caveat import CROSS_FOLD
 
-ANSWER_COLUMNS = ("id", "formula", "fold", "target")
+ANSWER_COLUMNS = ("id", "formula", "fold", "target", "crystal")
 """Columns of a table of answers; every other one is a rule."""
 
 
@@ -28,6 +29,7 @@ def combine_task(
     classification: bool,
     low: float | None = None,
     others: Sequence[str | os.PathLike[str]] = (),
+    structures: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write `combined.json` and, where the task has a member, `answers.parquet` and its folds.
 
@@ -40,20 +42,29 @@ def combine_task(
         classification: Whether the target is a class.
         low: Smallest value that physics allows.
         others: Tables of members of other tasks.
+        structures: Table of the task's crystals.
 
     Raises:
         FoldwiseError: A file is missing or lacks a column.
     """
     folder = Path(out)
     started = time.perf_counter()
-    rows = read_rows(members, task, classification=classification, low=low, others=others)
+    rows = read_rows(
+        members, task, classification=classification, low=low, others=others, structures=structures
+    )
     if rows is None:
         write_json(folder / "combined.json", {"task": task, "members": []})
         return
     combined = combine(rows)
     fitted = time.perf_counter()
     table = pd.DataFrame(
-        {"id": rows.ids, "formula": rows.formulas, "fold": rows.fold, "target": rows.target}
+        {
+            "id": rows.ids,
+            "formula": rows.formulas,
+            "fold": rows.fold,
+            "target": rows.target,
+            "crystal": ~np.isnan(rows.structure).all(axis=1),
+        }
     )
     write_parquet(folder / "answers.parquet", table.assign(**combined.answers))
     for fold in rows.folds:
