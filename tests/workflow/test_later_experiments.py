@@ -56,6 +56,22 @@ def test_e2_answers_with_the_views_of_e1s_models(later):
             assert calibration["n_validation"] <= len(split["validation"][calibration["holdout"]])
 
 
+@pytest.mark.parametrize("name", ["e2", "e6"])
+def test_the_exported_model_answers_with_the_same_views(later, tmp_path, name):
+    house, _ = later
+    done = house.program(
+        "predict_structures.py", "--experiment", house.results / name, "--structures",
+        "tiny.json.gz", "--device", "cpu", "--out", tmp_path / "answers.csv",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answers = pd.read_csv(tmp_path / "answers.csv", index_col="id")["prediction"]
+    shown = pd.read_parquet(house.results / name / "predictions.parquet").set_index("id")
+    exported = shown.loc[shown["fold"] == 0, "prediction"]  # the model of the first fold
+    assert len(exported) > 10
+    # Single precision; crystals share a batch with others than at test time.
+    assert (answers[exported.index] - exported).abs().max() < 1e-4
+
+
 def test_no_test_row_of_either_task_is_in_the_pretraining(later):
     house, _ = later
     for fold in (0, 1):
