@@ -1,17 +1,18 @@
 """Reading Matbench-format files: gzip-compressed JSON in pandas' `split` orient.
 
-Rows are decoded one at a time and each structure is converted at once: the tree of Python objects
-of a task with 132,752 structures would fill more memory than a laptop has.
+The text is read in pieces, rows are decoded one at a time, and each structure is converted at once:
+the text of a task with 132,752 structures, or its tree of Python objects, would fill more memory
+than a laptop has.
 """
 
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import re
 import zlib
-from collections.abc import Callable
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from json import JSONDecodeError, JSONDecoder
 from pathlib import Path
@@ -24,6 +25,8 @@ _SPLIT_KEYS = ("index", "columns", "data")
 _SPLIT_HINT = 'Write it with pandas: table.to_json(path, orient="split").'
 _BLANK = re.compile(r"[ \t\n\r]*")
 _DECODER = JSONDecoder()
+_PIECE_BYTES = 2**22
+_LONGEST_STRING = 2**20  # characters; of a longer one a cut is taken for a mistake
 
 
 @dataclass(frozen=True)
@@ -49,21 +52,23 @@ def read_split_json(
     Raises:
         FoldwiseError: The file is missing, truncated, not gzip, not JSON, or not `split` orient.
     """
-    text = _decompress(Path(path))
     try:
-        content = _read_object(text, convert)
+        content = _read_object(_Text(_pieces(Path(path))), convert)
     except JSONDecodeError as error:
         raise FoldwiseError(
-            f"the file is not valid JSON ({error})", where=str(path), hint=_SPLIT_HINT
+            f"the file is not valid JSON ({error.msg})", where=str(path), hint=_SPLIT_HINT
         ) from error
     return _check_table(content, str(path))
 
 
-def _decompress(path: Path) -> str:
+def _pieces(path: Path) -> Iterator[str]:
+    """The text of the file, some megabytes at a time."""
+    decode = getincrementaldecoder("utf-8")().decode
     try:
-        content = path.read_bytes()
-        plain = path.suffix == ".json"
-        return (content if plain else gzip.decompress(content)).decode("utf-8")
+        with path.open("rb") if path.suffix == ".json" else gzip.open(path) as file:
+            while piece := file.read(_PIECE_BYTES):
+                yield decode(piece)
+            yield decode(b"", final=True)
     except FileNotFoundError:
         raise FoldwiseError(
             "the file does not exist", where=str(path), hint="Check the path of the dataset."
@@ -84,56 +89,88 @@ def _decompress(path: Path) -> str:
         ) from error
 
 
-def _read_object(text: str, convert: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+class _Text:
+    """JSON that is read from its beginning to its end, a piece of it in memory at a time."""
+
+    def __init__(self, pieces: Iterator[str]) -> None:
+        self._pieces = pieces
+        self._text = ""
+        self._at = 0
+
+    def next(self) -> str:
+        """The next character that is not blank; nothing at the end."""
+        while True:
+            blank = _BLANK.match(self._text, self._at)
+            self._at = blank.end() if blank else self._at
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more():
+                return ""
+
+    def take(self, token: str) -> None:
+        """Go behind the next character, which has to be `token`."""
+        if self.next() != token:
+            raise JSONDecodeError(f"Expecting {token!r}", self._text, self._at)
+        self._at += 1
+
+    def value(self) -> Any:
+        """The next value."""
+        self.next()
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._at)
+            except JSONDecodeError as error:
+                # A value that a piece cuts off fails at the end of what there is, or where a
+                # string begins that goes on behind it.
+                if error.pos < len(self._text) - _LONGEST_STRING or not self._more():
+                    raise
+                continue
+            if end == len(self._text) and self._more():
+                continue  # a number may go on
+            self._at = end
+            return value
+
+    def _more(self) -> bool:
+        """Forget what has been read, and read on; whether there was anything."""
+        for piece in self._pieces:
+            if piece:  # half a character is none yet
+                self._text = self._text[self._at :] + piece
+                self._at = 0
+                return True
+        return False
+
+
+def _read_object(text: _Text, convert: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
     """The top-level object; anything else comes back as an empty dict."""
-    position = _skip(text, 0)
-    if not text.startswith("{", position):
-        json.loads(text)
-        return {}
     content: dict[str, Any] = {}
-    position = _skip(text, position + 1)
-    while not text.startswith("}", position):
-        key, position = _DECODER.raw_decode(text, position)
-        position = _expect(text, position, ":")
-        if key == "data" and text.startswith("[", position):
-            content[key], position = _read_rows(text, position, convert)
-        else:
-            content[str(key)], position = _DECODER.raw_decode(text, position)
-        position = _skip(text, position)
-        if not text.startswith("}", position):
-            position = _expect(text, position, ",")
-    if _skip(text, position + 1) != len(text):
-        raise JSONDecodeError("Extra data", text, position + 1)
+    if text.next() != "{":
+        text.value()
+    else:
+        for key in _members(text, "{", "}"):
+            text.take(":")
+            if key == "data" and text.next() == "[":
+                content[key] = [_converted(row, convert) for row in _members(text, "[", "]")]
+            else:
+                content[str(key)] = text.value()
+    if text.next():
+        raise JSONDecodeError("Extra data", "", 0)
     return content
 
 
-def _read_rows(
-    text: str, position: int, convert: Callable[[dict[str, Any]], Any]
-) -> tuple[list[Any], int]:
-    """The array that starts at `position`, and the position behind it."""
-    rows: list[Any] = []
-    position = _skip(text, position + 1)
-    while not text.startswith("]", position):
-        row, position = _DECODER.raw_decode(text, position)
-        if isinstance(row, list):
-            row = [convert(cell) if isinstance(cell, dict) else cell for cell in row]
-        rows.append(row)
-        position = _skip(text, position)
-        if not text.startswith("]", position):
-            position = _expect(text, position, ",")
-    return rows, position + 1
+def _members(text: _Text, first: str, last: str) -> Iterator[Any]:
+    """The values between two brackets; of an object its keys, each before its value is read."""
+    text.take(first)
+    while text.next() != last:
+        yield text.value()
+        if text.next() != last:
+            text.take(",")
+    text.take(last)
 
 
-def _skip(text: str, position: int) -> int:
-    match = _BLANK.match(text, position)
-    return position if match is None else match.end()
-
-
-def _expect(text: str, position: int, token: str) -> int:
-    position = _skip(text, position)
-    if not text.startswith(token, position):
-        raise JSONDecodeError(f"Expecting {token!r}", text, position)
-    return _skip(text, position + 1)
+def _converted(row: Any, convert: Callable[[dict[str, Any]], Any]) -> Any:
+    if not isinstance(row, list):
+        return row
+    return [convert(cell) if isinstance(cell, dict) else cell for cell in row]
 
 
 def _check_table(content: dict[str, Any], where: str) -> SplitTable:

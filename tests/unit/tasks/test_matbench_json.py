@@ -1,5 +1,8 @@
 import gzip
 import json
+import tempfile
+import tracemalloc
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 from crystal_files import write_table
 from foldwise.common.errors import FoldwiseError
+from foldwise.tasks import matbench_json
 from foldwise.tasks.matbench_json import read_split_json
 
 GOOD = {"index": [0, 1], "columns": ["structure", "y"], "data": [[{"a": 1}, 2.0], [None, 3]]}
@@ -111,3 +115,31 @@ def test_other_orients(tmp_path, content, what):
     with pytest.raises(FoldwiseError) as caught:
         read_split_json(path, dict)
     assert str(caught.value) == f"{path}: {what}. {HINT}"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(cells, cells), max_size=4), st.integers(1, 40), st.sampled_from([None, 1])
+)
+def test_the_size_of_the_pieces_changes_nothing(rows, size, indent):
+    content = {"index": list(range(len(rows))), "columns": ["a", "b"],
+               "data": [list(row) for row in rows]}  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matbench_json, "_PIECE_BYTES", size)
+        path = Path(folder) / "t.json"
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=indent), encoding="utf-8")
+        table = read_split_json(path, lambda cell: cell)
+    assert (table.index, table.columns, table.rows) == tuple(content.values())
+
+
+def test_the_text_is_never_in_memory_as_a_whole(tmp_path):
+    rows = [[{"text": "x" * 10_000}, 1.0]] * 4_000
+    path = write_table(
+        tmp_path / "t.json.gz",
+        {"index": list(range(len(rows))), "columns": ["structure", "y"], "data": rows},
+    )
+    tracemalloc.start()
+    read_split_json(path, lambda _: None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 25e6  # of 40 MB
