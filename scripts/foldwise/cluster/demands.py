@@ -91,11 +91,11 @@ _PREDICTION = Demand(600, kb_per_structure=2, mapped_kb_per_atom=1.5, minutes=10
 
 DEMANDS = {
     "prepare_dataset": Demand(
-        250, kb_per_structure=15, kb_per_atom=0.5, minutes=5, ms_per_structure=10
+        250, kb_per_structure=3, kb_per_atom=0.1, minutes=5, ms_per_structure=10
     ),
     "build_graphs": Demand(300, kb_per_structure=3, kb_per_atom=0.2, minutes=5, ms_per_atom=0.1),
     "perturb_structures": Demand(
-        250, kb_per_structure=10, kb_per_atom=0.5, minutes=5, ms_per_structure=2
+        250, kb_per_structure=2, kb_per_atom=0.08, minutes=5, ms_per_structure=2
     ),
     "make_splits": Demand(450, kb_per_structure=1, minutes=3),
     "report_duplicates": Demand(
