@@ -13,7 +13,7 @@ from foldwise.common.files import read_json, read_parquet
 from foldwise.crystals.files import read_structures
 from foldwise.crystals.neighbors import CrystalArrays
 from foldwise.network.machine import Machine
-from foldwise.study.outside.text import TextRecipe
+from foldwise.study.outside.text import TextRecipe, Told
 from foldwise.tasks.splits import FoldSplit
 from foldwise.text.description import crystal_text
 from foldwise.text.examples import Candidate, ExampleSets, element_shares
@@ -115,11 +115,20 @@ def read_rows(files: TextFiles, job: TextJob) -> Rows:
     names = [name for name, _ in named]
     table = targets.loc[names, ["target", "formula"]].assign(
         subset=[subset for _, subset in named],
-        text=[crystal_text(crystals[name], job.settings.detail) for name in names],
+        text=[
+            _text(name, str(targets.loc[name, "formula"]), crystals[name], job.settings.detail)
+            for name in names
+        ],
     )
     return Rows(
         table, crystals, str(card["target_name"]), str(card["unit"]), split.task, split.fold
     )
+
+
+def _text(name: str, formula: str, crystal: CrystalArrays, detail: Told) -> str:
+    if detail == "id":
+        return name
+    return formula if detail == "formula" else crystal_text(crystal, detail)
 
 
 def example_sets(rows: Rows, settings: TextRecipe) -> ExampleSets:

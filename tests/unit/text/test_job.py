@@ -68,6 +68,7 @@ def job(tiny_folder: Path, out: Path, **options: object) -> TextJob:
 
 METHODS = {
     "zero_shot": {"method": "zero_shot"},
+    "probe": {"method": "zero_shot", "detail": "id"},
     "few_shot": {"method": "few_shot", "shots": 2, "example_sets": 3},
     "free": {"method": "zero_shot", "decoding": "free"},
     "head": {"method": "head"},

@@ -18,12 +18,13 @@ from foldwise.common.files import flatten
 from foldwise.experiment.inputs.mixture import Mixture
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import Combined, ExperimentInputs, Json
+from foldwise.experiment.review.language_models import parse_check, probe_check
 from foldwise.experiment.review.outcomes import result_checks
-from foldwise.experiment.review.parse_failures import parse_check
 from foldwise.experiment.review.types import Check, Verdict
 from foldwise.experiment.tables.groups import Group
 from foldwise.statistics.metrics import fold_metrics
 from foldwise.statistics.wording import listing, plural, signed_text, value_text
+from foldwise.study.outside.text import PROBES
 
 MAX_FAILURES_ACCEPTED = 0.01
 MAX_FAILURES_LOOKED_AT = 0.05
@@ -63,7 +64,7 @@ def review(inputs: ExperimentInputs, reviewed: Reviewed) -> Json:
         _counts(inputs, reviewed.rows),
         _config(inputs),
         _failures(inputs),
-        *(parse_check(one, inputs.unit) for one in [inputs.raw_outputs] if one is not None),
+        *_language_model(inputs),
         _distribution(reviewed.rows, inputs.unit),
         _group_spread(reviewed),
         _outliers(reviewed),
@@ -76,6 +77,17 @@ def review(inputs: ExperimentInputs, reviewed: Reviewed) -> Json:
         "look": sum(check.passed == "look" for check in checks),
         "checks": [asdict(check) for check in checks],
     }
+
+
+def _language_model(inputs: ExperimentInputs) -> list[Check]:
+    raw = inputs.raw_outputs
+    if raw is None:
+        return []
+    told = inputs.models[0].fit["hyperparams"].get("detail")
+    return [
+        parse_check(raw, inputs.unit),
+        *([probe_check(raw, told)] if told in PROBES else []),
+    ]
 
 
 def review_lines(result: Json) -> list[str]:

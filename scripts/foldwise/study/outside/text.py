@@ -14,6 +14,10 @@ from foldwise.study.outside.recipe import OutsideRecipe
 
 TEXT = "text"
 EMBEDDED_MODEL = "smollm2-135m-instruct"
+Told = Literal["id", "formula", "composition", "cell", "sites"]
+"""What a language model is told of a crystal."""
+PROBES = ("id", "formula")
+"""What tells nothing of the structure: a right answer was known before."""
 METHODS = ("zero_shot", "few_shot", "head", "written")
 PLACEHOLDERS = {
     "instructions": ("target_name", "unit", "format"),
@@ -48,10 +52,11 @@ class TextRecipe(OutsideRecipe):
         description="token that fills short texts, for a tokenizer without one of its own; not the "
         "one that ends a text",
     )
-    detail: Literal["composition", "cell", "sites"] = Field(
+    detail: Told = Field(
         default="cell",
-        description="what is told of a crystal: formula; space group and cell too; sites, "
-        "coordination and bond lengths too",
+        description="what is told of a crystal: formula and shares of elements; space group and "
+        "cell too; sites, coordination and bond lengths too. `id` and `formula` tell that alone: a "
+        "probe of what the model has seen before",
     )
     instructions: str = Field(
         default="Predict the {target_name} of a crystal in {unit}. Answer with one number alone, "
