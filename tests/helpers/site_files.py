@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from tracking_files import CLEAN, make_config
 # No slash is in it, so it is an id that a dataset may have.
 HOSTILE = "<img src=x onerror=document.title='broken'>"
 HOSTILE_REASON = "<script>document.title='broken'</script> ran out of memory"
+HOSTILE_OUTPUT = "<img src=x onerror=document.title='broken'> I cannot say."
+PROMPT = "<b>Formula</b>: {formula}\nformation energy in eV/atom?"
+ASKED, UNREAD_EVERY = "e0", 12
 TWIN, TRAINED = "demo-0010", "demo-0011"
 FAILED, RUNNING = "e5", "e6"
 LOG_TAIL = ["step 3/9  loss 0.1  0.200 s/step  elapsed 0:01  ETA 0:02", "Killed"]
@@ -44,12 +47,14 @@ class SiteStudy:
 def make_site_study(root: Path, rows: int = 60) -> SiteStudy:
     """E0, E3 and E4 on `rows` crystals, one of a hostile id, with models, runs and checkpoints."""
     study = make_study(root, rows)
+    calls = _write_calls(study)
     worst = _worst_oxide(study)
     for path in sorted(root.rglob("*")):
         _rename(path, worst, HOSTILE)
     for name in EXPERIMENTS:
         command = f"snakemake --cores 2 results/{name}/results.json"
-        write_experiment(load_inputs(study.paths(name), name), study.out(name), command)
+        inputs = replace(study.paths(name), raw_outputs=calls if name == ASKED else [])
+        write_experiment(load_inputs(inputs, name), study.out(name), command)
     results = root / "results"
     _place_models(study, results)
     _write_crystals(root)
@@ -64,6 +69,38 @@ def make_site_study(root: Path, rows: int = 60) -> SiteStudy:
         duplicates=root / "duplicates.csv",
     )
     return SiteStudy(study, paths)
+
+
+def _write_calls(study: Study) -> list[Path]:
+    """Raw outputs as if a language model had given E0's answers, every twelfth without a number."""
+    targets = pd.read_parquet(study.root / "targets.parquet").set_index("id")
+    median = float(targets["target"].median())
+    paths = []
+    for fold in range(N_FOLDS):
+        table = pd.read_parquet(study.model("baseline", fold, 0) / "test.parquet")
+        known = targets.loc[table["id"]]
+        read = (np.arange(len(table)) + fold) % UNREAD_EVERY > 0
+        value = table["prediction"].round(2)
+        raw = pd.DataFrame(
+            {
+                "id": table["id"],
+                "input_text": [PROMPT.format(formula=each) for each in known["formula"]],
+                "input_tokens": 21,
+                "output_text": np.where(read, value.map("{:+.2f}".format), HOSTILE_OUTPUT),
+                "finish_reason": np.where(read, "format", "length"),
+                "output_tokens": 5,
+                "parse_status": np.where(read, "ok", "no number"),
+                "value": value.where(read),
+                "fold": np.int32(fold),
+                "subset": "test",
+                "ground_truth": known["target"].to_numpy(),
+                "prediction": value.where(read, median),
+                "seed": np.int32(0),
+            }
+        )
+        paths.append(study.root / "calls" / f"fold_{fold}" / "raw_outputs.parquet")
+        write_parquet(paths[-1], raw)
+    return paths
 
 
 def _worst_oxide(study: Study) -> str:

@@ -63,14 +63,16 @@ function remember(changes) {
 }
 
 /**
- * Two numbers of the address, `low..high`.
+ * Two numbers of the address, `low..high`; an end that is left out is open.
  * @param {URLSearchParams} state
  * @param {string} key
  * @returns {[number, number] | null}
  */
 function rangeOf(state, key) {
-  const ends = (state.get(key) ?? "").split("..").map(Number);
-  return ends.length === 2 && ends.every(Number.isFinite) ? [ends[0], ends[1]] : null;
+  const ends = (state.get(key) ?? "").split("..");
+  if (ends.length !== 2 || ends.every((end) => !end)) return null;
+  const [low, high] = [ends[0] ? Number(ends[0]) : -Infinity, ends[1] ? Number(ends[1]) : Infinity];
+  return Number.isNaN(low) || Number.isNaN(high) ? null : [low, high];
 }
 
 /**
@@ -78,5 +80,25 @@ function rangeOf(state, key) {
  * @returns {string | null}
  */
 function rangeText(range) {
-  return range ? range.map((end) => Number(end.toPrecision(6))).join("..") : null;
+  return range ? range.map((end) => (Number.isFinite(end) ? Number(end.toPrecision(6)) : "")).join("..") : null;
+}
+
+/**
+ * Corners of an outline in the address, `x*y_x*y_…`: none of these marks needs an escape.
+ * @param {URLSearchParams} state
+ * @param {string} key
+ * @returns {[number, number][] | null}
+ */
+function outlineOf(state, key) {
+  const corners = (state.get(key) ?? "").split("_").map((corner) => corner.split("*").map(Number));
+  const whole = corners.length > 2 && corners.every((corner) => corner.length === 2 && corner.every(Number.isFinite));
+  return whole ? /** @type {[number, number][]} */ (corners) : null;
+}
+
+/**
+ * @param {[number, number][] | null} outline
+ * @returns {string | null}
+ */
+function outlineText(outline) {
+  return outline ? outline.map((corner) => corner.join("*")).join("_") : null;
 }

@@ -89,37 +89,129 @@ function saveSvg(figure) {
 }
 
 /**
- * A frame that selects, by d3's brush over a plot.
+ * A frame that selects, by d3's brush over a plot. A range that reaches the end of its axis is open.
  * @param {any} plot
  * @param {SVGSVGElement} svg
  * @param {{both: boolean, frame: Frame, done: (frame: Frame) => void}} how
  */
 function selectable(plot, svg, how) {
-  const x = plot.scale("x");
-  const y = plot.scale("y");
+  const [x, y] = [plot.scale("x"), plot.scale("y")];
   const [left, right] = d3.extent(x.range);
   const [top, bottom] = d3.extent(y.range);
   const brush = (how.both ? d3.brush() : d3.brushX()).extent([[left, top], [right, bottom]]);
   const layer = d3.select(svg).append("g").attr("data-frame", "").call(brush);
-  if (how.frame.x) {
-    const across = how.frame.x.map(x.apply);
-    const down = how.frame.y ? how.frame.y.map(y.apply) : null;
-    const corners = down && how.both
-      ? [[across[0], Math.min(...down)], [across[1], Math.max(...down)]]
-      : across;
-    if (!how.both || down) layer.call(brush.move, corners);
+  if (how.frame.x || how.frame.y) {
+    const [across, down] = [inDomain(x, how.frame.x).map(x.apply), inDomain(y, how.frame.y).map(y.apply)];
+    layer.call(brush.move, how.both ? [[across[0], down[1]], [across[1], down[0]]] : across);
   }
   brush.on("end", (/** @type {any} */ event) => {
     if (!event.sourceEvent) return;
     if (!event.selection) {
       // A click where no frame was drawn is about a dot, not about frames.
-      if (how.frame.x) how.done({});
+      if (how.frame.x || how.frame.y) how.done({});
       return;
     }
-    if (!how.both) return how.done({ x: event.selection.map(x.invert) });
-    const [[x0, y0], [x1, y1]] = event.selection;
-    how.done({ x: [x.invert(x0), x.invert(x1)], y: [y.invert(y1), y.invert(y0)] });
+    if (how.both) {
+      const [[x0, y0], [x1, y1]] = event.selection;
+      how.done({ x: [x.invert(x0), x.invert(x1)], y: [y.invert(y1), y.invert(y0)] });
+      return;
+    }
+    const [low, high] = event.selection;
+    how.done({ x: [low < left + EDGE ? -Infinity : x.invert(low), high > right - EDGE ? Infinity : x.invert(high)] });
   });
+}
+
+const EDGE = 4;
+const STEP = 4;
+const CORNERS = 80;
+
+/**
+ * A closed line over a plot.
+ * @param {any} plot
+ * @param {SVGSVGElement} svg
+ * @param {[number, number][] | null} outline corners, in the units of the axes
+ * @returns {(points: number[][]) => void} draws other corners, in pixels
+ */
+function closedLine(plot, svg, outline) {
+  const scales = [plot.scale("x"), plot.scale("y")];
+  const shape = d3.select(svg).append("g").attr("data-frame", "").append("path").attr("pointer-events", "none")
+    .attr("fill", "var(--accent)").attr("fill-opacity", 0.12).attr("stroke", "var(--accent)").attr("stroke-width", 1.5);
+  const draw = (/** @type {number[][]} */ points) => shape.attr("d", d3.line().curve(d3.curveLinearClosed)(points));
+  if (outline) draw(outline.map((corner) => corner.map((value, at) => scales[at].apply(value))));
+  return draw;
+}
+
+/**
+ * Corners of a frame, as far as the axes reach.
+ * @param {any} plot
+ * @param {Frame} frame
+ * @returns {[number, number][]}
+ */
+function corners(plot, frame) {
+  const [[x0, x1], [y0, y1]] = [inDomain(plot.scale("x"), frame.x), inDomain(plot.scale("y"), frame.y)];
+  return [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
+}
+
+/**
+ * @param {any} scale
+ * @param {[number, number] | undefined} range
+ * @returns {[number, number]} the whole domain without a range
+ */
+function inDomain(scale, range) {
+  const [low, high] = scale.domain;
+  return /** @type {[number, number]} */ ((range ?? scale.domain).map((/** @type {number} */ end) => Math.max(low, Math.min(high, end))));
+}
+
+/**
+ * A free line that selects what is within, by d3's drag over a plot.
+ * @param {any} plot
+ * @param {SVGSVGElement} svg
+ * @param {{outline: [number, number][] | null, done: (outline: [number, number][] | null) => void}} how
+ */
+function lasso(plot, svg, how) {
+  const scales = [plot.scale("x"), plot.scale("y")];
+  const [across, down] = scales.map((scale) => d3.extent(scale.range));
+  const draw = closedLine(plot, svg, how.outline);
+  // As many decimals as a thousandth of the axis needs: what the address says is what was drawn.
+  const rounded = scales.map((scale) => {
+    const digits = Math.max(0, 3 - Math.floor(Math.log10(scale.domain[1] - scale.domain[0])));
+    return (/** @type {number} */ pixel) => Number(scale.invert(pixel).toFixed(digits));
+  });
+  /** @type {[number, number][]} */
+  let points = [];
+  const held = (/** @type {any} */ event) => /** @type {[number, number]} */ ([
+    Math.max(across[0], Math.min(across[1], event.x)), Math.max(down[0], Math.min(down[1], event.y))]);
+  d3.select(svg).append("rect").attr("data-frame", "").attr("class", "overlay").attr("x", across[0]).attr("y", down[0])
+    .attr("width", across[1] - across[0]).attr("height", down[1] - down[0])
+    .attr("fill", "none").attr("pointer-events", "all").style("cursor", "crosshair").style("touch-action", "none")
+    .call(d3.drag().container(svg).subject((/** @type {any} */ event) => ({ x: event.x, y: event.y }))
+      .on("start", (/** @type {any} */ event) => { points = [held(event)]; })
+      .on("drag", (/** @type {any} */ event) => {
+        const next = held(event);
+        const last = points[points.length - 1];
+        if (Math.hypot(next[0] - last[0], next[1] - last[1]) < STEP) return;
+        points.push(next);
+        draw(points);
+      })
+      .on("end", () => {
+        if (points.length < 3) {
+          // A click where no line was drawn is about a dot, not about lines.
+          if (how.outline) how.done(null);
+          return;
+        }
+        const every = Math.ceil(points.length / CORNERS);
+        how.done(points.filter((_, at) => at % every === 0).map(([x, y]) => [rounded[0](x), rounded[1](y)]));
+      }));
+}
+
+/**
+ * Whether a point lies within an outline.
+ * @param {[number, number][]} outline
+ * @returns {(x: number, y: number) => boolean}
+ */
+function within(outline) {
+  const [[x0, x1], [y0, y1]] = [0, 1].map((at) => d3.extent(outline, (/** @type {number[]} */ corner) => corner[at]));
+  return (x, y) => x >= x0 && x <= x1 && y >= y0 && y <= y1 && d3.polygonContains(outline, [x, y]);
 }
 
 /**

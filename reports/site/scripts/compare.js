@@ -65,7 +65,7 @@ async function showCompare(study, first, second) {
   });
   const update = async (/** @type {boolean} */ keep) => {
     const range = view.range;
-    const showing = rowList.show(range ? shared.filter((row) => clip(difference[row]) >= range[0] && clip(difference[row]) <= range[1]) : shared.slice(), keep);
+    const showing = rowList.show(range ? shared.filter((row) => difference[row] >= range[0] && difference[row] <= range[1]) : shared.slice(), keep);
     const half = Math.max(5, Math.min(40, Math.floor(0.7 * Math.sqrt(shared.length))));
     const edges = d3.range(-half, half + 2).map((/** @type {number} */ at) => ((2 * at - 1) * limit) / (2 * half + 1));
     const values = shared.map((row) => clip(difference[row]));

@@ -40,6 +40,7 @@ async function showCrystal(study, id, state) {
     make("h2", {}, "What was answered"),
     await answersTable(study, answers, row),
     ...warnings(study),
+    ...(await writtenAbout(study, row)),
     make("h2", {}, "Its place in each group"),
     placesTable(study, rows, answers, row),
     make("h2", {}, "Nearest training crystals"),

@@ -98,6 +98,8 @@ class AnswersView {
     this.x = rangeOf(state, "x");
     this.y = rangeOf(state, "y");
     this.residual = rangeOf(state, "residual");
+    this.outline = outlineOf(state, "lasso");
+    this.tool = state.get("tool") ?? "";
     this.fold = state.get("fold") ?? "";
     this.text = state.get("q") ?? "";
     this.head();
@@ -168,7 +170,40 @@ class AnswersView {
     this.chips = make("span", { class: "chips" });
     find("[data-filters]", this.page).replaceChildren(
       make("label", { for: text.id }, "Filter ", text), make("label", { for: fold.id }, "Fold ", fold),
-      make("label", { for: group.id }, "Group ", group), this.chips);
+      make("label", { for: group.id }, "Group ", group), this.ranges(), this.chips);
+    find("[data-tool]", this.page).replaceChildren("In the left figure, draw ", this.tools());
+  }
+
+  /** What a drag over the parity plot draws. */
+  tools() {
+    const tool = make("select", { "aria-label": "What a drag draws" },
+      make("option", { value: "" }, "a line around dots"), make("option", { value: "frame", selected: this.tool === "frame" }, "a frame"));
+    tool.addEventListener("change", () => {
+      this.tool = /** @type {HTMLSelectElement} */ (tool).value;
+      remember({ tool: this.tool });
+      this.showParity();
+    });
+    return tool;
+  }
+
+  /** The ranges as numbers, for those who do not drag. */
+  ranges() {
+    const inputs = RANGES.map(([key, words]) => {
+      const ends = [0, 1].map((at) => /** @type {HTMLInputElement} */ (make("input", { type: "number", step: "any",
+        name: `${key}-${at ? "to" : "from"}`, "aria-label": `${words} ${at ? "at most" : "at least"}, ${this.study.unit}` })));
+      const read = () => {
+        const [low, high] = ends.map((end) => end.valueAsNumber);
+        /** @type {[number, number]} */
+        const range = [Number.isNaN(low) ? -Infinity : low, Number.isNaN(high) ? Infinity : high];
+        this[key] = range.some(Number.isFinite) ? range : null;
+        this.framed();
+      };
+      for (const end of ends) end.addEventListener("change", read);
+      return { key, words, ends };
+    });
+    this.inputs = inputs;
+    return make("details", { class: "ranges" }, make("summary", {}, "Ranges"),
+      ...inputs.map(({ words, ends }) => make("span", {}, `${words} from `, ends[0], " to ", ends[1])), make("span", {}, this.study.unit));
   }
 
   /** Rows that the filters leave, in the order of the dataset. */
@@ -179,12 +214,16 @@ class AnswersView {
     if (this.group) tests.push(inGroup(this.rows, this.group));
     if (this.fold !== "") tests.push((/** @type {number} */ row) => this.rows.fold.values[row] === Number(this.fold));
     if (this.text.trim()) tests.push(matches(this.rows, this.text));
-    const within = (/** @type {[number, number] | null | undefined} */ range, /** @type {(row: number) => number} */ of) => {
+    const inRange = (/** @type {[number, number] | null | undefined} */ range, /** @type {(row: number) => number} */ of) => {
       if (range) tests.push((/** @type {number} */ row) => of(row) >= range[0] && of(row) <= range[1]);
     };
-    within(this.x, (row) => target[row]);
-    within(this.y, (row) => prediction[row]);
-    within(this.residual, (row) => this.clipped(prediction[row] - target[row]));
+    inRange(this.x, (row) => target[row]);
+    inRange(this.y, (row) => prediction[row]);
+    inRange(this.residual, (row) => prediction[row] - target[row]);
+    if (this.outline) {
+      const inside = within(this.outline);
+      tests.push((/** @type {number} */ row) => inside(target[row], prediction[row]));
+    }
     return this.answers.answered.filter((row) => tests.every((test) => test(row)));
   }
 
@@ -205,22 +244,26 @@ class AnswersView {
     const chip = (/** @type {string} */ words, /** @type {() => void} */ clear) =>
       make("button", { type: "button", onclick: () => { clear(); this.framed(); } }, `${words} ×`);
     this.chips?.replaceChildren(
-      ...(this.x && this.y ? [chip(`target ${number(this.x[0])} to ${number(this.x[1])}, prediction ${number(this.y[0])} to ${number(this.y[1])}`, () => { this.x = this.y = null; })] : []),
-      ...(this.residual ? [chip(`error ${signed(this.residual[0])} to ${signed(this.residual[1])}`, () => { this.residual = null; })] : []));
+      ...(this.outline ? [chip("within the line", () => { this.outline = null; })] : []),
+      ...(this.x && this.y ? [chip(`target ${rangeWords(this.x)}, prediction ${rangeWords(this.y)}`, () => { this.x = this.y = null; })] : []),
+      ...RANGES.flatMap(([key, words]) => (this[key] && !(key !== "residual" && this.x && this.y) ? [chip(`${words} ${rangeWords(this[key])}`, () => { this[key] = null; })] : [])));
+    for (const { key, ends } of this.inputs ?? []) {
+      ends.forEach((end, at) => { end.value = this[key] && Number.isFinite(this[key][at]) ? String(Number(this[key][at].toPrecision(6))) : ""; });
+    }
     return this.list?.show(this.kept(), keep);
   }
 
   framed() {
-    remember({ x: rangeText(this.x ?? null), y: rangeText(this.y ?? null), residual: rangeText(this.residual ?? null), page: null });
+    remember({ x: rangeText(this.x ?? null), y: rangeText(this.y ?? null), residual: rangeText(this.residual ?? null), lasso: outlineText(this.outline ?? null), page: null });
     this.update();
   }
 
-  /** Rows of the figures: those of the group and the fold, whatever frame is drawn. */
+  /** Rows of the figures: those of the group and the fold, whatever line or frame is drawn. */
   drawn() {
-    const { x, y, residual } = this;
-    this.x = this.y = this.residual = null;
+    const { x, y, residual, outline } = this;
+    this.x = this.y = this.residual = this.outline = null;
     const rows = this.kept();
-    Object.assign(this, { x, y, residual });
+    Object.assign(this, { x, y, residual, outline });
     return rows;
   }
 
@@ -251,7 +294,15 @@ class AnswersView {
       {
         under: [many ? `Line: perfect. Hexagons: all ${count(rows.length)} crystals, darker where there are more; dots: the ${count(worst.length)} largest errors.` : "Line: perfect."],
         after: (plot, svg) => {
-          selectable(plot, svg, { both: true, frame: { x: this.x ?? undefined, y: this.y ?? undefined }, done: (frame) => { this.x = frame.x ?? null; this.y = frame.y ?? null; this.framed(); } });
+          const frame = { x: this.x ?? undefined, y: this.y ?? undefined };
+          const outline = this.outline ?? null;
+          if (this.tool === "frame") {
+            closedLine(plot, svg, outline);
+            selectable(plot, svg, { both: true, frame, done: (drawn) => { this.x = drawn.x ?? null; this.y = drawn.y ?? null; this.framed(); } });
+          } else {
+            closedLine(plot, svg, this.x || this.y ? corners(plot, frame) : null);
+            lasso(plot, svg, { outline, done: (drawn) => { this.outline = drawn; this.framed(); } });
+          }
           opens(plot, svg, (row) => { location.hash = link(["crystal", ids[row]]); });
         },
       },
@@ -288,6 +339,18 @@ class AnswersView {
       },
     );
   }
+}
+
+/** @type {["x" | "y" | "residual", string][]} */
+const RANGES = [["x", "target"], ["y", "prediction"], ["residual", "error"]];
+
+/**
+ * @param {[number, number]} range
+ * @returns {string}
+ */
+function rangeWords([low, high]) {
+  if (!Number.isFinite(high)) return `at least ${number(low)}`;
+  return Number.isFinite(low) ? `${number(low)} to ${number(high)}` : `at most ${number(high)}`;
 }
 
 const FIFTHS = ["lowest", "second", "middle", "fourth", "highest"];

@@ -15,21 +15,21 @@ async function showRuns(study, rest) {
     label: "Runs", sort: "started.desc", remembered: true, open: (row) => link(["runs", runs[row].identity]),
     fields: [
       { field: "identity", title: "run", value: (row) => runs[row].identity },
-      { field: "tick", title: "side by side", value: (row) => ticked.includes(runs[row].identity), text: (_, row) => tick(runs[row].identity, ticked) },
+      { field: "tick", title: "side by side", least: 84, value: (row) => ticked.includes(runs[row].identity), text: (_, row) => tick(runs[row].identity, ticked) },
       { field: "experiment", title: "experiment", value: (row) => runs[row].experiment },
-      { field: "status", title: "status", value: (row) => runs[row].status, text: (value, row) => value + progressText(runs[row]) },
+      { field: "status", title: "status", least: 190, value: (row) => runs[row].status, text: (value, row) => value + progressText(runs[row]) },
       { field: "mae", title: "MAE", number: true, value: (row) => runs[row].metrics.mae_all_rows ?? NaN, text: (value, row) => make("span", {}, number(value), Number.isNaN(value) ? null : seenMark(runs[row].test_presumably_seen)) },
-      { field: "decision", title: "decision", value: (row) => runs[row].decision.verdict ?? "" },
-      { field: "best", title: "best", value: (row) => (runs[row].is_best ? "best of its task" : "") },
-      { field: "started", title: "started", value: (row) => runs[row].started },
+      { field: "decision", title: "decision", least: 118, value: (row) => runs[row].decision.verdict ?? "" },
+      { field: "best", title: "best of its task", least: 84, value: (row) => (runs[row].is_best ? "yes" : "") },
+      { field: "started", title: "started (UTC)", least: 146, value: (row) => runs[row].started, text: (value) => value.replace("T", " ").slice(0, 16) },
       { field: "seconds", title: "training", number: true, value: (row) => runs[row].metrics.wall_time_sec ?? NaN, text: (value) => (Number.isNaN(value) ? "–" : duration(value)) },
-      { field: "commit", title: "commit", value: (row) => (runs[row].git_commit ?? "").slice(0, 10) },
+      { field: "commit", title: "commit", value: (row) => (runs[row].git_commit ?? "").slice(0, 8) },
     ],
   });
   await runFilters(runs, all, list);
   const detail = find("[data-run-detail]");
   if (one && two) detail.replaceChildren(...sideBySide(one, two));
-  else if (one) detail.replaceChildren(...oneRun(one));
+  else if (one) detail.replaceChildren(...oneRun(one, study));
   else if (first) detail.replaceChildren(make("p", {}, `The registry has no run “${first}”.`));
   else detail.replaceChildren();
   if (rest[0] === "mlm") await showSamples(rest[1], rest.slice(2).join("/"));
@@ -83,11 +83,13 @@ function progressText(run) {
 
 /**
  * @param {any} run
+ * @param {any} study
  * @returns {HTMLElement[]}
  */
-function oneRun(run) {
+function oneRun(run, study) {
   const failure = run.failure;
   const progress = run.progress;
+  const asked = study.experiments.some((/** @type {any} */ each) => each.name === run.experiment && each.calls);
   return [
     make("h2", {}, `${run.identity}: ${run.experiment.toUpperCase()}, ${run.title}`),
     facts([
@@ -95,6 +97,7 @@ function oneRun(run) {
       ["decision", run.decision.verdict ? `${run.decision.verdict} by ${run.decision.by}: ${run.decision.reason}` : "none"],
       ["command", run.command ?? "not known"], ["commit", `${run.git_commit ?? "outside of git"}${run.git_dirty ? ", with changes" : ""}`],
       ...(run.status === "complete" ? [["results", make("a", { href: link(["experiment", run.experiment]) }, run.experiment.toUpperCase())]] : []),
+      ...(asked ? [["prompts and outputs", make("a", { href: link(["runs", "text", run.experiment]) }, "all calls, worst first")]] : []),
     ]),
     ...(failure ? [make("h3", {}, `Why it ${run.status === "stopped" ? "stopped" : "failed"}`), make("p", {}, `${failure.kind}: ${failure.reason}`), make("pre", { tabindex: "0" }, failure.log_tail.join("\n"))] : []),
     ...(progress ? [make("h3", {}, "How far it was when this page was made"), make("p", {}, `${progress.done} of ${progress.jobs} jobs done.`),

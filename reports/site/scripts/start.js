@@ -4,13 +4,14 @@
 /**
  * @param {string} kind
  * @param {string} [name] of the experiment
+ * @param {string} [nav] what the navigation marks, where that is not the page itself
  */
-function only(kind, name) {
+function only(kind, name, nav) {
   for (const section of document.querySelectorAll("[data-page]")) {
     const page = /** @type {HTMLElement} */ (section);
     page.hidden = page.dataset.page !== kind || (name !== undefined && page.dataset.experiment !== name);
   }
-  const current = name === undefined ? kind : `${kind}/${name}`;
+  const current = nav ?? (name === undefined ? kind : `${kind}/${name}`);
   for (const anchor of document.querySelectorAll("[data-nav]")) {
     if (/** @type {HTMLElement} */ (anchor).dataset.nav === current) anchor.setAttribute("aria-current", "page");
     else anchor.removeAttribute("aria-current");
@@ -37,6 +38,9 @@ async function route() {
   } else if (kind === "compare") {
     only("compare");
     await showCompare(study, rest[0], rest[1]);
+  } else if (kind === "runs" && rest[0] === "text") {
+    only("calls", undefined, "runs");
+    await showCalls(study, rest.slice(1));
   } else if (kind === "runs") {
     only("runs");
     await showRuns(study, rest);
@@ -98,7 +102,7 @@ function findCrystals() {
 document.addEventListener("DOMContentLoaded", () => {
   findCrystals();
   window.addEventListener("hashchange", () => {
-    if (location.hash === "#leakage") return;
+    if (location.hash === "#leakage" && !find('[data-page="overview"]').hidden) return;
     route();
   });
   route();

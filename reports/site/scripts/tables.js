@@ -2,7 +2,7 @@
 // Tables by Tabulator, page by page: rows are numbers into columns, and only a page is ever made.
 
 /**
- * @typedef {{field: string, title: string, number?: boolean, value: (row: number) => any,
+ * @typedef {{field: string, title: string, number?: boolean, least?: number, value: (row: number) => any,
  *   text?: (value: any, row: number) => string | Node}} Field
  */
 
@@ -43,7 +43,7 @@ class RowTable {
       this.grid = new Tabulator(place, {
         layout: "fitColumns",
         columnDefaults: { minWidth: 92, headerWordWrap: true },
-        placeholder: "No crystal is left: widen the filters.",
+        placeholder: "Nothing is left: widen the filters.",
         pagination: true,
         paginationMode: "remote",
         paginationSize: PAGE,
@@ -61,7 +61,7 @@ class RowTable {
           hozAlign: field.number ? "right" : "left",
           headerHozAlign: field.number ? "right" : "left",
           headerSortStartingDir: field.number ? "desc" : "asc",
-          minWidth: at ? 12 + 8 * Math.max(10, ...field.title.split(" ").map((word) => word.length)) : 168,
+          minWidth: field.least ?? (at ? 24 + 8 * Math.max(9, ...field.title.split(" ").map((word) => word.length)) : 168),
           formatter: (/** @type {any} */ cell) => {
             const row = cell.getRow().getData().row;
             const value = cell.getValue();

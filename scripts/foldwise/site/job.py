@@ -16,6 +16,7 @@ from foldwise.site.data.crystals import SHARD, structure_twins, write_copies, wr
 from foldwise.site.data.scripts import write_script
 from foldwise.site.data.tables import write_answers, write_rows
 from foldwise.site.pages.assets import copy_assets, read_manifest
+from foldwise.site.pages.calls import calls_page
 from foldwise.site.pages.experiment import experiment_page
 from foldwise.site.pages.masked_lm import masked_lm_pages
 from foldwise.site.pages.overview import overview
@@ -73,11 +74,11 @@ def write_site(paths: SitePaths, out: Path) -> Path:
         write_script(site, "pairs", pairs)
         runs = read_runs(paths.root)
         write_script(site, "runs", runs)
-        pages = _write_experiments(site, paths.root, experiments)
+        pages = _write_experiments(site, paths.root, experiments, ids)
         checkpoints = masked_lm_pages(site, paths.root)
         view = overview(experiments)
         card = read_json(paths.card)
-        write_script(site, "study", _study(card, experiments, view, crystals, len(ids)))
+        write_script(site, "study", _study(card, experiments, view, crystals, pages))
         context = {
             "card": card,
             "study": experiments[0].config.get("run") or "",
@@ -129,6 +130,7 @@ def _write_crystals(
     structures = write_structures(site, ids, paths.structures) if paths.structures else 0
     write_script(site, "twins", structure_twins(paths.duplicates))
     return {
+        "rows": len(ids),
         "structures": structures,
         "shard": SHARD,
         "matched": paths.duplicates is not None,
@@ -163,7 +165,7 @@ def _write_labelled_copies(
 
 
 def _write_experiments(
-    site: Path, root: Path, experiments: Sequence[ExperimentFolder]
+    site: Path, root: Path, experiments: Sequence[ExperimentFolder], ids: Sequence[str]
 ) -> list[Json]:
     comparisons = recorded_comparisons(experiments)
     pages = []
@@ -171,6 +173,7 @@ def _write_experiments(
         curves = training_curves(root, experiment)
         write_script(site, f"curves_{experiment.name}", curves)
         page = experiment_page(root, experiment, comparisons, curves)
+        page["calls"] = calls_page(site, experiment, ids)
         for entry in page["downloads"]:
             target = site / entry["file"]
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -180,14 +183,17 @@ def _write_experiments(
 
 
 def _study(
-    card: Json, experiments: Sequence[ExperimentFolder], view: Json, crystals: Json, rows: int
+    card: Json,
+    experiments: Sequence[ExperimentFolder],
+    view: Json,
+    crystals: Json,
+    pages: Sequence[Json],
 ) -> Json:
     """What the scripts need at once: names, errors, comparisons, and which pieces there are."""
     return {
         "task": experiments[0].record["task"],
         "unit": experiments[0].record["unit"],
         "quantity": str(card["target_name"]).replace("_", " "),
-        "rows": rows,
         "crystals": crystals,
         "comparisons": view["comparisons"],
         "experiments": [
@@ -206,7 +212,8 @@ def _study(
                 "views": each.record["hyperparams"].get("tta", 1),
                 "groups": each.groups.fillna(0.0).to_dict("records"),
                 "recorded": each.record["combination"] is not None,
+                "calls": page["calls"],
             }
-            for each in experiments
+            for each, page in zip(experiments, pages, strict=True)
         ],
     }

@@ -8,13 +8,25 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.path import Path
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from browser import wait_for
 from paths import REPOSITORY
-from site_files import FAILED, HOSTILE, HOSTILE_REASON, LOG_TAIL, RUNNING, TRAINED, TWIN
+from site_files import (
+    ASKED,
+    FAILED,
+    HOSTILE,
+    HOSTILE_OUTPUT,
+    HOSTILE_REASON,
+    LOG_TAIL,
+    PROMPT,
+    RUNNING,
+    TRAINED,
+    TWIN,
+)  # fmt: skip
 
 AXE = REPOSITORY / "tests" / "vendor" / "axe-core" / "axe.min.js"
 HOSTILE_PART = quote(HOSTILE)
@@ -28,7 +40,11 @@ PAGES = {
     f"#/runs/{FAILED}_run": "Why it failed",
     "#/runs/e0_run/e3_run": "config keys differ",
     "#/runs/mlm/mlm_0": "Samples, worst first",
+    f"#/runs/text/{ASKED}": "outputs hold no number",
 }
+
+
+LATER = ("rows.", "answers_", "members_", "calls_", "prompts_", "structures_")
 
 
 def answers(site_study, name):
@@ -53,7 +69,7 @@ def test_each_page_opens_over_http(browser, served):
 def test_the_first_view_asks_for_no_rows(browser):
     browser.open("#/", afresh=True)
     names = {url.rpartition("/")[2] for url in browser.requests()}
-    assert {name for name in names if name.startswith(("rows", "answers", "members"))} == set()
+    assert {name for name in names if name.startswith(LATER)} == set()
     assert "study.js" in names
 
 
@@ -121,7 +137,8 @@ def test_paper_has_no_controls(browser):
 
 def test_what_data_says_stays_text(browser):
     for address in (f"#/crystal/{HOSTILE_PART}", "#/experiment/e4", f"#/runs/{FAILED}_run",
-                    f"#/crystal/{quote('<script>1</script>')}", "#/runs/mlm/mlm_0"):  # fmt: skip
+                    f"#/crystal/{quote('<script>1</script>')}", "#/runs/mlm/mlm_0",
+                    f"#/runs/text/{ASKED}?status=unread"):  # fmt: skip
         browser.open(address)
         assert not browser.run("return document.querySelector('img, main script, main b')")
         assert browser.driver.title != "broken"
@@ -250,17 +267,62 @@ def plot_box(browser, kind):
     )
 
 
-def drag(browser, start, end):
+def drag(browser, start, *others):
     steps = ActionChains(browser.driver, duration=20)
     steps.w3c_actions.pointer_action.move_to_location(*map(round, start))
     steps.w3c_actions.pointer_action.pointer_down()
-    steps.w3c_actions.pointer_action.move_to_location(*map(round, end))
+    for spot in others:
+        steps.w3c_actions.pointer_action.move_to_location(*map(round, spot))
     steps.w3c_actions.pointer_action.pointer_up()
     steps.perform()
 
 
+def test_a_line_drawn_around_dots_filters_the_table(browser, site_study):
+    """A triangle: what its frame holds beside it, a frame would keep."""
+    browser.open("#/experiment/e4")
+    x, y, width, height = plot_box(browser, "parity")
+    bottom, top = y + height - 2, y + 2
+    corners = [(x + 2, bottom), (x + 2, top), (x + width * 0.7, top), (x + 3, bottom)]
+    drag(browser, *corners)
+    outline = browser.until(
+        "const found = new URLSearchParams(location.hash.split('?')[1]).get('lasso');"
+        "return found && found.split('_').map(corner => corner.split('*').map(Number))"
+    )
+    table = answers(site_study, "e4")
+    expected = Path(outline).contains_points(table[["target", "prediction"]].to_numpy())
+    low, high = np.min(outline, axis=0), np.max(outline, axis=0)
+    framed = (table[["target", "prediction"]] >= low) & (table[["target", "prediction"]] <= high)
+    assert 0 < expected.sum() < framed.all(axis=1).sum() < len(table)
+    wait_for(lambda: shown_rows(browser) == expected.sum(), "the rows within the line")
+    assert set(browser.column("id")) <= set(table.index[expected])
+    browser.open(browser.run("return location.hash"), afresh=True)
+    assert shown_rows(browser) == expected.sum()
+    assert browser.find("[data-experiment=e4] [data-frame] path[d]").is_displayed()
+    browser.find(".chips button").click()
+    wait_for(lambda: shown_rows(browser) == len(table), "all rows")
+
+
+def test_ranges_are_typed_without_a_pointer(browser, site_study):
+    browser.open("#/experiment/e4")
+    table = answers(site_study, "e4")
+    summary = browser.find(".ranges summary")
+    summary.send_keys(Keys.ENTER)
+    middle = round(float(table["target"].median()), 3)
+    browser.find('[name="x-to"]').send_keys(str(middle), Keys.TAB)
+    browser.until("return location.hash.includes('x=..')")
+    expected = table["target"] <= middle
+    wait_for(lambda: shown_rows(browser) == expected.sum(), "the rows up to the median")
+    browser.find('[name="residual-from"]').send_keys("0", Keys.TAB)
+    expected &= table["prediction"] >= table["target"]
+    wait_for(lambda: shown_rows(browser) == expected.sum(), "those that are too high")
+    assert browser.text(".chips").startswith(f"target at most {middle:.4f}")
+    browser.open(browser.run("return location.hash"), afresh=True)
+    assert shown_rows(browser) == expected.sum()
+
+
 def test_a_frame_in_the_parity_plot_filters_the_table(browser, site_study):
     browser.open("#/experiment/e4")
+    Select(browser.find("[data-tool] select")).select_by_value("frame")
     x, y, width, height = plot_box(browser, "parity")
     drag(browser, (x + 2, y + height - 2), (x + width * 0.6, y + height * 0.4))
     ends = browser.until(
@@ -468,6 +530,54 @@ def test_a_running_run_says_how_far_it_was(browser):
     assert "1 of 2 jobs done" in text
     assert "40 of 100" in text
     assert "0:06" in text
+
+
+@pytest.fixture(scope="module")
+def calls(site_study):
+    """Calls of the file, largest errors first."""
+    table = pd.read_parquet(site_study.results / ASKED / "raw_outputs.parquet")
+    error = (table["prediction"] - table["ground_truth"]).abs()
+    return table.assign(error=error).sort_values("error", ascending=False)
+
+
+def test_prompts_and_outputs_are_read_worst_first(browser, site_study, calls):
+    browser.open(f"#/experiment/{ASKED}")
+    browser.find(f'[href="#/runs/text/{ASKED}"]').click()
+    browser.ready(f"#/runs/text/{ASKED}")
+    assert browser.column("id") == list(calls["id"][:25])
+    unread = (calls["parse_status"] != "ok").sum()
+    assert f"{unread} of {len(calls)} outputs hold no number" in browser.text()
+    targets = pd.read_parquet(site_study.paths.targets).set_index("id")
+    for place, call in enumerate(calls.head(3).to_dict("records")):
+        if place:
+            browser.find("[data-call] nav a:last-child").click()
+            browser.ready(f"#/runs/text/{ASKED}/0/{quote(call['id'])}")
+        prompt = PROMPT.format(formula=targets["formula"][call["id"]])
+        assert browser.text("[data-prompt]") == prompt
+        assert browser.text("[data-output]") == call["output_text"]
+
+
+def test_outputs_without_a_number_are_found(browser, calls):
+    browser.open(f"#/runs/text/{ASKED}")
+    Select(browser.find("#call-status")).select_by_value("unread")
+    failed = calls[calls["parse_status"] != "ok"]
+    wait_for(lambda: shown_rows(browser) == len(failed), "the outputs without a number")
+    assert browser.column("id") == list(failed["id"])
+    assert set(browser.column("status")) == {"no number"}
+    assert "the training median" in browser.text("[data-call]")
+    assert HOSTILE_OUTPUT in browser.text("[data-output]")
+    browser.open(browser.run("return location.hash"), afresh=True)
+    assert shown_rows(browser) == len(failed)
+
+
+def test_a_crystal_shows_what_was_written_about_it(browser, calls):
+    call = calls[calls["parse_status"] == "ok"].iloc[-1]
+    browser.open(f"#/crystal/{quote(call['id'])}")
+    line = browser.find('[aria-label="Outputs about this crystal"] tbody tr')
+    assert call["output_text"] in line.text
+    line.find_element("tag name", "a").click()
+    browser.ready(f"#/runs/text/{ASKED}/0/{quote(call['id'])}")
+    assert browser.text("[data-output]") == call["output_text"]
 
 
 def test_masked_samples_are_read_one_by_one(browser):

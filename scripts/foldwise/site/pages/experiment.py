@@ -105,6 +105,8 @@ _FILES = {
     "predictions.parquet": "every test crystal, for code (Parquet)",
     "actual_vs_predicted.csv": "every test crystal, for spreadsheets (CSV)",
     "groups.csv": "one row per group, worst first (CSV)",
+    "raw_outputs.parquet": "every prompt and output of the language model (Parquet)",
+    "parse_failures.csv": "outputs without a number (CSV)",
     "results.json": "the record: settings, metrics, cost, leakage, comparisons",
     "config.json": "the resolved settings",
     "README.txt": "the report in words",
@@ -112,6 +114,7 @@ _FILES = {
 _SOURCES = {
     "actual_vs_predicted.csv": "diagnostics/actual_vs_predicted.csv",
     "groups.csv": "groups/_index.csv",
+    "parse_failures.csv": "diagnostics/parse_failures.csv",
 }
 
 

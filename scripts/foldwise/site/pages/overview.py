@@ -18,6 +18,8 @@ def overview(experiments: Sequence[ExperimentFolder]) -> Json:
     costs = training_costs(experiments)
     return {
         "finding": finding(experiments, comparisons),
+        "finding_of": _headline(experiments).name,
+        "finding_seen": _headline(experiments).seen,
         "chains": chains(experiments, comparisons, costs),
         "comparisons": [each.as_dict() for each in comparisons],
         "forest_title": forest_title(comparisons),

@@ -34,6 +34,7 @@ class Comparison:
         star: Whether the difference is claimed: of crystals and training seeds, after correction.
         sentence: The verdict in words.
         same_start: Whether both, or neither, have presumably seen the test crystals.
+        seen: Whether the first has.
     """
 
     experiment: str
@@ -47,6 +48,7 @@ class Comparison:
     star: bool
     sentence: str
     same_start: bool
+    seen: bool
 
     def as_dict(self) -> Json:
         """For a template or a data file."""
@@ -69,7 +71,7 @@ def _recorded(own: ExperimentFolder, other: ExperimentFolder, entry: Json) -> Co
     return Comparison(
         own.name, other.name, float(entry["mae"]), float(entry["mae_against"]),
         float(entry["delta_mae"]), low, high, verdict_of(low, high), bool(entry["star"]),
-        str(entry["verdict"]), own.seen == other.seen,
+        str(entry["verdict"]), own.seen == other.seen, own.seen,
     )  # fmt: skip
 
 
