@@ -94,8 +94,8 @@ class CallsView {
         { field: "output", title: "output", value: (call) => calls.output[call] },
         { field: "status", title: "read as", value: (call) => (calls.status[call] === READ ? calls.value[call] : calls.status[call]), text: (value) => (typeof value === "number" ? number(value) : value) },
         { field: "target", title: `target (${study.unit})`, number: true, value: (call) => rows.target.values[calls.row[call]] },
-        { field: "residual", title: "error", number: true, value: (call) => this.residual(call), text: signed },
-        { field: "error", title: "absolute error", number: true, value: (call) => Math.abs(this.residual(call)) },
+        { field: "residual", title: `error${dagger(experiment)}`, number: true, value: (call) => this.residual(call), text: signed },
+        { field: "error", title: `absolute error${dagger(experiment)}`, number: true, value: (call) => Math.abs(this.residual(call)) },
       ],
     });
   }

@@ -7,7 +7,7 @@ const MEANING = [
   ["worse", "higher error, interval without zero"],
   ["even", "interval with zero: no difference shown"],
 ];
-const LETTER = 7.2;
+const LETTER = 6.6;
 const DOTS = 5000;
 const WORST_DOTS = 600;
 
@@ -230,6 +230,17 @@ function opens(plot, svg, open) {
 }
 
 /**
+ * A label that fits: without what stands in its brackets, or else cut.
+ * @param {string} name
+ * @param {number} letters
+ * @returns {string}
+ */
+function shortened(name, letters) {
+  const short = name.length > letters ? name.replace(/ \([^)]*\)$/, "") : name;
+  return short.length > letters ? `${short.slice(0, letters - 1)}…` : short;
+}
+
+/**
  * Differences with their intervals, one line each.
  * @param {HTMLElement} figure
  * @param {{label: string, value: number, low: number, high: number, verdict: string, open?: string}[]} lines
@@ -250,7 +261,7 @@ function forest(figure, lines, how) {
         marginRight: 24,
         marginTop: 6,
         x: { label: how.axis, labelOffset: 38, labelAnchor: "center", labelArrow: "none", grid: true, ticks: width < 500 ? 4 : 7, nice: true },
-        y: { label: null, domain: names, tickFormat: (/** @type {string} */ name) => (name.length > letters ? `${name.slice(0, letters - 1)}…` : name), tickSize: 0 },
+        y: { label: null, domain: names, tickFormat: (/** @type {string} */ name) => shortened(name, letters), tickSize: 0 },
         marks: [
           Plot.ruleX([how.zero ?? 0], { stroke: "var(--text)", strokeOpacity: 0.6 }),
           Plot.ruleY(lines, { y: "label", x1: "low", x2: "high", stroke: (/** @type {any} */ line) => COLOUR[/** @type {keyof COLOUR} */ (line.verdict)], strokeWidth: 1.8 }),

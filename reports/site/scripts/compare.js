@@ -58,8 +58,8 @@ async function showCompare(study, first, second) {
       { field: "id", title: "crystal", value: (row) => ids[row] },
       { field: "formula", title: "formula", value: (row) => formulas[row] },
       { field: "target", title: `target (${study.unit})`, number: true, value: (row) => rows.target.values[row] },
-      { field: "first", title: `error of ${a}`, number: true, value: (row) => left.prediction[row] - left.target[row], text: signed },
-      { field: "second", title: `error of ${b}`, number: true, value: (row) => right.prediction[row] - right.target[row], text: signed },
+      { field: "first", title: `error of ${a}${dagger(one)}`, number: true, value: (row) => left.prediction[row] - left.target[row], text: signed },
+      { field: "second", title: `error of ${b}${dagger(two)}`, number: true, value: (row) => right.prediction[row] - right.target[row], text: signed },
       { field: "difference", title: `|${b}| minus |${a}|`, number: true, value: (row) => difference[row], text: signed },
     ],
   });
@@ -71,7 +71,7 @@ async function showCompare(study, first, second) {
     const values = shared.map((row) => clip(difference[row]));
     chart(figures[0], (width) => ({
       height: Math.min(width, 380), marginLeft: 52, marginBottom: 46,
-      x: { domain: [-limit, limit], label: `absolute error of ${b} minus that of ${a} (${study.unit})`, labelOffset: 38, labelAnchor: "center", labelArrow: "none", ticks: 6 },
+      x: { domain: [-limit, limit], label: `absolute error of ${b} minus that of ${a} (${study.unit})`, labelOffset: 38, labelAnchor: "center", labelArrow: "none", ticks: width < 420 ? 4 : 6 },
       y: { label: "test crystals", labelArrow: "none", grid: true, ticks: 6, tickFormat: "~s" },
       marks: [
         Plot.rectY(values, Plot.binX({ y: "count" }, { x: (/** @type {number} */ value) => value, thresholds: edges, fill: (/** @type {number} */ value) => (value < -limit / (2 * half + 1) ? "var(--accent)" : value > limit / (2 * half + 1) ? "var(--worse)" : "var(--grey)"), fillOpacity: 0.8, tip: true })),
@@ -93,11 +93,12 @@ async function showCompare(study, first, second) {
     label: `${groupLabel(each.group)} (n = ${count(each.n)})`,
     value: each.delta, low: each.low, high: each.high, verdict: each.high < 0 ? "better" : each.low > 0 ? "worse" : "even",
     open: link(["experiment", pair[1], "group", each.group]) }));
+  const of = (/** @type {string} */ verdict) => groups.filter((/** @type {any} */ each) => each.verdict === verdict).length || "none";
   const clear = groups.filter((/** @type {any} */ each) => each.verdict !== "even");
   forest(figures[1], groups, {
-    note: `Whiskers: 95 % intervals from ${count(found.resamples)} resamples of formulas, not corrected for the number of groups.`,
-    axis: `MAE of ${b} minus that of ${a} (${study.unit})`,
-    title: clear.length ? `${b} errs less in ${clear.filter((/** @type {any} */ each) => each.verdict === "better").length} groups and more in ${clear.filter((/** @type {any} */ each) => each.verdict === "worse").length} of ${groups.length}` : `In none of ${groups.length} groups a difference is shown`,
+    note: `Difference of the MAE; whiskers: 95 % intervals from ${count(found.resamples)} resamples of formulas, not corrected for the number of groups.`,
+    axis: `${b} minus ${a} (${study.unit})`,
+    title: clear.length ? `Of ${groups.length} groups, ${b} errs less in ${of("better")} and more in ${of("worse")}` : `In none of ${groups.length} groups a difference is shown`,
   });
   await update(true);
 }

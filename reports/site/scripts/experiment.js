@@ -117,8 +117,8 @@ class AnswersView {
         { field: "fold", title: "fold", number: true, value: (row) => rows.fold.values[row], text: String },
         { field: "target", title: `target (${study.unit})`, number: true, value: (row) => answers.target[row] },
         { field: "prediction", title: "prediction", number: true, value: (row) => answers.prediction[row] },
-        { field: "residual", title: "error", number: true, value: (row) => answers.prediction[row] - answers.target[row], text: signed },
-        { field: "error", title: "absolute error", number: true, value: (row) => answers.error[row] },
+        { field: "residual", title: `error${dagger(experiment)}`, number: true, value: (row) => answers.prediction[row] - answers.target[row], text: signed },
+        { field: "error", title: `absolute error${dagger(experiment)}`, number: true, value: (row) => answers.error[row] },
         ...(answers.std ? [{ field: "std", title: "disagreement", number: true, value: (/** @type {number} */ row) => /** @type {Float64Array} */ (answers.std)[row] }] : []),
         ...["anion_family", "crystal_system"].filter((kind) => rows[kind] && experiment.groups.some((/** @type {any} */ each) => each.kind === kind))
           .map((kind) => ({ field: kind, title: kind.replace("_", " "), value: (/** @type {number} */ row) => level(rows[kind], row) })),
@@ -171,7 +171,7 @@ class AnswersView {
     find("[data-filters]", this.page).replaceChildren(
       make("label", { for: text.id }, "Filter ", text), make("label", { for: fold.id }, "Fold ", fold),
       make("label", { for: group.id }, "Group ", group), this.ranges(), this.chips);
-    find("[data-tool]", this.page).replaceChildren("In the left figure, draw ", this.tools());
+    find("[data-tool]", this.page).replaceChildren("Drag over the first figure to draw ", this.tools());
   }
 
   /** What a drag over the parity plot draws. */
@@ -324,7 +324,7 @@ class AnswersView {
         height: Math.min(width, 460),
         marginLeft: 52,
         marginBottom: 46,
-        x: { domain: [-limit, limit], label: `prediction minus target (${this.study.unit})`, labelOffset: 38, labelAnchor: "center", labelArrow: "none", ticks: 6 },
+        x: { domain: [-limit, limit], label: `prediction minus target (${this.study.unit})`, labelOffset: 38, labelAnchor: "center", labelArrow: "none", ticks: width < 420 ? 4 : 6 },
         y: { label: "test crystals", labelArrow: "none", grid: true, ticks: 6, tickFormat: "~s" },
         marks: [
           Plot.rectY(residuals, Plot.binX({ y: "count" }, { x: (/** @type {number} */ value) => value, thresholds: edges, fill: "var(--accent)", fillOpacity: 0.75, tip: true })),

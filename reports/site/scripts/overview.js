@@ -52,6 +52,7 @@ function showCosts(figure, study) {
       width: panels.length > 1 && width > 640 ? width / 2 - 12 : width,
       height: 300,
       marginLeft: 64,
+      marginTop: 32,
       marginBottom: 46,
       marginRight: 44,
       ...costPanel(panels[0], study.unit, unit, String(starts[0])),
@@ -64,7 +65,7 @@ function showCosts(figure, study) {
         for (const at of panels.keys()) {
           if (!at) continue;
           const width = host.clientWidth > 640 ? host.clientWidth / 2 - 12 : host.clientWidth;
-          const other = Plot.plot({ width, height: 300, marginLeft: 64, marginBottom: 46, marginRight: 44, style: { background: "transparent", overflow: "visible" }, ...costPanel(panels[at], study.unit, unit, String(starts[at])) });
+          const other = Plot.plot({ width, height: 300, marginLeft: 64, marginTop: 32, marginBottom: 46, marginRight: 44, style: { background: "transparent", overflow: "visible" }, ...costPanel(panels[at], study.unit, unit, String(starts[at])) });
           const drawing = other.tagName === "svg" ? other : other.querySelector("svg");
           drawing.setAttribute("aria-hidden", "true");
           opens(other, drawing, (each) => { location.hash = link(["experiment", each.name]); });

@@ -93,6 +93,15 @@ function find(selector, within = document) {
 }
 
 /**
+ * The mark in the title of a column of errors.
+ * @param {{seen: boolean}} experiment
+ * @returns {string}
+ */
+function dagger(experiment) {
+  return experiment.seen ? " †" : "";
+}
+
+/**
  * The mark beside every number that pretraining may have spoiled.
  * @param {boolean} seen
  * @returns {HTMLElement | null}

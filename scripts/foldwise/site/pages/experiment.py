@@ -29,6 +29,7 @@ def experiment_page(
     """What the template of an experiment shows."""
     record, rows = experiment.record, experiment.rows
     groups = experiment.groups.replace({np.nan: None}).to_dict("records")
+    p50, p95 = np.percentile(rows["abs_error"], (50, 95))
     worst = rows.head(WORST_ROWS).replace({np.nan: None}).to_dict("records")
     return {
         "name": experiment.name,
@@ -42,6 +43,8 @@ def experiment_page(
         "titles": titles(experiment, curves),
         "groups": groups,
         "worst": worst,
+        "p50": float(p50),
+        "p95": float(p95),
         "review": experiment.review,
         "failures": experiment.diagnostics("failures.csv"),
         "outliers": experiment.diagnostics("outliers.csv")[:OUTLIERS],
