@@ -237,8 +237,14 @@ class FixedExamples(Dataset[Masked]):
         return self._examples[index]
 
 
-def collate(examples: Sequence[Masked], padding: int) -> dict[str, Tensor]:
-    """A batch: `input_ids`, `attention_mask` and `labels`, each `[rows, longest]`."""
+def collate(examples: Sequence[Masked], padding: int, mask: int) -> dict[str, Tensor]:
+    """A batch: `input_ids`, `attention_mask` and `labels`, each `[rows, longest]`.
+
+    Where chance has hidden nothing in the whole batch, which then has no loss, the middle token of
+    the first example is hidden.
+    """
+    if all(label == IGNORED for example in examples for label in example.labels):
+        examples = [_middle_hidden(examples[0], mask), *examples[1:]]
     ids = [torch.tensor(example.ids) for example in examples]
     labels = [torch.tensor(example.labels) for example in examples]
     return {
@@ -246,6 +252,13 @@ def collate(examples: Sequence[Masked], padding: int) -> dict[str, Tensor]:
         "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
         "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
     }
+
+
+def _middle_hidden(example: Masked, mask: int) -> Masked:
+    middle = len(example.ids) // 2
+    ids, labels = list(example.ids), list(example.labels)
+    ids[middle], labels[middle] = mask, ids[middle]
+    return Masked(ids, labels)
 
 
 def _has_final(noun: str) -> bool:

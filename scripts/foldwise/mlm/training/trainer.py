@@ -146,7 +146,9 @@ def train(
         train_dataset=examples,
         eval_dataset=measured if len(measured) else None,
         processing_class=tokenizer,
-        data_collator=partial(collate, padding=int(tokenizer.pad_token_id or 0)),
+        data_collator=partial(
+            collate, padding=int(tokenizer.pad_token_id or 0), mask=int(tokenizer.mask_token_id)
+        ),
         compute_metrics=_heldout_rate,
         preprocess_logits_for_metrics=_most_probable,
         callbacks=callbacks,
@@ -242,7 +244,6 @@ class _Reporter(TrainerCallback):
 
     def __init__(self, log: ProgressLog) -> None:
         self._log = log
-        self._loss = float("inf")
         self._rate = 0.0
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:  # noqa: ARG002
@@ -250,25 +251,22 @@ class _Reporter(TrainerCallback):
         self._rate = float(given["optimizer"].param_groups[0]["lr"])
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
-        """Remember the loss, write a held-out measurement at once."""
+        """One progress line for each step, one for each held-out measurement."""
         values = logs or {}
-        self._loss = float(values.get("loss", self._loss))
-        if "loss" in values and not np.isfinite(self._loss):
-            raise FoldwiseError(
-                f"the loss is {self._loss} at step {state.global_step}",
-                where="training",
-                hint="Give a smaller learning rate.",
-            )
+        if "loss" in values:
+            loss = float(values["loss"])
+            if not np.isfinite(loss):
+                raise FoldwiseError(
+                    f"the loss is {loss} at step {state.global_step}",
+                    where="training",
+                    hint="Give a smaller learning rate.",
+                )
+            self._log.step(state.global_step, f"loss {loss:.4f}  lr {self._rate:.2e}")
         if "eval_real1" in values:
             self._log.line(
                 f"step {state.global_step}: held-out loss {values['eval_loss']:.4f}, "
                 f"real1 {values['eval_real1']:.4f}"
             )
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """One progress line, if it is time."""
-        loss = "" if np.isinf(self._loss) else f"loss {self._loss:.4f}  "
-        self._log.step(state.global_step, f"{loss}lr {self._rate:.2e}")
 
 
 def _most_probable(logits: Any, _labels: Any) -> Any:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -16,33 +13,25 @@ import psutil
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, canonical_sha256, read_json, read_parquet
-from foldwise.common.progress import duration
 from foldwise.graphs.store import GraphStore
 from foldwise.study.recipe import Recipe
 from foldwise.study.study import Study
-from foldwise.tracking.preflight.plan import PlannedJob, by_rule, call_snakemake, dry_run, makespan
-from foldwise.tracking.preflight.said import write_said
+from foldwise.tracking.preflight.checks import (
+    HEADROOM,
+    PER_JOB,
+    Asked,
+    Check,
+    expected_time,
+    place_checks,
+    usual_seconds,
+)
+from foldwise.tracking.preflight.plan import PlannedJob, call_snakemake, dry_run
+from foldwise.tracking.preflight.said import Said
 from foldwise.tracking.preflight.trial import Trial, run_trial, total_memory, trial_recipe
 from foldwise.tracking.preflight.work import Workload, workload
 from foldwise.tracking.questions.stability import stability_of
 from foldwise.tracking.record.code_state import code_state
 from foldwise.tracking.record.identity import config_hash
-
-LIGHT_JOB = 3.0
-"""Seconds of a job without training where none has been timed: it loads its packages and writes."""
-PER_JOB = 0.3
-"""Seconds that Snakemake itself takes for a job."""
-HEADROOM = 0.8
-FREE_DISK = 5e9
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the pre-flight: what was looked at, whether it is well, and what was found."""
-
-    name: str
-    ok: bool
-    found: str
 
 
 @dataclass(frozen=True)
@@ -71,8 +60,13 @@ class Flight:
         return f"{self.study.root}/{self.experiment}/results.json"
 
 
-def preflight(flight: Flight, max_hours: float) -> list[Check]:
+def preflight(flight: Flight, max_hours: float, timed: dict[str, Trial]) -> list[Check]:
     """All checks; data and graphs are made first if they are not there.
+
+    Args:
+        flight: What is about to be run.
+        max_hours: Longest accepted time.
+        timed: Trials of this call's earlier experiments by what decides their cost; grows.
 
     Raises:
         FoldwiseError: The experiment is unknown, a trial fails, or the study would take longer than
@@ -85,9 +79,9 @@ def preflight(flight: Flight, max_hours: float) -> list[Check]:
             hint=f"Allowed: {', '.join(flight.study.names)}.",
         )
     jobs = dry_run([flight.target, *flight.arguments])
-    checks = [_stability(flight), _writable(flight), _disk(flight)]
+    checks = [_stability(flight), *place_checks(Path(flight.study.root))]
     trained = [job for job in jobs if _trains(job)]
-    trials = _trials(flight, trained) if trained else {}
+    trials = _trials(flight, trained, timed) if trained else {}
     if trained:
         checks += [_rows(flight), _shapes(flight, trained)]
         checks += [_speed(trial) for trial in dict.fromkeys(trials.values())]
@@ -95,28 +89,15 @@ def preflight(flight: Flight, max_hours: float) -> list[Check]:
     if work is not None:
         checks += _memory(flight, trained, trials, work)
     seconds = [_seconds(flight, job, trials, work) for job in jobs]
-    said = REPOSITORY / flight.study.root / "preflight" / f"{flight.experiment}.json"
-    if jobs:
-        write_said(said, jobs, seconds, flight.cores, flight.gpus)
-    total = makespan(jobs, seconds, flight.cores, flight.gpus)
-    checks.append(_eta(jobs, seconds, total))
-    if total > max_hours * 3600:
-        raise FoldwiseError(
-            f"{flight.target} would take about {duration(total)}, more than {max_hours:g} h",
-            where="preflight",
-            hint="Run fewer epochs or seeds, take a faster machine, or raise --max-hours.",
-        )
-    return checks
-
-
-def report(checks: Sequence[Check]) -> str:
-    """The checks as text; the last line says whether any needs a look."""
-    width = max(len(check.name) for check in checks)
-    lines = [
-        f"{'ok  ' if one.ok else 'LOOK'} {one.name.ljust(width)}  {one.found}" for one in checks
-    ]
-    unsure = sum(not check.ok for check in checks)
-    return "\n".join([*lines, "ready" if not unsure else f"{unsure} point(s) to look at first"])
+    asked = Asked(
+        name=flight.experiment,
+        target=flight.target,
+        root=Path(flight.study.root),
+        cores=flight.cores,
+        gpus=flight.gpus,
+        max_hours=max_hours,
+    )
+    return [*checks, expected_time(asked, jobs, seconds)]
 
 
 def _stability(flight: Flight) -> Check:
@@ -126,26 +107,6 @@ def _stability(flight: Flight) -> Check:
     return Check("stability", " was stable on this hardware" in text, text)
 
 
-def _writable(flight: Flight) -> Check:
-    root = REPOSITORY / flight.study.root
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except OSError as error:
-        raise FoldwiseError(
-            f"nothing can be written there ({error.strerror})",
-            where=str(flight.study.root),
-            hint="Free space or change its permissions.",
-        ) from error
-    return Check("output", True, f"{flight.study.root} is writable")
-
-
-def _disk(flight: Flight) -> Check:
-    free = shutil.disk_usage(REPOSITORY / flight.study.root).free
-    return Check("disk", free > FREE_DISK, f"{free / 1e9:.1f} GB free")
-
-
 def _files(flight: Flight) -> dict[str, str]:
     data = f"{flight.study.root}/data/{flight.study.task}"
     first = flight.study.folds[0]
@@ -153,13 +114,14 @@ def _files(flight: Flight) -> dict[str, str]:
     return {"targets": f"{data}/targets.parquet", "graphs": f"{data}/graphs", "split": split}
 
 
-def _trials(flight: Flight, jobs: Sequence[PlannedJob]) -> dict[str, Trial]:
-    """A trial for each kind of training among `jobs`, by recipe."""
+def _trials(
+    flight: Flight, jobs: Sequence[PlannedJob], kinds: dict[str, Trial]
+) -> dict[str, Trial]:
+    """A trial for each kind of training among `jobs`, by recipe; those of `kinds` are not run."""
     files = _files(flight)
     if not all((REPOSITORY / path).exists() for path in files.values()):
         call_snakemake([*files.values(), *flight.arguments])
     trials: dict[str, Trial] = {}
-    kinds: dict[str, Trial] = {}
     for recipe in dict.fromkeys(job.wildcards["recipe"] for job in jobs):
         options = flight.study.recipes[recipe].as_dict()
         same_cost = {key: value for key, value in trial_recipe(options).items() if key != "lr"}
@@ -266,34 +228,19 @@ def _memory(
 
 def _seconds(
     flight: Flight, job: PlannedJob, trials: Mapping[str, Trial], work: Workload | None
-) -> float:
+) -> Said:
     """Expected seconds of a job: by the trial, by its rule's earlier jobs, or by experience."""
     trial = trials.get(job.wildcards.get("recipe", ""))
     epochs = work.epochs(job) if work is not None else None
     if trial is not None and epochs is not None:
-        return trial.overhead + epochs * trial.seconds_per_epoch + PER_JOB
-    timed = _benchmarks(flight, job.rule)
-    if timed:
-        return median(timed) + PER_JOB
-    return LIGHT_JOB + PER_JOB if job.rule != "resolve_experiment" else PER_JOB
+        seconds = trial.overhead + epochs * trial.seconds_per_epoch
+        return Said(seconds + PER_JOB, seconds * trial.busy)
+    return usual_seconds(Path(flight.study.root), job)
 
 
 def _trains(job: PlannedJob) -> bool:
     """Whether a job trains one model, or the seeds of a fold at once."""
     return job.rule == "train_model" or job.rule.endswith("_together")
-
-
-def _benchmarks(flight: Flight, rule: str) -> list[float]:
-    """Seconds of a rule's earlier jobs."""
-    files = (REPOSITORY / flight.study.root / "benchmarks" / rule).rglob("*.tsv")
-    return [float(path.read_text(encoding="utf-8").splitlines()[1].split()[0]) for path in files]
-
-
-def _eta(jobs: Sequence[PlannedJob], seconds: Sequence[float], total: float) -> Check:
-    if not jobs:
-        return Check("ETA", True, "nothing to be done: everything is up to date")
-    rows = [f"{count} {rule} of {time:.1f} s" for rule, count, time in by_rule(jobs, seconds)]
-    return Check("ETA", True, f"at most {duration(total)} for {len(jobs)} jobs: {', '.join(rows)}")
 
 
 def longest_hours(config: Mapping[str, Any]) -> float:

@@ -38,6 +38,7 @@ class Trial:
         host_bytes: Peak memory of the process.
         device: Where it ran; `None` if it was stopped before it said so.
         device_bytes: Peak memory on the GPU; `None` without one.
+        busy: CPU seconds per second: how much of its cores other work left to the trial.
     """
 
     steps: int
@@ -47,6 +48,7 @@ class Trial:
     host_bytes: int
     device: str | None
     device_bytes: int | None
+    busy: float
 
 
 def trial_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +81,7 @@ def run_trial(
     """
     with tempfile.TemporaryDirectory() as scratch:
         folders = [Path(scratch) / str(copy) for copy in range(copies)]
-        started = time.monotonic()
+        started, used = time.monotonic(), cpu_seconds()
         running = [
             _begin(recipe, files, transform, threads=threads, folder=folder, seed=seed)
             for seed, folder in enumerate(folders)
@@ -91,7 +93,8 @@ def run_trial(
                 process.terminate()
                 process.wait()
         wall = time.monotonic() - started
-        trials = [_measured(folder, wall) for folder in folders]
+        busy = (cpu_seconds() - used) / (wall * copies)
+        trials = [_measured(folder, wall, busy) for folder in folders]
     return max(trials, key=lambda trial: trial.seconds_per_epoch)
 
 
@@ -120,7 +123,7 @@ def _begin(
         )
 
 
-def _measured(folder: Path, wall: float) -> Trial:
+def _measured(folder: Path, wall: float, busy: float) -> Trial:
     log = (folder / "log").read_text(encoding="utf-8")
     steps = _STEP.findall(log)
     host = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
@@ -136,6 +139,7 @@ def _measured(folder: Path, wall: float) -> Trial:
             host_bytes=host,
             device=str(fit["device"]),
             device_bytes=int(fit["peak_memory_bytes"]) if on_gpu else None,
+            busy=busy,
         )
     if not steps or int(steps[-1][0]) < 2:
         last = (log.strip().splitlines() or ["no line"])[-1]
@@ -153,7 +157,14 @@ def _measured(folder: Path, wall: float) -> Trial:
         host_bytes=host,
         device=None,
         device_bytes=None,
+        busy=busy,
     )
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of all programs that this process has started and seen end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def total_memory(devices: Sequence[str | None]) -> int | None:

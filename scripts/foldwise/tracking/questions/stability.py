@@ -72,7 +72,11 @@ def log_entry(registry: Registry, run: Entry, status: str, notes: str) -> dict[s
             "torch": facts["packages"]["torch"],
         },
         "notes": notes,
-        "metrics": {key: run["metrics"][key] for key in _METRICS if key in run["metrics"]},
+        "metrics": {
+            key: run["metrics"][key]
+            for key in dict.fromkeys((run["ranked_by"], *_METRICS))
+            if key in run["metrics"]
+        },
     }
 
 
@@ -83,12 +87,12 @@ def append_entry(entry: dict[str, Any], path: Path = LOG) -> None:
     write_text(path, HEADER + body)
 
 
-def stability_of(config: str, config_hash: str, commit: str | None, path: Path = LOG) -> str:
+def stability_of(config: str, config_hash: str | None, commit: str | None, path: Path = LOG) -> str:
     """Whether a configuration has been stable on this machine's hardware, as one sentence.
 
     Args:
         config: `{study}/{experiment}`, the study `default` without a name.
-        config_hash: SHA-256 of the resolved config.
+        config_hash: SHA-256 of the resolved config; `None` where it is not known yet.
         commit: The present commit.
         path: The log.
     """
@@ -105,10 +109,14 @@ def stability_of(config: str, config_hash: str, commit: str | None, path: Path =
         return f"{config} was {known[-1]['status']} on {hardware}, never tried on this hardware"
     last = here[-1]
     changes = []
-    if not str(last["id"]).startswith(config_hash[:8]):
+    if config_hash is not None and not str(last["id"]).startswith(config_hash[:8]):
         changes.append("another config")
     if last["git_commit"] != (commit or "nogit")[:7]:
         changes.append(f"another commit ({last['git_commit']})")
-    since = f", but with {' and '.join(changes)}" if changes else ", with this config and commit"
+    since = (
+        f", but with {' and '.join(changes)}"
+        if changes
+        else f", with this {'config and ' if config_hash else ''}commit"
+    )
     notes = f": {last['notes']}" if last["notes"] else ""
     return f"{config} was {last['status']} on this hardware on {last['date'][:10]}{since}{notes}"

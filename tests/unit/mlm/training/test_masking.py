@@ -87,7 +87,7 @@ def test_an_example_follows_from_its_number(maker, texts):
     some = [0, 7, len(texts) + 7]
     assert [first[at] for at in some] == [second[at] for at in reversed(some)][::-1]
     assert first[7] != first[len(texts) + 7]
-    batch = collate([first[0], first[7]], padding=0)
+    batch = collate([first[0], first[7]], padding=0, mask=4)
     assert batch["input_ids"].shape == batch["labels"].shape == batch["attention_mask"].shape
 
 
@@ -95,6 +95,6 @@ def test_a_batch_is_that_of_the_collator_of_transformers(maker, texts, tokenizer
     examples = [MaskedExamples(maker, texts, MaskingRules(seed=1), passes=1)[at] for at in range(5)]
     features = [{"input_ids": one.ids, "labels": one.labels} for one in examples]
     expected = DataCollatorForTokenClassification(tokenizer)(features)
-    found = collate(examples, padding=tokenizer.pad_token_id)
+    found = collate(examples, padding=tokenizer.pad_token_id, mask=tokenizer.mask_token_id)
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[key], expected[key]) for key in found)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from transformers import TrainingArguments
@@ -63,19 +64,31 @@ def test_every_step_says_its_loss_its_rate_and_the_time_left(said):
     # One step of warm-up from zero, then linearly down.
     assert rates == pytest.approx([0.0, PLAN.lr, PLAN.lr / 2])
     assert all(re.search(r"s/step  elapsed .* ETA", line) for line in steps)
-    assert all("loss" in line for line in steps[1:])
+    losses = [float(re.search(r"loss (\S+)", line)[1]) for line in steps]
+    assert losses == pytest.approx(
+        list(pd.read_csv(said[2].parent / "history.csv")["loss"]), abs=1e-4
+    )
     assert sum("memory:" in line for line in said[1]) == 1
 
 
 def test_a_batch_is_padded_to_its_longest_sequence_and_no_further():
-    batch = collate([Masked([1] * 7, [IGNORED] * 7), Masked([1] * 3, [IGNORED] * 3)], padding=0)
+    batch = collate([Masked([1] * 7, [IGNORED] * 7), Masked([1] * 3, [IGNORED] * 3)], 0, 9)
     assert batch["input_ids"].shape == (2, 7)
+
+
+def test_a_batch_in_which_chance_hides_nothing_has_a_loss():
+    rows = [Masked([1, 5, 6, 7, 2], [IGNORED] * 5), Masked([1, 2], [IGNORED] * 2)]
+    batch = collate(rows, padding=0, mask=9)
+    assert batch["input_ids"].tolist() == [[1, 5, 9, 7, 2], [1, 2, 0, 0, 0]]
+    assert batch["labels"][0].tolist() == [IGNORED, IGNORED, 6, IGNORED, IGNORED]
+    assert set(batch["labels"][1].tolist()) == {IGNORED}
+    assert rows[0].labels == [IGNORED] * 5
 
 
 def test_nothing_is_learnt_from_padding_even_where_its_entry_means_something():
     """As with a tokenizer whose padding is the end of a text."""
     end = 3
-    batch = collate([Masked([1, 2, end, 4], [1, 2, end, 4]), Masked([5, end], [5, end])], end)
+    batch = collate([Masked([1, 2, end, 4], [1, 2, end, 4]), Masked([5, end], [5, end])], end, 9)
     assert batch["input_ids"][1].tolist() == [5, end, end, end]
     assert batch["labels"][1].tolist() == [5, end, IGNORED, IGNORED]
     assert batch["attention_mask"][1].tolist() == [1, 1, 0, 0]

@@ -6,9 +6,10 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.study.config import parse_study
 from foldwise.study.files import load_config
 from foldwise.study.order import experiment_order, experiment_priorities, model_priorities
-from foldwise.tracking.preflight.job import Check, longest_hours, report
+from foldwise.tracking.preflight.checks import Check, report
+from foldwise.tracking.preflight.job import longest_hours
 from foldwise.tracking.preflight.plan import PlannedJob, by_rule, makespan, parse_plan
-from foldwise.tracking.preflight.said import said_and_taken, write_said
+from foldwise.tracking.preflight.said import Said, said_and_taken, with_said_and_taken, write_said
 from foldwise.tracking.preflight.trial import trial_recipe
 from foldwise.tracking.preflight.work import Workload
 
@@ -95,17 +96,26 @@ def test_said_and_taken_are_compared_by_the_same_plan(tmp_path):
         for name, needs in (("train", ()), ("predict", ("train",)))
     ]  # fmt: skip
     for experiment, said in (("e0", [90.0, 6.0]), ("e5", [20.0, 6.0])):
-        write_said(root / "preflight" / f"{experiment}.json", jobs, said, 2, 0)
-    with pytest.raises(FoldwiseError, match="no experiment has both"):
-        said_and_taken(root)
+        each = [Said(said[0], 0.5 * said[0]), Said(said[1])]
+        write_said(root / "preflight" / f"{experiment}.json", jobs, each, 2, 0)
+    with pytest.raises(FoldwiseError, match="no run has both"):
+        said_and_taken([root])
     for name, seconds in (("train", 80.0), ("predict", 4.0)):
-        (tmp_path / f"{name}.tsv").write_text(f"s\th:m:s\n{seconds}\t0:00\n")
+        (tmp_path / f"{name}.tsv").write_text(f"s\tmean_load\n{seconds}\t25.0\n")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]]
-            for line in said_and_taken(root).splitlines()[2:]]  # fmt: skip
+            for line in said_and_taken([root]).splitlines()[2:]]  # fmt: skip
     assert rows == [
-        ["e0", "96", "84", "1.14", "yes", "train: 90 and 80 s"],
-        ["e5", "26", "84", "0.31", "no", "train: 20 and 80 s"],
+        ["`e0`", "96", "84", "1.14", "2.25 (!)", "train: 90 and 80 s"],
+        ["`e5`", "26", "84", "0.31 (!)", "0.50 (!)", "train: 20 and 80 s"],
     ]
+    page = "# Runs\n<!-- said and taken -->\nold\n<!-- end -->\nlast\n"
+    written = with_said_and_taken(page, [tmp_path / "none", root])
+    assert written.startswith("# Runs\n<!-- said and taken -->\n| run")
+    assert "| `results/e5` | 26" in written
+    assert written.endswith("|\n<!-- end -->\nlast\n")
+    assert "old" not in written
+    with pytest.raises(FoldwiseError, match="no place for the table"):
+        with_said_and_taken("# Runs\n", [root])
 
 
 def test_study_files_are_laid_over_each_other(tmp_path):

@@ -1,0 +1,1 @@
+"""Before a long masked-LM run: trials of its trainings and evaluations, and the time of all."""
