@@ -12,7 +12,7 @@ declare -A found
 total=0
 for length in 1536 2048; do
     folder="runs/mlm_v2_scratch_$length"
-    found[$length]=$(printf '%s\n' "$folder"/checkpoint-*/ | sed 's:/$::' | grep . | sort -V)
+    found[$length]=$(printf '%s\n' "$folder"/checkpoint-*/ | sed 's:/$::' | grep -E '/checkpoint-[0-9]+$' | sort -V)
     count=$(grep -c . <<<"${found[$length]}")
     total=$((total + count))
     echo "$folder: $count checkpoint(s), seq_len=$length"

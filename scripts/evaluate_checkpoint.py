@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foldwise.common.errors import run_program
 from foldwise.mlm.evaluation.job import EvaluationSettings
-from foldwise.mlm.job import SingleRun, given_baseline
+from foldwise.mlm.job import SingleRun, given_baseline, is_result
 from foldwise.mlm.recording.evaluation import record_evaluation
 from foldwise.mlm.settings import DEFAULT_CONFIG, ROOT, read_study
 
@@ -38,6 +38,9 @@ def main() -> None:
         "--registry", type=Path, default=Path("results"), help="where the run is recorded"
     )
     options = parser.parse_args()
+    if is_result(options.checkpoint):
+        print(f"{options.checkpoint}: the result of an evaluation, no checkpoint: left out")
+        return
     config = read_study(options.config).config
     depth = config["evaluation"]
     settings = EvaluationSettings(

@@ -108,6 +108,20 @@ def test_the_preflight_reckons_every_job_and_is_compared(finished, tmp_path):
     assert done.stderr.strip() == "error: --mlm-run: unknown run 'none'. Allowed: demo."
 
 
+def test_loops_over_a_folder_leave_out_what_an_evaluation_wrote_beside_its_checkpoint(finished):
+    """`for each in FOLDER/checkpoint-*`, called again, finds results too."""
+    folder = finished.root / "results" / "mlm" / "demo" / "mlm"
+    for name in ("checkpoint-4_eval", "checkpoint-4_eval_results.json"):
+        done = finished.program("evaluate_checkpoint.py", "--checkpoint", folder / name)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.endswith("no checkpoint: left out\n")
+    own = finished.root / "runs" / "mlm_v2_scratch_1536"
+    (own / "checkpoint-655_eval").mkdir(parents=True)
+    done = finished.call("bash", "scripts/evaluate_all_mlm_v2_checkpoints.sh")
+    assert done.returncode == 2
+    assert "runs/mlm_v2_scratch_1536: 0 checkpoint(s)" in done.stdout
+
+
 def test_a_config_mistake_is_one_line(finished, tmp_path):
     house = finished.copy(tmp_path / "house")
     path = house.root / OWN

@@ -43,6 +43,14 @@ class SingleRun:
     cache: Path
 
 
+def is_result(path: str) -> bool:
+    """Whether `path`, as `checkpoint-*` finds it, is what an evaluation wrote there."""
+    place = Path(path)
+    return (place.name.endswith("_eval_results.json") and place.is_file()) or (
+        place.name.endswith("_eval") and (place / "results.json").is_file()
+    )
+
+
 def evaluate_one(run: SingleRun, settings: EvaluationSettings) -> str:
     """Evaluate, write the result folder, and return the report.
 
