@@ -24,7 +24,9 @@ def main() -> None:
     parser.add_argument("--structures", type=Path, required=True, help="folder or file")
     parser.add_argument("--targets", type=Path, help="table of id and target; default: structures")
     parser.add_argument("--target", required=True, help="column to predict")
-    parser.add_argument("--unit", required=True, help="its unit, such as eV/atom")
+    parser.add_argument(
+        "--unit", required=True, help="its unit, such as eV/atom; 1 for a pure number"
+    )
     parser.add_argument("--name", required=True, help="of the study, such as mine")
     parser.add_argument("--id-column", help="default: id, material_id, mp_id or name")
     parser.add_argument("--structure-column", help="of a table; default: structure, cif or poscar")
@@ -42,7 +44,7 @@ def main() -> None:
     given = OwnStudy(
         structures=options.structures,
         targets=options.targets,
-        quantity=Quantity(options.target, options.unit),
+        quantity=Quantity.of(options.target, options.unit),
         name=options.name,
         id_column=options.id_column,
         structure_column=options.structure_column,

@@ -40,17 +40,33 @@ def write_figure(stem: Path, chosen: dict[str, Any], table: pd.DataFrame, unit: 
             rows["lr"], rows["validation_error"], label=f"{init}, {state}",
             facecolors="none" if pruned else colour, edgecolors=colour,
         )  # fmt: skip
-    best = chosen["validation_error"]
+    best, before = chosen["validation_error"], chosen["validation_error_as_written"]
+    as_written = chosen["as_written"]["lr"]
+    if before is not None:
+        axes.scatter(
+            as_written, before, s=120, facecolors="none", edgecolors="0.3", label="as written"
+        )
     axes.axhline(best, color="0.6", linewidth=0.8)
     axes.set(
         xscale="log",
         xlabel="peak learning rate",
         ylabel=f"error on the hold-out ({unit})",
-        title=f"Best of {len(table)} trials: {best:.4g} {unit}",
+        title=title_of(chosen, unit),
     )
     axes.legend()
     save_figure(stem, figure)
     plt.close(figure)
+
+
+def title_of(chosen: dict[str, Any], unit: str) -> str:
+    """What the search found, against the recipe as it is written."""
+    best, before = chosen["validation_error"], chosen["validation_error_as_written"]
+    found = f"{best:.3g} {unit} at lr {chosen['chosen']['lr']:.2g}, {chosen['chosen']['init']}"
+    if before is None:
+        return f"{found}; the recipe as written did not finish"
+    if chosen["trial"] == 0:
+        return f"Nothing was better than the recipe as written: {before:.3g} {unit}"
+    return f"{found}; as written {before:.3g}"
 
 
 def readme(folder: Path, chosen: dict[str, Any], unit: str) -> str:

@@ -19,7 +19,7 @@ from foldwise.training.files import TrainingFiles
 from foldwise.training.job import TrainingJob
 from foldwise.training.tuning import Tuning, search, trial_table
 from foldwise.training.tuning_files import seconds_of
-from foldwise.training.tuning_pages import write_pages
+from foldwise.training.tuning_pages import title_of, write_pages
 
 # So short that every trial is the shortest one, whatever the machine.
 BUDGET = 2.0
@@ -101,6 +101,23 @@ def test_the_choice_is_written_and_adopted(folder, searched):
     text = (tuning.out / "README.txt").read_text()
     assert f"tuned: {tuning.out / 'baseline.json'}" in text
     assert f"{chosen['validation_error']:.4g} eV" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "title"),
+    [
+        ({}, "0.107 eV at lr 0.0034, scratch; as written 0.142"),
+        ({"trial": 0}, "Nothing was better than the recipe as written: 0.142 eV"),
+        (
+            {"validation_error_as_written": None},
+            "0.107 eV at lr 0.0034, scratch; the recipe as written did not finish",
+        ),
+    ],
+)
+def test_the_figure_s_title_is_what_was_found(changes, title):
+    found = {"trial": 6, "validation_error": 0.10697, "validation_error_as_written": 0.14213,
+             "chosen": {"lr": 0.00335, "init": "scratch"}}  # fmt: skip
+    assert title_of({**found, **changes}, "eV") == title
 
 
 def test_the_recipe_itself_is_tried_in_any_budget(folder):

@@ -20,11 +20,19 @@ CLASS = "class"  # the unit of a column of true and false
 _WORDS = {"true": 1.0, "false": 0.0}
 
 
+UNITLESS = "unitless"
+
+
 class Quantity(NamedTuple):
     """A target's column and its unit."""
 
     column: str
     unit: str
+
+    @classmethod
+    def of(cls, column: str, unit: str) -> Quantity:
+        """As a user names them: a unit of 1 reads as Matbench's "unitless" on every page."""
+        return cls(column, UNITLESS if unit.strip() in {"1", "-"} else unit)
 
 
 class Target(NamedTuple):

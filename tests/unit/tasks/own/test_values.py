@@ -54,3 +54,8 @@ def test_ids_may_stand_in_any_first_column_or_a_named_one(tmp_path):
     assert list(named) == ["a", "b"]
     told = message(read_targets, tmp_path / "absent.csv", Quantity("y", "eV"), None)
     assert "the file does not exist" in told
+
+
+@pytest.mark.parametrize(("unit", "shown"), [("1", "unitless"), (" - ", "unitless"), ("eV", "eV")])
+def test_a_pure_number_has_a_word_for_its_unit(unit, shown):
+    assert Quantity.of("n", unit) == Quantity("n", shown)
