@@ -7,6 +7,7 @@
  */
 
 const PAGE = 25;
+const NARROW = 560;
 
 /**
  * A table of rows that stay where they are; sorting and paging work on their numbers.
@@ -38,7 +39,11 @@ class RowTable {
 
   /** @param {HTMLElement} place */
   build(place) {
-    const { fields, open } = this.how;
+    const { open } = this.how;
+    const sorted = this.how.fields.findIndex((field) => field.field === this.how.sort.split(".")[0]);
+    const fields = [...this.how.fields];
+    // A phone shows two or three columns: what the rows are sorted by is the second.
+    if (place.clientWidth < NARROW && sorted > 0) fields.splice(1, 0, ...fields.splice(sorted, 1));
     return new Promise((/** @type {(value: void) => void} */ resolve) => {
       this.grid = new Tabulator(place, {
         layout: "fitColumns",

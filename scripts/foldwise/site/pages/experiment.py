@@ -75,7 +75,7 @@ def titles(experiment: ExperimentFolder, curves: Sequence[Json]) -> Json:
         ),
         "errors": (
             f"It errs by less than {value_text(p50)} {unit} on half of the crystals, by less than "
-            f"{value_text(p95)} on 95 %"
+            f"{value_text(p95)} on 95\N{NO-BREAK SPACE}%"
         ),
         "groups": _group_title(experiment),
         "curves": _curve_title(curves, unit),
