@@ -66,8 +66,9 @@ async function answersTable(study, answers, row) {
     const spread = own.std ? number(own.std[row]) : own.views ? `${number(own.views[row])} over views` : "";
     lines.push([label, number(own.prediction[row]), signedCell(own.prediction[row] - own.target[row], experiment.seen), spread]);
     if (!experiment.members) continue;
-    for (const [name, column] of Object.entries(await table(`members_${own.name}`))) {
-      const value = column.values[row];
+    const shard = study.crystals.member_shard;
+    for (const [name, column] of Object.entries(await table(`members_${own.name}_${Math.floor(row / shard)}`))) {
+      const value = column.values[row % shard];
       if (Number.isNaN(value)) continue;
       lines.push([make("span", { class: "member" }, name), number(value), signedCell(value - own.target[row], experiment.seen), ""]);
     }

@@ -14,7 +14,7 @@ from foldwise.common.files import read_json, read_parquet, replaced_folder
 from foldwise.experiment.inputs.types import Json
 from foldwise.site.data.crystals import SHARD, structure_twins, write_copies, write_structures
 from foldwise.site.data.scripts import write_script
-from foldwise.site.data.tables import write_answers, write_rows
+from foldwise.site.data.tables import MEMBER_SHARD, write_answers, write_rows
 from foldwise.site.pages.assets import copy_assets, read_manifest
 from foldwise.site.pages.calls import calls_page
 from foldwise.site.pages.experiment import experiment_page
@@ -133,6 +133,7 @@ def _write_crystals(
         "rows": len(ids),
         "structures": structures,
         "shard": SHARD,
+        "member_shard": MEMBER_SHARD,
         "matched": paths.duplicates is not None,
         "copies": _write_labelled_copies(site, paths, ids, experiments),
     }

@@ -14,6 +14,7 @@ import pytest
 from experiment_files import EXPERIMENTS
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_json
+from foldwise.site.data import tables
 from foldwise.site.job import write_site
 from foldwise.site.pages import assets
 from foldwise.site.pages.assets import VENDOR, copy_assets, read_manifest
@@ -130,6 +131,19 @@ def drawn_by_hand(values, formulas):
         for _ in range(4000)
     ]
     return np.quantile(means, [0.025, 0.975])
+
+
+def test_members_are_in_the_shard_of_their_row(site_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MEMBER_SHARD", 25)
+    (experiment,) = read_experiments([site_study.results / "e3"])
+    targets = pd.read_parquet(site_study.paths.targets).set_index("id")
+    tables.write_answers(tmp_path, site_study.results, experiment, targets)
+    shards = [value_of(tmp_path, f"members_e3_{number}")["columns"] for number in range(3)]
+    assert [shard["seed 1"]["n"] for shard in shards] == [25, 25, 10]
+    assert len(list((tmp_path / "data").glob("members_*"))) == 3
+    middle = experiment.members["seed 1"].reindex(targets.index).iloc[25:50]
+    quantum = shards[1]["seed 1"]["quantum"]
+    assert shards[1]["seed 1"] == tables.number_column(middle, quantum)
 
 
 def test_progress_counts_outputs_and_reads_the_last_step(tmp_path):

@@ -20,6 +20,8 @@ from foldwise.site.reading.experiments import ExperimentFolder
 from foldwise.site.reading.views import view_spread
 
 NEVER_TESTED = -1
+MEMBER_SHARD = 5_000
+"""Crystals whose members' answers are in one file."""
 
 
 def write_rows(
@@ -62,7 +64,10 @@ def _level(value: object) -> str:
 def write_answers(
     site: Path, root: Path, experiment: ExperimentFolder, table: pd.DataFrame
 ) -> None:
-    """Write `answers_{experiment}.js`, and `members_{experiment}.js` where several answered."""
+    """Write `answers_{experiment}.js`, and `members_{experiment}_{shard}.js` of several members.
+
+    Row `r` of the dataset is in shard `r // MEMBER_SHARD`: members are read crystal by crystal.
+    """
     rows = experiment.rows.set_index("id").reindex(table.index)
     quantum = quantum_of(table["target"])
     columns = {"prediction": number_column(rows["prediction"], quantum)}
@@ -75,8 +80,10 @@ def write_answers(
     if experiment.record["ensemble"] is None:
         return
     members = experiment.members.reindex(table.index)
-    write_script(
-        site,
-        f"members_{experiment.name}",
-        {"columns": {str(name): number_column(members[name], quantum) for name in members}},
-    )
+    for start in range(0, len(members), MEMBER_SHARD):
+        part = members.iloc[start : start + MEMBER_SHARD]
+        write_script(
+            site,
+            f"members_{experiment.name}_{start // MEMBER_SHARD}",
+            {"columns": {str(name): number_column(part[name], quantum) for name in part}},
+        )
