@@ -137,7 +137,8 @@ function closedLine(plot, svg, outline) {
   const shape = d3.select(svg).append("g").attr("data-frame", "").append("path").attr("pointer-events", "none")
     .attr("fill", "var(--accent)").attr("fill-opacity", 0.12).attr("stroke", "var(--accent)").attr("stroke-width", 1.5);
   const draw = (/** @type {number[][]} */ points) => shape.attr("d", d3.line().curve(d3.curveLinearClosed)(points));
-  if (outline) draw(outline.map((corner) => corner.map((value, at) => scales[at].apply(value))));
+  // A group's axes may end before a line that was drawn over all crystals.
+  if (outline) draw(outline.map((corner) => corner.map((value, at) => scales[at].apply(Math.max(scales[at].domain[0], Math.min(scales[at].domain[1], value))))));
   return draw;
 }
 

@@ -334,7 +334,7 @@ class AnswersView {
         ],
       }),
       {
-        under: [make("span", { class: "key worse" }, `mean error ${signed(mean)} ${this.study.unit}`), ` The outermost bars also hold the ${count(beyond)} largest errors.`],
+        under: [make("span", { class: "key worse" }, `mean error ${signed(mean)} ${this.study.unit}`), ` The outermost bars also hold ${beyond === 1 ? "the largest error" : `the ${count(beyond)} largest errors`}.`],
         after: (plot, svg) => selectable(plot, svg, { both: false, frame: { x: this.residual ?? undefined }, done: (frame) => { this.residual = frame.x ?? null; this.framed(); } }),
       },
     );

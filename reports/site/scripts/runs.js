@@ -19,9 +19,9 @@ async function showRuns(study, rest) {
       { field: "experiment", title: "experiment", least: 122, value: (row) => runs[row].experiment },
       { field: "status", title: "status", least: 180, value: (row) => runs[row].status, text: (value, row) => value + progressText(runs[row]) },
       { field: "mae", title: "MAE", number: true, value: (row) => runs[row].metrics.mae_all_rows ?? NaN, text: (value, row) => make("span", {}, number(value), Number.isNaN(value) ? null : seenMark(runs[row].test_presumably_seen)) },
-      { field: "decision", title: "decision", least: 118, value: (row) => runs[row].decision.verdict ?? "" },
+      { field: "decision", title: "decision", least: 110, value: (row) => runs[row].decision.verdict ?? "" },
       { field: "best", title: "best of task", least: 90, value: (row) => (runs[row].is_best ? "yes" : "") },
-      { field: "started", title: "started (UTC)", least: 164, value: (row) => runs[row].started, text: (value) => value.replace("T", " ").slice(0, 16) },
+      { field: "started", title: "started (UTC)", least: 144, value: (row) => runs[row].started, text: (value) => value.replace("T", " ").slice(0, 16) },
       { field: "seconds", title: "training", number: true, value: (row) => runs[row].metrics.wall_time_sec ?? NaN, text: (value) => (Number.isNaN(value) ? "–" : duration(value)) },
     ],
   });
@@ -101,8 +101,7 @@ function oneRun(run, study) {
     ...(failure ? [make("h3", {}, `Why it ${run.status === "stopped" ? "stopped" : "failed"}`), make("p", {}, `${failure.kind}: ${failure.reason}`), make("pre", { tabindex: "0" }, failure.log_tail.join("\n"))] : []),
     ...(progress ? [make("h3", {}, "How far it was when this page was made"), make("p", {}, `${progress.done} of ${progress.jobs} jobs done.`),
       plainTable("Jobs at work", ["job", "step", "time left"], progress.working.map((/** @type {any} */ each) => [each.rule, `${each.step} of ${each.steps}`, each.eta]))] : []),
-    make("h3", {}, "Numbers"),
-    plainTable("Numbers of the run", ["metric", { text: "value", number: true }], Object.entries(run.metrics).map(([key, value]) => [key, make("span", {}, quantity(value), key.startsWith("mae") ? seenMark(run.test_presumably_seen) : null)])),
+    ...(Object.keys(run.metrics).length ? [make("h3", {}, "Numbers"), plainTable("Numbers of the run", ["metric", { text: "value", number: true }], Object.entries(run.metrics).map(([key, value]) => [key, make("span", {}, quantity(value), key.startsWith("mae") ? seenMark(run.test_presumably_seen) : null)]))] : []),
     make("h3", {}, "Config"),
     plainTable("Config of the run", ["key", "value"], Object.entries(run.config).map(([key, value]) => [key, textOf(value)])),
   ];
