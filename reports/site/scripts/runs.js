@@ -15,13 +15,13 @@ async function showRuns(study, rest) {
     label: "Runs", sort: "started.desc", remembered: true, open: (row) => link(["runs", runs[row].identity]),
     fields: [
       { field: "identity", title: "run", value: (row) => runs[row].identity },
-      { field: "tick", title: "side by side", least: 90, value: (row) => ticked.includes(runs[row].identity), text: (_, row) => tick(runs[row].identity, ticked) },
-      { field: "experiment", title: "experiment", least: 122, value: (row) => runs[row].experiment },
+      { field: "tick", title: "side by side", least: 84, value: (row) => ticked.includes(runs[row].identity), text: (_, row) => tick(runs[row].identity, ticked) },
+      { field: "experiment", title: "experiment", least: 112, value: (row) => runs[row].experiment },
       { field: "status", title: "status", least: 180, value: (row) => runs[row].status, text: (value, row) => value + progressText(runs[row]) },
       { field: "mae", title: "MAE", number: true, value: (row) => runs[row].metrics.mae_all_rows ?? NaN, text: (value, row) => make("span", {}, number(value), Number.isNaN(value) ? null : seenMark(runs[row].test_presumably_seen)) },
-      { field: "decision", title: "decision", least: 110, value: (row) => runs[row].decision.verdict ?? "" },
+      { field: "decision", title: "decision", least: 118, value: (row) => runs[row].decision.verdict ?? "" },
       { field: "best", title: "best of task", least: 90, value: (row) => (runs[row].is_best ? "yes" : "") },
-      { field: "started", title: "started (UTC)", least: 144, value: (row) => runs[row].started, text: (value) => value.replace("T", " ").slice(0, 16) },
+      { field: "started", title: "started (UTC)", least: 152, value: (row) => runs[row].started, text: (value) => value.replace("T", " ").slice(0, 16) },
       { field: "seconds", title: "training", number: true, value: (row) => runs[row].metrics.wall_time_sec ?? NaN, text: (value) => (Number.isNaN(value) ? "–" : duration(value)) },
     ],
   });
