@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import REPOSITORY, atomic_path
+from foldwise.common.files import REPOSITORY, atomic_path, read_json
 from foldwise.tracking.record.code_state import code_state, git
 from foldwise.tracking.record.entries import RANKED_BY, Entry
 from foldwise.tracking.record.registry import Registry
@@ -24,6 +24,13 @@ _PARTS = (
 _STUDY_NOTE = (
     "  study.json       the whole config of the study, as it was laid over config/config.yaml\n"
 )
+_INPUTS = {
+    "model": "model", "start": "start", "texts_sha256": "texts", "samples_sha256": "samples",
+    "lambada_sha256": "Ko-LAMBADA",
+}  # fmt: skip
+_NEEDS = """\
+It needs these, which are too large to be here. A file is the same if its SHA-256 is; that of a
+folder is made of those of its files:"""
 _README = """\
 Run {identity}: {experiment}, {title}
 
@@ -36,7 +43,7 @@ Run it again
   make setup
   PATH="$PWD/.venv/bin:$PATH" {again}
 
-Then compare {target} with record/{attempt}/results.json.
+{needs}Then compare {target} with record/{attempt}/{name}.
 
 When it ran
   code        {commit}
@@ -72,7 +79,7 @@ def export_run(registry: Registry, identity: str, out: Path) -> Path:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != "study.json":
             files[f"record/{path.relative_to(folder)}"] = path.read_bytes()
-    files["README.txt"] = _readme(entry, code_note, whole_study=whole_study).encode()
+    files["README.txt"] = _readme(entry, folder, code_note, whole_study=whole_study).encode()
     sums = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}" for name in sorted(files)]
     files["SHA256SUMS"] = ("\n".join(sums) + "\n").encode()
     with atomic_path(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -122,9 +129,13 @@ def _tree(names: list[str] | None) -> dict[str, bytes]:
     return {str(path.relative_to(REPOSITORY)): path.read_bytes() for path in kept}
 
 
-def _readme(entry: Entry, code_note: str, *, whole_study: bool) -> str:
+def _readme(entry: Entry, folder: Path, code_note: str, *, whole_study: bool) -> str:
     root = f"results/{entry['study']}" if entry["study"] else "results"
     target = f"{root}/{entry['experiment']}/results.json"
+    if not whole_study:
+        target = str(entry["results"])
+        if not target.endswith(".json"):
+            target += "/results.json"
     metric = entry["ranked_by"] or RANKED_BY
     facts: dict[str, Any] = {
         "identity": entry["identity"],
@@ -132,7 +143,9 @@ def _readme(entry: Entry, code_note: str, *, whole_study: bool) -> str:
         "title": entry["title"],
         "code_note": code_note,
         "study_note": _STUDY_NOTE if whole_study else "",
-        "target": target if whole_study else str(entry["results"]),
+        "target": target,
+        "name": Path(target).name,
+        "needs": "" if whole_study else _needs(folder),
         "again": f"snakemake --cores 2 {target} --configfile study.json"
         if whole_study
         else entry["command"],
@@ -146,3 +159,14 @@ def _readme(entry: Entry, code_note: str, *, whole_study: bool) -> str:
         "unit": entry["unit"] or "",
     }
     return _README.format(**facts)
+
+
+def _needs(folder: Path) -> str:
+    """Inputs that the command of a program names and the archive does not hold, by their hashes."""
+    config = read_json(folder / "config.json")
+    lines = [
+        f"  {meaning:<11} {config[key]}"
+        for key, meaning in _INPUTS.items()
+        if isinstance(config.get(key), str) and config[key] != "absent"
+    ]
+    return "\n".join([_NEEDS, *lines, "", ""]) if lines else ""

@@ -1,11 +1,13 @@
 """Trainings and evaluations in the registry, beside a run about crystals."""
 
+import zipfile
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import file_sha256
 from foldwise.mlm.evaluation.job import EvaluationSettings
 from foldwise.mlm.job import SingleRun
 from foldwise.mlm.recording.evaluation import record_evaluation
@@ -63,7 +65,7 @@ def test_an_evaluation_has_its_own_metrics_and_a_decision(house):
     assert sum(one["is_best"] for one in both) == 1
 
 
-def test_every_command_knows_both_kinds_of_run(house, tmp_path):
+def test_every_command_knows_both_kinds_of_run(house, sample_file, tmp_path):
     root = house / "results"
     tables = commands.list_runs(root, None, None).split("\n\n")
     assert len(tables) == 3  # by MAE, by Real@1, by loss
@@ -72,7 +74,14 @@ def test_every_command_knows_both_kinds_of_run(house, tmp_path):
     first, second = (str(house / f"mine/checkpoint-{step}") for step in (4, 8))
     assert "Metrics on the same" in commands.compare(root, first, second, "md")
     assert "no predictions to pair" in commands.compare(root, str(house / "mine"), second, "md")
-    assert "MB" in commands.export(root, second, tmp_path / "run.zip")
+    for run, result in ((second, "results.json"), (str(house / "mine"), "training.json")):
+        assert "MB" in commands.export(root, run, tmp_path / "run.zip")
+        with zipfile.ZipFile(tmp_path / "run.zip") as archive:
+            inside = {name.split("/", 1)[1]: name for name in archive.namelist()}
+            readme = archive.read(inside["README.txt"]).decode()
+        assert f"record/attempt_1/{result}" in inside
+        assert f"{result} with record/attempt_1/{result}." in readme
+        assert "  texts  " in readme or f"  samples     {file_sha256(sample_file)}" in readme
     board = pd.read_csv(root / "leaderboard.csv")
     assert set(board["ranked_by"]) == {"mae_mean", "real1", "train_loss"}
 
