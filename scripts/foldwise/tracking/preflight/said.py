@@ -16,6 +16,7 @@ from foldwise.tracking.preflight.plan import PlannedJob, makespan
 
 GOAL = 1.5
 """Ratio of said and taken that an experiment should stay within."""
+_OFTEN, _SELDOM = 15.0, 30.0
 _PLACE = re.compile(r"(<!-- said and taken -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -148,17 +149,25 @@ def _largest(jobs: Sequence[PlannedJob], said: Sequence[Said], taken: Sequence[S
 
 
 def _benchmark(path: str) -> Said | None:
-    """Seconds of a job, as Snakemake's benchmark file has them.
-
-    Snakemake looks at the processor every 30 s: its share of the time is taken, not its sum.
-    """
+    """Seconds of a job, as Snakemake's benchmark file has them."""
     try:
         lines = (REPOSITORY / path).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return None
     row = dict(zip(lines[0].split("\t"), lines[1].split("\t"), strict=True))
-    seconds, load = float(row["s"]), row.get("mean_load", "")
+    seconds = float(row["s"])
     try:
-        return Said(seconds, seconds * float(load) / 100)
-    except ValueError:  # a job that was too short to be looked at
+        return Said(seconds, float(row.get("cpu_time", "")) * seconds / last_look(seconds))
+    except (ValueError, ZeroDivisionError):  # the job was too short to be looked at
         return Said(seconds)
+
+
+def last_look(seconds: float) -> float:
+    """When Snakemake last looked at the processor in a job of `seconds`.
+
+    Every half second for the first 15 s, then every 30 s (snakemake/benchmark.py): what a job uses
+    after that is missing in its file.
+    """
+    if seconds < _OFTEN:
+        return seconds
+    return _OFTEN + _SELDOM * ((seconds - _OFTEN) // _SELDOM)

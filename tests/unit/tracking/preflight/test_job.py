@@ -9,7 +9,13 @@ from foldwise.study.order import experiment_order, experiment_priorities, model_
 from foldwise.tracking.preflight.checks import Check, report
 from foldwise.tracking.preflight.job import longest_hours
 from foldwise.tracking.preflight.plan import PlannedJob, by_rule, makespan, parse_plan
-from foldwise.tracking.preflight.said import Said, said_and_taken, with_said_and_taken, write_said
+from foldwise.tracking.preflight.said import (
+    Said,
+    last_look,
+    said_and_taken,
+    with_said_and_taken,
+    write_said,
+)
 from foldwise.tracking.preflight.trial import trial_recipe
 from foldwise.tracking.preflight.work import Workload
 
@@ -101,7 +107,9 @@ def test_said_and_taken_are_compared_by_the_same_plan(tmp_path):
     with pytest.raises(FoldwiseError, match="no run has both"):
         said_and_taken([root])
     for name, seconds in (("train", 80.0), ("predict", 4.0)):
-        (tmp_path / f"{name}.tsv").write_text(f"s\tmean_load\n{seconds}\t25.0\n")
+        (tmp_path / f"{name}.tsv").write_text(
+            f"s\tcpu_time\n{seconds}\t{0.25 * last_look(seconds)}\n"
+        )
     rows = [[cell.strip() for cell in line.split("|")[1:-1]]
             for line in said_and_taken([root]).splitlines()[2:]]  # fmt: skip
     assert rows == [
@@ -116,6 +124,11 @@ def test_said_and_taken_are_compared_by_the_same_plan(tmp_path):
     assert "old" not in written
     with pytest.raises(FoldwiseError, match="no place for the table"):
         with_said_and_taken("# Runs\n", [root])
+
+
+def test_cpu_time_is_known_up_to_snakemakes_last_look():
+    """Half a second apart for 15 s, then 30 s."""
+    assert [last_look(seconds) for seconds in (4.0, 15.0, 44.9, 45.0, 80.0)] == [4, 15, 15, 45, 75]
 
 
 def test_study_files_are_laid_over_each_other(tmp_path):
