@@ -33,6 +33,9 @@ from foldwise.tracking.questions.stability import stability_of
 from foldwise.tracking.record.code_state import code_state
 from foldwise.tracking.record.identity import config_hash
 
+ENOUGH = 0.7
+"""Share of its cores that a trial needs to stand for an idle machine."""
+
 
 @dataclass(frozen=True)
 class Flight:
@@ -85,6 +88,7 @@ def preflight(flight: Flight, max_hours: float, timed: dict[str, Trial]) -> list
     if trained:
         checks += [_rows(flight), _shapes(flight, trained)]
         checks += [_speed(trial) for trial in dict.fromkeys(trials.values())]
+        checks.append(load_check(list(trials.values()), min(trained[0].threads, flight.cores)))
     work = _workload(flight, trained) if trained else None
     if work is not None:
         checks += _memory(flight, trained, trials, work)
@@ -184,6 +188,17 @@ def _speed(trial: Trial) -> Check:
         f"{trial.seconds_per_epoch:.2f} s/epoch, {trial.overhead:.1f} s to start and end a job"
     )
     return Check("speed", trial.steps >= 2, found)
+
+
+def load_check(trials: Sequence[Trial], threads: int) -> Check:
+    """Whether other work slowed the trials down, which then make every job look longer."""
+    shares = [trial.busy / threads for trial in trials if trial.device != "cuda"]
+    if not shares:
+        return Check("load", True, "on the GPU")
+    found = f"the trials had {min(shares):.0%} of their cores"
+    if min(shares) >= ENOUGH:
+        return Check("load", True, found)
+    return Check("load", False, f"{found}: other work runs; without it all is faster than said")
 
 
 def _workload(flight: Flight, trained: Sequence[PlannedJob]) -> Workload:

@@ -7,7 +7,7 @@ from foldwise.study.config import parse_study
 from foldwise.study.files import load_config
 from foldwise.study.order import experiment_order, experiment_priorities, model_priorities
 from foldwise.tracking.preflight.checks import Check, report
-from foldwise.tracking.preflight.job import longest_hours
+from foldwise.tracking.preflight.job import load_check, longest_hours
 from foldwise.tracking.preflight.plan import PlannedJob, by_rule, makespan, parse_plan
 from foldwise.tracking.preflight.said import (
     Said,
@@ -16,7 +16,7 @@ from foldwise.tracking.preflight.said import (
     with_said_and_taken,
     write_said,
 )
-from foldwise.tracking.preflight.trial import trial_recipe
+from foldwise.tracking.preflight.trial import Trial, trial_recipe
 from foldwise.tracking.preflight.work import Workload
 
 PLAN = """\
@@ -171,6 +171,18 @@ def test_the_report_counts_what_needs_a_look():
         "1 point(s) to look at first",
     ]
     assert report(checks[:1]).endswith("ready")
+
+
+def test_a_trial_beside_other_work_is_said():
+    def trial(busy, device="cpu"):
+        return Trial(3, 0.1, 1.0, 4.0, 10**9, device, None, busy)
+
+    assert load_check([trial(0.9), trial(1.0)], 1).ok
+    slow = load_check([trial(0.9), trial(0.06)], 1)
+    assert not slow.ok
+    assert slow.found.startswith("the trials had 6% of their cores: other work runs")
+    assert not load_check([trial(1.0)], 2).ok
+    assert load_check([trial(0.2, "cuda")], 1).ok
 
 
 def test_the_longest_time_stands_in_the_config():
