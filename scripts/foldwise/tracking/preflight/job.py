@@ -25,6 +25,8 @@ from foldwise.tracking.preflight.checks import (
     place_checks,
     usual_seconds,
 )
+from foldwise.tracking.preflight.joint import RULE as JOINT
+from foldwise.tracking.preflight.joint import try_pretraining
 from foldwise.tracking.preflight.plan import PlannedJob, call_snakemake, dry_run
 from foldwise.tracking.preflight.said import Said
 from foldwise.tracking.preflight.trial import Trial, run_trial, total_memory, trial_recipe
@@ -89,10 +91,13 @@ def preflight(flight: Flight, max_hours: float, timed: dict[str, Trial]) -> list
         checks += [_rows(flight), _shapes(flight, trained)]
         checks += [_speed(trial) for trial in dict.fromkeys(trials.values())]
         checks.append(load_check(list(trials.values()), min(trained[0].threads, flight.cores)))
-    work = _workload(flight, trained) if trained else None
+    joint = _joint_trials(flight, jobs, timed)
+    files = _files(flight)
+    paths = Path(files["graphs"]), Path(files["split"])
+    work = workload(flight.study, *paths) if trained else None
     if work is not None:
         checks += _memory(flight, trained, trials, work)
-    seconds = [_seconds(flight, job, trials, work) for job in jobs]
+    seconds = [_seconds(flight, job, joint if job.rule == JOINT else trials, work) for job in jobs]
     asked = Asked(
         name=flight.experiment,
         target=flight.target,
@@ -201,26 +206,18 @@ def load_check(trials: Sequence[Trial], threads: int) -> Check:
     return Check("load", False, f"{found}: other work runs; without it all is faster than said")
 
 
-def _workload(flight: Flight, trained: Sequence[PlannedJob]) -> Workload:
-    """Sizes of the data; graphs of other tasks that a joint pretraining needs are made first."""
-    names = {
-        name
-        for job in trained
-        if (pretrain := flight.study.recipes[job.wildcards["recipe"]].pretrain) is not None
-        for name in pretrain.tasks
-        if name != flight.study.task
-    }
-    others = {name: f"{flight.study.root}/data/{name}/graphs" for name in sorted(names)}
-    absent = [path for path in others.values() if not (REPOSITORY / path).exists()]
-    if absent:
-        call_snakemake([*absent, *flight.arguments])
-    files = _files(flight)
-    return workload(
-        flight.study,
-        Path(files["graphs"]),
-        Path(files["split"]),
-        {name: Path(path) for name, path in others.items()},
-    )
+def _joint_trials(
+    flight: Flight, jobs: Sequence[PlannedJob], timed: dict[str, Trial]
+) -> dict[str, Trial]:
+    """A trial of each joint pretraining, by recipe; those of `timed` are not run."""
+    trials: dict[str, Trial] = {}
+    for job in (job for job in jobs if job.rule == JOINT):
+        recipe = job.wildcards["recipe"]
+        kind = f"{JOINT} {recipe}"
+        if kind not in timed:
+            timed[kind] = try_pretraining(job, jobs, flight.arguments, flight.trial_seconds)
+        trials[recipe] = timed[kind]
+    return trials
 
 
 def _memory(
@@ -246,7 +243,7 @@ def _seconds(
 ) -> Said:
     """Expected seconds of a job: by the trial, by its rule's earlier jobs, or by experience."""
     trial = trials.get(job.wildcards.get("recipe", ""))
-    epochs = work.epochs(job) if work is not None else None
+    epochs = 1.0 if job.rule == JOINT else work.epochs(job) if work is not None else None
     if trial is not None and epochs is not None:
         seconds = trial.overhead + epochs * trial.seconds_per_epoch
         return Said(seconds + PER_JOB, seconds * trial.busy)

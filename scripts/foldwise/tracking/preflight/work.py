@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +27,6 @@ class Workload:
         fitted: Of the rows that the first fold's first hold-out leaves to fit.
         validated: Of that hold-out.
         tested: Of the first fold's test rows.
-        others: Of all rows of each other task of a joint pretraining.
         store_bytes: Size of the graph store of the study's task.
         n_fitted: Rows behind `fitted`, by which a bound on steps shortens a training.
     """
@@ -37,12 +35,11 @@ class Workload:
     fitted: float
     validated: float
     tested: float
-    others: dict[str, float]
     store_bytes: int
     n_fitted: int
 
     def epochs(self, job: PlannedJob) -> float | None:
-        """Work of a job in epochs; `None` of a job that runs no network."""
+        """Work of a job in epochs; `None` of a job that its recipe's trial says nothing of."""
         name = job.wildcards.get("recipe", "")
         recipe = self.study.recipes.get(name)
         if not isinstance(recipe, Recipe):
@@ -50,16 +47,8 @@ class Workload:
         if job.rule == "train_model" or job.rule.endswith("_together"):
             together = self.study.trained_together().get(name, [0])
             return recipe.bounded(self.n_fitted).epochs * len(together) * self.rows_factor(name)
-        if job.rule == "pretrain_model" and recipe.pretrain is not None:
-            return recipe.pretrain.epochs * self._joint(recipe.pretrain.tasks) / self.fitted
         asked = self._asked(job)
         return None if asked is None else FORWARD_SHARE * asked / self.fitted
-
-    def _joint(self, tasks: Sequence[str]) -> float:
-        """What a joint pretraining fits: its own rows, and the others' outside their test folds."""
-        share = 1 - 1 / max(2, int(self.study.splits["folds"]))
-        others = sum(self.others.get(name, 0.0) for name in tasks if name != self.study.task)
-        return self.fitted + share * others
 
     def _asked(self, job: PlannedJob) -> float | None:
         """What a prediction asks; test rows twice, the second time for the clock."""
@@ -86,14 +75,13 @@ class Workload:
         return round((self.rows_factor(recipe_name) - 1) * self.store_bytes)
 
 
-def workload(study: Study, graphs: Path, split: Path, others: dict[str, Path]) -> Workload:
+def workload(study: Study, graphs: Path, split: Path) -> Workload:
     """Read the sizes from the graph stores and the split of one fold.
 
     Args:
         study: The study.
         graphs: Graph store of its task.
         split: Split file of a fold.
-        others: Graph store of each other task of a joint pretraining.
     """
     store = GraphStore.open(REPOSITORY / graphs)
     sizes = _sizes(store)
@@ -109,10 +97,6 @@ def workload(study: Study, graphs: Path, split: Path, others: dict[str, Path]) -
         fitted=total(parts["train"]) - validated,
         validated=validated,
         tested=total(parts["test"]),
-        others={
-            name: float(_sizes(GraphStore.open(REPOSITORY / path)).sum())
-            for name, path in others.items()
-        },
         store_bytes=sum(
             path.stat().st_size for path in (REPOSITORY / graphs).rglob("*") if path.is_file()
         ),
