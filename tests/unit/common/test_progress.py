@@ -46,6 +46,15 @@ def test_a_file_gets_every_step_and_the_memory_after_the_first():
     assert lines[-1].endswith("ETA 0:00")
 
 
+def test_work_in_large_portions_says_its_memory_after_the_first_too():
+    stream = io.StringIO()
+    log = ProgressLog(stream, total=50)
+    for step in (37, 50):
+        log.step(step, "loss 1")
+    lines = stream.getvalue().splitlines()
+    assert [bool(re.fullmatch(MEMORY, line)) for line in lines] == [False, True, False]
+
+
 def test_the_terminal_of_snakemake_gets_the_first_and_the_last_step(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr("sys.stdout", terminal)
