@@ -86,12 +86,14 @@ class ProgressLog:
         self._interval = BAR_INTERVAL if terminal is not None else interval
         self._started = time.monotonic()
         self._spoke = -interval
+        self._begun = False
 
     def resume(self, done: int) -> None:
         """Count from step `done`, which an earlier call has reached."""
         self._first = done
         self._started = time.monotonic()
         self._spoke = -self._interval
+        self._begun = False
 
     def line(self, text: str) -> None:
         """Write one line at once."""
@@ -111,7 +113,7 @@ class ProgressLog:
         )
         line = f"[{time.strftime('%H:%M:%S')}] {facts}\n"
         self._write(self._files, line)
-        first = done == self._first + 1
+        first, self._begun = not self._begun, True
         if first or done == self._total or elapsed - self._spoke >= self._interval:
             self._spoke = elapsed
             self._say(line)
