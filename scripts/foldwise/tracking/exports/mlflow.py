@@ -127,8 +127,11 @@ def _history(attempt: Path) -> list[tuple[str, int, float]]:
     for path in sorted((attempt / "history").glob("*.csv")):
         prefix = path.stem.replace("_seed_", ".seed_")
         table = pd.read_csv(path)
-        at = next(name for name in _STEPS if name in table.columns)
-        for column in table.select_dtypes("number").columns.drop(at):
+        numbers = table.select_dtypes("number").columns
+        at = next((name for name in _STEPS if name in numbers), None)
+        if at is None:  # a model without epochs has no row
+            continue
+        for column in numbers.drop(at):
             found += [
                 (f"{prefix}.{column}", int(step), float(value))
                 for step, value in zip(table[at], table[column], strict=True)

@@ -14,7 +14,7 @@ import pytest
 
 from foldwise.common.files import write_csv
 from foldwise.tracking import commands
-from foldwise.tracking.exports.mlflow import export_runs, export_safely
+from foldwise.tracking.exports.mlflow import _history, export_runs, export_safely
 from foldwise.tracking.record.registry import Registry
 from tracking_files import finished_run, make_config
 
@@ -109,3 +109,11 @@ def test_a_failing_store_is_a_warning_and_no_error(exported, tmp_path, capsys):
     (tmp_path / "mlflow.db").write_text("this is no database")
     assert export_safely(registry, tmp_path) == 0
     assert capsys.readouterr().err.startswith("warning: MLflow export stopped: ")
+
+
+def test_a_model_that_was_only_asked_has_no_curve(tmp_path):
+    folder = tmp_path / "history"
+    folder.mkdir()
+    (folder / "asked.csv").write_text("epoch,train_mae,val_mae\n")
+    (folder / "fold_0_seed_1.csv").write_text("epoch,val_mae\n1,0.5\n2,\n")
+    assert _history(tmp_path) == [("fold_0.seed_1.val_mae", 1, 0.5)]
