@@ -1,6 +1,7 @@
 """The search over trainings."""
 
 import json
+import runpy
 from dataclasses import replace
 
 import pandas as pd
@@ -19,6 +20,7 @@ from foldwise.mlm.training.tuning import (
     search,
 )
 from mlm_models import PLAN
+from paths import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +57,9 @@ def test_the_search_goes_on_where_it_stopped(
     write_samples(shared, build_samples(texts, SampleRules()), texts, SampleRules(), "konlpy")
     with pytest.raises(FoldwiseError, match="are training texts"):
         search(replace(task, samples=shared), "real1", trials=1, seed=0)
+
+
+def test_the_file_that_users_of_mlm_v2_know_has_the_same_functions():
+    names = runpy.run_path(str(REPOSITORY / "scripts" / "coref_automl" / "tune.py"))
+    assert names["eval_real_coref_top1"] is eval_real_coref_top1
+    assert names["eval_real_coref_top5"] is eval_real_coref_top5
