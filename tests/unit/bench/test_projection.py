@@ -43,6 +43,7 @@ def measured(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow  # buys: a whole benchmark that is short
 def test_every_kind_of_work_has_a_row_of_every_engine(measured):
     rows = json.loads(measured.read_text())
     assert all(set(row) == ROW for row in rows)

@@ -52,6 +52,7 @@ def test_a_model_comes_back_bit_for_bit(path):
     np.testing.assert_array_equal(loaded.transform.element, saved.transform.element)
 
 
+@pytest.mark.slow  # buys: bytes that do not depend on the process
 def test_equal_models_have_equal_bytes_in_every_process(path, tmp_path):
     """In other processes too: a hash map's order differs between them."""
     folders = (REPOSITORY / "scripts", REPOSITORY / "tests/helpers", Path(__file__).parent)

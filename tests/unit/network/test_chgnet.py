@@ -161,6 +161,7 @@ def doubled(batch):
     )
 
 
+@pytest.mark.slow  # buys: stock CHGNet as oracle, on many crystals
 def test_energies_in_double_precision_equal_stock(network, resident, stock_energies):
     batch = doubled(resident.batch(torch.arange(N_STRUCTURES)))
     with torch.no_grad():
@@ -168,6 +169,7 @@ def test_energies_in_double_precision_equal_stock(network, resident, stock_energ
     assert np.abs(energies - stock_energies).max() < 2e-6
 
 
+@pytest.mark.slow  # buys: the same in the precision of a training
 def test_energies_in_single_precision_are_as_close_as_stock_itself(
     network, resident, stock_energies, stock_graphs, every_path
 ):

@@ -28,6 +28,8 @@ from site_files import (
     TWIN,
 )  # fmt: skip
 
+pytestmark = pytest.mark.slow  # buys: the pages work in a real browser
+
 AXE = REPOSITORY / "tests" / "vendor" / "axe-core" / "axe.min.js"
 HOSTILE_PART = quote(HOSTILE)
 PAGES = {

@@ -234,6 +234,7 @@ def test_a_sum_over_atoms_and_a_class_are_told_by_their_values():
     assert (kind.intensive, kind.transform) == (True, "logistic")
 
 
+@pytest.mark.slow  # buys: the program as a user calls it
 def test_the_program_prints_the_findings_and_answers_mistakes_with_exit_code_2(tmp_path):
     (tmp_path / "config").mkdir()
     shutil.copy(REPOSITORY / "config" / "config.yaml", tmp_path / "config")

@@ -115,6 +115,7 @@ def test_seed_changes_hold_outs():
     assert partition(ids, formulas, 5, 0) != partition(ids, formulas, 5, 1)
 
 
+@pytest.mark.slow  # buys: the program as the rule calls it
 def test_program_writes_what_the_reader_reads(tmp_path):
     write_parquet(tmp_path / "targets.parquet", targets(40))
     out = tmp_path / "fold_1.json"

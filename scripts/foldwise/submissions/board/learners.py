@@ -84,7 +84,7 @@ def _mean_answer(
             **objective,
             "seed": RANDOM_STATE + seed,
             "deterministic": True,
-            "force_row_wise": True,
+            "force_col_wise": True,
             "num_threads": 1,
             "verbosity": -1,
             "feature_pre_filter": False,

@@ -68,7 +68,7 @@ _SMALL = BoosterSettings(
 )  # fmt: skip
 _MIDDLE = BoosterSettings(
     300,
-    3,
+    2,
     {
         **_SAMPLED, "learning_rate": 0.03, "num_leaves": 16, "min_data_in_leaf": 30,
         "feature_fraction": 0.3, "lambda_l2": 2.0,
@@ -121,7 +121,11 @@ def inner_folds(rows: Rows, fold: int) -> list[int]:
 
 
 def answer(
-    features: Features, rule: str, known: Collection[int], wanted: Collection[int]
+    features: Features,
+    rule: str,
+    known: Collection[int],
+    wanted: Collection[int],
+    settings: BoosterSettings | None = None,
 ) -> Floats:
     """Answers of a rule of level one, for the rows of the folds `wanted`, in dataset order.
 
@@ -130,12 +134,14 @@ def answer(
         rule: One of `level_one`.
         known: Folds whose labels may be used.
         wanted: Folds that are answered.
+        settings: Of the rule's boosters; by default `settings_for` it.
     """
     rows = features.rows
     fitted = np.isin(rows.fold, list(known))
     asked = np.isin(rows.fold, list(wanted))
     if rule in _BOOSTED:
-        return rows.clipped(_boosted(features, rule, known, fitted, asked))
+        chosen = settings or settings_for(rows, rule)
+        return rows.clipped(_boosted(features, rule, known, (fitted, asked), chosen))
     return rows.clipped(_BASIC_RULES[rule](rows, fitted, asked))
 
 
@@ -164,14 +170,17 @@ def second_level(columns: Floats, target: Floats, asked: Floats, classification:
 
 
 def _boosted(
-    features: Features, rule: str, known: Collection[int], fitted: Bools, asked: Bools
+    features: Features,
+    rule: str,
+    known: Collection[int],
+    parts: tuple[Bools, Bools],
+    settings: BoosterSettings,
 ) -> Floats:
-    rows, made = features.rows, _BOOSTED[rule]
+    rows, made, (fitted, asked) = features.rows, _BOOSTED[rule], parts
     base = np.median(rows.values, axis=1)
     if made.base == "stacked":
         base = rows.values @ fit_weights(rows.values[fitted], rows.target[fitted])
     matrix = features.matrix(made.groups, known, base)
-    settings = settings_for(rows, rule)
     if rows.classification:
         return fit_classifier(matrix, rows.target, fitted, asked, settings)
     correction = fit_booster(matrix, rows.target - base, fitted, asked, settings)

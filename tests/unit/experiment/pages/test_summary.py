@@ -78,6 +78,7 @@ def experiment_arguments(study, name):
         yield from value if isinstance(value, list | tuple) else [value]
 
 
+@pytest.mark.slow  # buys: both programs as the rules call them
 def test_programs(study, tmp_path):
     started = time.perf_counter()
     done = run("write_experiment.py", "--experiment", "e4", *experiment_arguments(study, "e4"),

@@ -110,6 +110,7 @@ def test_long_texts_are_cut_between_sentences():
     assert windows(text, 10_000) == [text]
 
 
+@pytest.mark.slow  # buys: real sentences, and a floor that is known
 @pytest.mark.skipif(not KOREAN.exists(), reason="the shared Korean texts are not here")
 def test_news_sentences_give_samples_with_the_known_floor():
     """The notes measured 0.21 / 0.71 for the most frequent visible noun on news sentences."""

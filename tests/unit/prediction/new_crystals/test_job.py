@@ -27,6 +27,8 @@ from foldwise.network.machine import Machine
 from foldwise.prediction.new_crystals import job, parts
 from foldwise.prediction.new_crystals.partial import PartialTable
 
+pytestmark = pytest.mark.slow  # buys: the program that answers for new crystals, as a user calls it
+
 parts.PART_CRYSTALS = 8
 append = PartialTable.append
 
