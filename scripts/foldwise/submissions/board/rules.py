@@ -68,7 +68,7 @@ _SMALL = BoosterSettings(
 )  # fmt: skip
 _MIDDLE = BoosterSettings(
     300,
-    2,
+    3,
     {
         **_SAMPLED, "learning_rate": 0.03, "num_leaves": 16, "min_data_in_leaf": 30,
         "feature_fraction": 0.3, "lambda_l2": 2.0,
