@@ -13,8 +13,6 @@ from foldwise.common.files import write_parquet
 from foldwise.site.data.calls import CALL_SHARD, write_calls
 from foldwise.site.reading.calls import read_calls
 
-pytestmark = pytest.mark.slow  # buys: prompts and outputs in a real browser
-
 IDS = [f"mp-{number}" for number in range(CALL_SHARD + 7)]
 
 

@@ -19,6 +19,8 @@ from foldwise.prediction.new_crystals.predictor import Predictor
 from model_files import DOMAIN, exported_model
 from paths import REPOSITORY
 
+pytestmark = pytest.mark.slow  # buys: the program that answers for new crystals, as a user calls it
+
 COUNT = 40
 CALL = """
 import os, signal, sys
@@ -26,8 +28,6 @@ from pathlib import Path
 from foldwise.network.machine import Machine
 from foldwise.prediction.new_crystals import job, parts
 from foldwise.prediction.new_crystals.partial import PartialTable
-
-pytestmark = pytest.mark.slow  # buys: the program that answers for new crystals, as a user calls it
 
 parts.PART_CRYSTALS = 8
 append = PartialTable.append
