@@ -109,7 +109,7 @@ rule combine_board_task:
     benchmark:
         f"{BENCHMARKS}/combine_board_task/{{task}}.tsv"
     wildcard_constraints:
-        task=one_of(set(BOARD.tasks) - set(BOARD.large)),
+        task=one_of(BOARD.tasks),
     conda:
         "../envs/crystals.yaml"
     threads: 1
@@ -121,13 +121,6 @@ rule combine_board_task:
         "python scripts/combine_board_task.py --task {wildcards.task}"
         " --members {input.members:q}/{wildcards.task}/members.parquet"
         " {params.settings} --out {output.answers:q} 2> {log:q}"
-
-
-# Minutes each: begun last, they would keep one core waiting for the other.
-use rule combine_board_task as combine_large_board_task with:
-    wildcard_constraints:
-        task=one_of(BOARD.large),
-    priority: 1
 
 
 rule write_board_task:

@@ -17,8 +17,6 @@ from foldwise.submissions.board.members import find_submissions
 from foldwise.submissions.board.structures import structure_file
 from foldwise.tasks.official import any_official_task
 
-LARGE_ROWS = 30_000
-
 
 @dataclass(frozen=True, config=CLOSED, kw_only=True)
 class WrittenTask:
@@ -49,11 +47,9 @@ class BoardTask:
         classification: Whether its target is a class.
         low: Smallest value that physics allows, or None.
         beside: Tasks whose members say something about the same compounds.
-        rows: Its rows.
     """
 
     name: str
-    rows: int
     classification: bool
     low: float | None
     beside: tuple[str, ...]
@@ -74,11 +70,6 @@ class Board:
     files: dict[str, Path]
     checksums: dict[str, str]
     structures: dict[str, Path]
-
-    @property
-    def large(self) -> list[str]:
-        """Tasks that take minutes each, and are best begun first."""
-        return [name for name, task in self.tasks.items() if task.rows >= LARGE_ROWS]
 
     @property
     def absent(self) -> list[str]:
@@ -158,7 +149,6 @@ def _task(
         )
     return BoardTask(
         name=name,
-        rows=official.n_samples,
         classification=official.is_classification,
         low=value.get("low"),
         beside=tuple(value.get("beside", ())),
