@@ -8,8 +8,7 @@ from pathlib import Path
 from foldwise.common.errors import run_program
 from foldwise.common.files import json_object, write_json, write_parquet
 from foldwise.prediction.mixed import MemberFiles, Rule, combine_mixed, left_out
-from foldwise.submissions.rules import RULES
-from foldwise.submissions.settings import BoosterOptions
+from foldwise.submissions.settings import RULES, BoosterOptions
 
 
 def main() -> None:

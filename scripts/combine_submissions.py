@@ -7,8 +7,7 @@ from pathlib import Path
 from foldwise.common.errors import run_program
 from foldwise.common.files import write_json, write_parquet
 from foldwise.submissions.combination import combine_fold, read_members, soft_targets
-from foldwise.submissions.rules import RULES
-from foldwise.submissions.settings import BoosterOptions
+from foldwise.submissions.settings import RULES, BoosterOptions
 
 
 def main() -> None:

@@ -74,11 +74,11 @@ def finished(bare_house, tmp_path_factory):
     return house
 
 
-def call(house, *flags):
+def call(house, *flags, structures="shared/crystals"):
     return house.call(
         "snakemake", *flags, "--cores", 2, "--configfile", "board.json", "--config",
         "submissions_dir=shared/submissions", "targets_dir=shared/targets",
-        "structures_dir=shared/crystals",
+        f"structures_dir={structures}",
     )  # fmt: skip
 
 
@@ -101,6 +101,19 @@ def test_crystals_are_described_where_a_task_has_them(finished):
     (described,) = (finished.root / ROOT / "structures").iterdir()
     assert described.name == f"{PHONONS}.parquet"
     assert pd.read_parquet(described)["id"].tolist() == ["mb-phonons-0001"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("shared/targets", "there is no dataset of any of the 3 tasks in 'shared/targets'. Put"),
+        ("nowhere", "the folder 'nowhere' does not exist. Correct it, or leave it out."),
+    ],
+)
+def test_a_folder_without_crystals_is_refused(finished, folder, said):
+    done = call(finished, "-n", structures=folder)
+    assert done.returncode == 2
+    assert f"error: config: structures_dir: {said}" in done.stderr
 
 
 def test_every_value_follows_from_the_predictions_beside_it(finished):

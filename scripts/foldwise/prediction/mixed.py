@@ -21,8 +21,8 @@ import pandas as pd
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, read_parquet
 from foldwise.statistics.metrics import Floats
-from foldwise.submissions.rules import FITTED_RULES, Combiner, fitted_rule, weights_of
-from foldwise.submissions.settings import BoosterOptions
+from foldwise.submissions.rules import Combiner, fitted_rule, weights_of
+from foldwise.submissions.settings import FITTED_RULES, BoosterOptions
 from foldwise.submissions.stacking import SOLVER
 
 _PARTS = 5  # of the held-out rows, by formula, for what the rule says of rows it was not fitted on
@@ -68,7 +68,7 @@ class MemberFiles:
 
 @dataclass(frozen=True)
 class Rule:
-    """How answers are combined: one of `rules.RULES`, and the settings of a booster."""
+    """How answers are combined: one of `settings.RULES`, and the settings of a booster."""
 
     name: str
     booster: BoosterOptions

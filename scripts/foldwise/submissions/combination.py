@@ -22,8 +22,8 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_parquet
 from foldwise.statistics.metrics import Floats
 from foldwise.submissions.caveat import CROSS_FOLD
-from foldwise.submissions.rules import FITTED_RULES, Combiner, fitted_rule, weights_of
-from foldwise.submissions.settings import BoosterOptions
+from foldwise.submissions.rules import Combiner, fitted_rule, weights_of
+from foldwise.submissions.settings import FITTED_RULES, BoosterOptions
 from foldwise.submissions.stacking import SOLVER
 
 
@@ -116,7 +116,7 @@ def combine_fold(
     Args:
         members: Recorded predictions of all rows.
         fold: The fold to answer.
-        rule: One of `rules.RULES`.
+        rule: One of `settings.RULES`.
         options: Settings of a booster.
 
     Returns:

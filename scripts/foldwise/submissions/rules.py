@@ -13,9 +13,6 @@ from foldwise.submissions.boosting import MedianBooster
 from foldwise.submissions.settings import BoosterOptions
 from foldwise.submissions.stacking import simplex_weights
 
-RULES = ("mean", "median", "stacked", "boosted")
-FITTED_RULES = ("stacked", "boosted")
-
 
 class Combiner(Protocol):
     """A rule that is ready to answer."""
@@ -52,10 +49,10 @@ class Median:
 def fitted_rule(
     rule: str, options: BoosterOptions, members: Floats, formulas: Sequence[str], target: Floats
 ) -> Combiner:
-    """A rule, fitted where it is one that is fitted (`FITTED_RULES`).
+    """A rule, fitted where it is one that is fitted (`settings.FITTED_RULES`).
 
     Args:
-        rule: One of `RULES`.
+        rule: One of `settings.RULES`.
         options: Settings of a booster.
         members: Answers `[n, m]` for the rows to fit on; the others look at m alone.
         formulas: Reduced formulas `[n]`.

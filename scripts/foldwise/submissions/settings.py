@@ -1,4 +1,4 @@
-"""Settings of the booster that combines recorded teachers."""
+"""The rules that combine models, by name, and the settings of the booster among them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from foldwise.common.settings import CLOSED, Number, Switch, Whole
+
+RULES = ("mean", "median", "stacked", "boosted")
+FITTED_RULES = ("stacked", "boosted")
 
 
 @dataclass(frozen=True, config=CLOSED)

@@ -8,7 +8,7 @@ import yaml
 from foldwise.common.errors import FoldwiseError
 from foldwise.study.config import parse_study
 from foldwise.submissions.boosting import BoosterOptions
-from foldwise.submissions.rules import RULES
+from foldwise.submissions.settings import RULES
 from paths import REPOSITORY
 
 CONFIG = REPOSITORY / "config"

@@ -15,8 +15,7 @@ from foldwise.submissions.combination import (
     soft_targets,
 )
 from foldwise.submissions.predictions import read_submission, recorded_predictions
-from foldwise.submissions.rules import RULES
-from foldwise.submissions.settings import BoosterOptions
+from foldwise.submissions.settings import RULES, BoosterOptions
 from paths import SHARED
 
 SMALL = BoosterOptions(iterations=20, rows_per_leaf=5)

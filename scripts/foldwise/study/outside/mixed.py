@@ -17,9 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.settings import CLOSED, DIFFERENT, Whole
-from foldwise.submissions.settings import BoosterOptions
-
-FITTED = ("stacked", "boosted")
+from foldwise.submissions.settings import FITTED_RULES, BoosterOptions
 
 
 @dataclass(frozen=True, config=CLOSED, kw_only=True)
@@ -127,7 +125,7 @@ def check_common_holdout(mixed: Mixed, holdouts: Mapping[tuple[str, int], int]) 
     Raises:
         FoldwiseError: There is no such row.
     """
-    if mixed.combine not in FITTED:
+    if mixed.combine not in FITTED_RULES:
         return
     parts = [{holdouts[part.recipe, seed] for seed in part.seeds} for part in mixed.members]
     if not set.intersection(*parts):

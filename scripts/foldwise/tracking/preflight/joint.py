@@ -7,7 +7,6 @@ cannot be reckoned from another training.
 from __future__ import annotations
 
 import os
-import re
 import resource
 import shlex
 import subprocess
@@ -20,10 +19,9 @@ from pathlib import Path
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY
 from foldwise.tracking.preflight.plan import PlannedJob, call_snakemake
-from foldwise.tracking.preflight.trial import Trial, cpu_seconds
+from foldwise.tracking.preflight.trial import Trial, cpu_seconds, last_step
 
 RULE, PROGRAM = "pretrain_model", "scripts/pretrain_model.py"
-_STEP = re.compile(r"step (\d+)/(\d+) .*?([\d.]+) s/step")
 
 
 def try_pretraining(
@@ -64,15 +62,7 @@ def try_pretraining(
         wall = time.monotonic() - started
         text = log.read_text(encoding="utf-8")
     busy = (cpu_seconds() - used) / wall
-    steps = _STEP.findall(text)
-    if not steps or int(steps[-1][0]) < 2:
-        last = (text.strip().splitlines() or ["no line"])[-1]
-        raise FoldwiseError(
-            f"the trial pretraining ran no two steps; its log ends with: {last}",
-            where="pretrain_model.py",
-            hint="Mend that, or give it longer with --trial-seconds.",
-        )
-    done, total, per_step = int(steps[-1][0]), int(steps[-1][1]), float(steps[-1][2])
+    done, total, per_step = last_step(text, "pretraining", "pretrain_model.py")
     return Trial(
         steps=done,
         seconds_per_step=per_step,

@@ -141,14 +141,7 @@ def _measured(folder: Path, wall: float, busy: float) -> Trial:
             device_bytes=int(fit["peak_memory_bytes"]) if on_gpu else None,
             busy=busy,
         )
-    if not steps or int(steps[-1][0]) < 2:
-        last = (log.strip().splitlines() or ["no line"])[-1]
-        raise FoldwiseError(
-            f"the trial training ran no two steps; its log ends with: {last}",
-            where="train_model.py",
-            hint="Mend that, or give it longer with --trial-seconds.",
-        )
-    done, total, per_step = int(steps[-1][0]), int(steps[-1][1]), float(steps[-1][2])
+    done, total, per_step = last_step(log, "training", "train_model.py")
     return Trial(
         steps=done,
         seconds_per_step=per_step,
@@ -159,6 +152,23 @@ def _measured(folder: Path, wall: float, busy: float) -> Trial:
         device_bytes=None,
         busy=busy,
     )
+
+
+def last_step(log: str, what: str, program: str) -> tuple[int, int, float]:
+    """Number of the last step that a log names, of how many, and seconds per step.
+
+    Raises:
+        FoldwiseError: There were no two steps.
+    """
+    steps = _STEP.findall(log)
+    if not steps or int(steps[-1][0]) < 2:
+        last = (log.strip().splitlines() or ["no line"])[-1]
+        raise FoldwiseError(
+            f"the trial {what} ran no two steps; its log ends with: {last}",
+            where=program,
+            hint="Mend that, or give it longer with --trial-seconds.",
+        )
+    return int(steps[-1][0]), int(steps[-1][1]), float(steps[-1][2])
 
 
 def cpu_seconds() -> float:
