@@ -60,6 +60,10 @@ for each in workflow.rules:
 
 
 onstart:
+    # On one machine nothing needs Snakemake's limit of 100 jobs per second, and it costs a core: while
+    # jobs wait for a core, each pass of its scheduler starts a timer that asks for another pass.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
     settle_queue()
     begin(
         ROOT,
