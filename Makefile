@@ -26,7 +26,8 @@ BENCH_STRUCTURES ?= $(if $(filter cuda,$(BENCH_DEVICE)),3589,640)
 # Each may take 5 GB, which limits their number.
 PARALLEL := -n $(shell expr $$(nproc) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup run smoke study report site check test proofs cluster-test rehearsal lint lint-site bench clean
+.PHONY: setup run smoke study report site check test proofs cluster-test rehearsal lint style types floors \
+	rules-style rules-lint lint-site bench clean
 
 setup: .venv/.complete
 
@@ -51,12 +52,24 @@ report: study
 site: setup
 	$(SNAKEMAKE) results/site/index.html
 
+# The five side by side: mypy alone takes as long as the others together.
 lint: setup
+	$(MAKE) --no-print-directory -j$(CORES) style types floors rules-style rules-lint
+
+style:
 	"$(BIN)/ruff" check .
 	"$(BIN)/ruff" format --check .
+
+types:
 	"$(BIN)/mypy" scripts/foldwise
+
+floors:
 	PYTHONPATH=scripts "$(BIN)/lint-imports" --no-logo
+
+rules-style:
 	"$(BIN)/snakefmt" --check Snakefile rules
+
+rules-lint:
 	PATH="$(BIN):$$PATH" snakemake --lint
 
 check: lint
