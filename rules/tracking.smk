@@ -33,6 +33,11 @@ def training_priority(wildcards):
     return run_priority(wildcards) - 1
 
 
+def largest_first(wildcards):
+    """Of a leaderboard's tasks the largest goes first, so that it is not left alone at the end."""
+    return run_priority(wildcards) + BOARD.tasks[wildcards.task].n_rows
+
+
 def jobs_of_experiments(dag):
     """Jobs of this call for each experiment it is asked for; none if it is up to date."""
     found = {}
@@ -53,10 +58,14 @@ def jobs_of_experiments(dag):
 
 
 for each in workflow.rules:
-    is_training = each.name in ("train_model", "pretrain_model") or (
+    if each.name == "combine_board_task":
+        each.priority = largest_first
+    elif each.name in ("train_model", "pretrain_model") or (
         each.name.endswith("_together")
-    )
-    each.priority = training_priority if is_training else run_priority
+    ):
+        each.priority = training_priority
+    else:
+        each.priority = run_priority
 
 
 onstart:

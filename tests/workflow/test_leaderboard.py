@@ -1,6 +1,7 @@
 """The whole leaderboard through Snakemake: three small tasks, odd and defective submissions."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -101,6 +102,15 @@ def test_crystals_are_described_where_a_task_has_them(finished):
     (described,) = (finished.root / ROOT / "structures").iterdir()
     assert described.name == f"{PHONONS}.parquet"
     assert pd.read_parquet(described)["id"].tolist() == ["mb-phonons-0001"]
+
+
+def test_the_largest_task_is_combined_first(finished):
+    plan = call(finished, "-n", "--forcerun", "combine_board_task").stdout
+    jobs = re.findall(r"^rule combine_board_task:\n(?:    .+\n)+", plan, re.MULTILINE)
+    found = {
+        re.search(r"task=(\w+)", job)[1]: int(re.search(r"priority: (\d+)", job)[1]) for job in jobs
+    }
+    assert sorted(found, key=found.get) == [STEELS, PHONONS, CLASSES]
 
 
 @pytest.mark.parametrize(

@@ -44,12 +44,14 @@ class BoardTask:
 
     Attributes:
         name: Official task.
+        n_rows: Rows that Matbench gives it.
         classification: Whether its target is a class.
         low: Smallest value that physics allows, or None.
         beside: Tasks whose members say something about the same compounds.
     """
 
     name: str
+    n_rows: int
     classification: bool
     low: float | None
     beside: tuple[str, ...]
@@ -149,6 +151,7 @@ def _task(
         )
     return BoardTask(
         name=name,
+        n_rows=official.n_samples,
         classification=official.is_classification,
         low=value.get("low"),
         beside=tuple(value.get("beside", ())),
