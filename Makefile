@@ -73,7 +73,7 @@ rules-lint:
 	PATH="$(BIN):$$PATH" snakemake --lint
 
 check: lint
-	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest $(PARALLEL) -m "not slow and not proof" tests/unit
+	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest -n $(CORES) --dist loadfile -m "not slow and not proof" tests/unit
 
 # Needs Node.js, so it is no part of lint.
 lint-site:

@@ -33,14 +33,14 @@ def signed_text(value: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """A duration in its natural unit.
+    """A duration in its natural unit, written as the line of a run in RESULTS.md has it.
 
     >>> duration_text(42.4), duration_text(400), duration_text(7560)
-    ('42 s', '6.7 min', '2.1 h')
+    ('42s', '6.7min', '2.1h')
     """
     if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
+    return f"{seconds / 60:.1f}min" if seconds < 3600 else f"{seconds / 3600:.1f}h"
 
 
 def plural(count: int, noun: str) -> str:

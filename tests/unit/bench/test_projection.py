@@ -21,6 +21,8 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_json
 from paths import REPOSITORY
 
+pytestmark = pytest.mark.slow  # buys: a projection from steps that are really trained
+
 ROW = {
     "work", "engine", "device", "threads", "batch_size", "structures_per_s", "peak_bytes",
     "ratio_to_stock",

@@ -12,6 +12,8 @@ from foldwise.experiment.job import write_experiment
 from foldwise.experiment.pages.ablation import ablation_table, write_ablation
 from foldwise.experiment.pages.summary import read_records, result_line
 
+pytestmark = pytest.mark.slow  # buys: every replicate is judged on folders really written
+
 REPLICATES = [[0], [1], [2]]
 
 

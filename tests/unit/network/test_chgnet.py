@@ -188,6 +188,7 @@ def test_energies_in_single_precision_are_as_close_as_stock_itself(
     assert np.median(ours) < 5e-7
 
 
+@pytest.mark.slow  # buys: the bound of bfloat16, on the whole network
 def test_bfloat16_stays_within_its_own_bound(network, resident, store, stock_energies):
     network.accelerator = Accelerator(
         network, mean_size(store), compiled=False, precision="bf16", graphs=False
@@ -259,6 +260,7 @@ def kernel_threads():
     set_kernel_threads(1)
 
 
+@pytest.mark.slow  # buys: threads change no byte, on every engine
 def test_any_number_of_threads_gives_the_same_bytes(network, resident, kernel_threads, path):
     batch = resident.batch(torch.arange(30))
     runs = []

@@ -26,7 +26,7 @@ def test_values(value, text):
 
 def test_small_words():
     assert signed_text(0.01) == "+0.0100"
-    durations = ["4.2 s", "42 s", "6.7 min", "2.1 h"]
+    durations = ["4.2s", "42s", "6.7min", "2.1h"]
     assert [duration_text(seconds) for seconds in (4.2, 42.4, 400, 7560)] == durations
     assert [plural(n, "row") for n in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
     assert [listing(["a"]), listing(["a", "b", "c"])] == ["a", "a, b and c"]

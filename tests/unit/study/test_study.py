@@ -289,6 +289,7 @@ PLACES = [
 ]
 
 
+@pytest.mark.slow  # buys: hundreds of wild configs, each a study or one line
 @given(st.sampled_from(PLACES), wild)
 @settings(max_examples=200, deadline=None)
 def test_any_value_anywhere_is_a_study_or_one_line(place, value):

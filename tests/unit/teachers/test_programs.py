@@ -149,6 +149,7 @@ open("fit.json", "w").write(json.dumps(said))
     assert read_json(tmp_path / "fit.json")["said"] == {"omp": "1", "job": 1}
 
 
+@pytest.mark.slow  # buys: the page's templates, run as a user would
 @pytest.mark.parametrize(
     ("name", "job"),
     [("template_pymatgen", {"options": {"trees": 5}}), ("template_ase", {"cif": True})],

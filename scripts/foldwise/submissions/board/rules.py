@@ -85,14 +85,7 @@ _LARGER = BoosterSettings(
         **_SAMPLED, "learning_rate": 0.08, "num_leaves": 63, "min_data_in_leaf": 50,
         "feature_fraction": 0.5, "lambda_l2": 1.0,
     },
-)  # fmt: skip
-_LARGEST = BoosterSettings(
-    500,
-    1,
-    {
-        **_SAMPLED, "learning_rate": 0.06, "num_leaves": 127, "min_data_in_leaf": 30,
-        "feature_fraction": 0.4, "lambda_l2": 1.0,
-    },
+    smooth=True,
 )  # fmt: skip
 
 
@@ -146,14 +139,12 @@ def answer(
 
 
 def settings_for(rows: Rows, rule: str) -> BoosterSettings:
-    """Settings of a rule's boosters: regularised strongly for few rows, the last one largest."""
+    """Settings of a rule's boosters: regularised strongly for few rows."""
     if len(rows.ids) < SMALL_ROWS:
         return _SMALL
     if len(rows.ids) < LARGE_ROWS:
         return _MIDDLE
-    if rule in ("boosted", "neighbours"):
-        return _LARGE
-    return _LARGEST if rule == level_one(rows)[-1] else _LARGER
+    return _LARGE if rule in ("boosted", "neighbours") else _LARGER
 
 
 def average(answers: Mapping[str, Floats]) -> Floats:

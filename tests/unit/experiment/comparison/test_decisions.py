@@ -69,6 +69,7 @@ def test_headline(mae, board, pretrained, complete, outcome):
         assert ("foreign" if pretrained else "first") in decision["reason"]
 
 
+@pytest.mark.slow  # buys: the decision, read from folders that are really written
 def test_the_decision_stands_in_the_record_and_the_readme(tmp_path):
     study = make_study(tmp_path)
     rules = {

@@ -26,6 +26,8 @@ from foldwise.tasks.splits import make_fold
 from foldwise.tasks.targets import TargetSpec, prepare_targets
 from recorded_files import NAMES, TASK, submission, write_submission, write_targets
 
+pytestmark = pytest.mark.slow  # buys: recorded teachers, from official files to a folder
+
 OPTIONS = BoosterOptions(iterations=20, rows_per_leaf=5)
 FIGURES = {"parity", "error_distribution", "error_by_target", "members"}
 

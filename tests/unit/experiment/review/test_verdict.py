@@ -13,6 +13,8 @@ from foldwise.tracking.record.lifecycle import decide
 from foldwise.tracking.record.registry import Registry
 from tracking_files import finished_run, make_config
 
+pytestmark = pytest.mark.slow  # buys: the verdict of the review, on folders that are really written
+
 
 @pytest.fixture
 def study(tmp_path):

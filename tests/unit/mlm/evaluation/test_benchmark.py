@@ -19,6 +19,7 @@ def questions(maker, samples):
     return make_questions(maker, samples, ())
 
 
+@pytest.mark.slow  # buys: a ratio of two ways of asking, on a real network
 def test_the_engine_is_faster_than_asking_naively(model_folder, questions):
     """The measured claim (8 times on two cores) is scripts/bench_mlm.py's; this only guards it."""
     loaded = load_masked_model(model_folder)

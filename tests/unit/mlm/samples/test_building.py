@@ -91,6 +91,7 @@ def test_counts_in_are_counts_out(corpus):
     assert not whole & (asked | judged)
 
 
+@pytest.mark.slow  # buys: processes change no sample
 def test_order_and_workers_do_not_matter(corpus):
     texts = read_texts(corpus / "evaluation.jsonl")
     one = build_samples(texts, SampleRules(per_text=1), workers=1)

@@ -1,5 +1,7 @@
 """Sample files and their cards."""
 
+import pytest
+
 from foldwise.mlm.declaration import SampleRules
 from foldwise.mlm.samples.building import build_samples
 from foldwise.mlm.samples.files import card_path, read_samples, write_samples
@@ -18,6 +20,7 @@ def test_a_changed_sample_file_is_refused(sample_file, tmp_path):
     assert "does not exist" in message(read_samples, copy)
 
 
+@pytest.mark.slow  # buys: the program as the rule calls it, twice
 def test_two_builds_have_the_same_bytes(corpus, sample_file, tmp_path):
     texts = read_texts(corpus / "evaluation.jsonl")
     again = tmp_path / sample_file.name

@@ -9,6 +9,8 @@ from foldwise.submissions.board.nested import combine, leave_one_out
 from foldwise.submissions.board.rules import CHOSEN, TWO_LEVEL, inner_folds, level_one
 from foldwise.submissions.scoring import fold_score
 
+pytestmark = pytest.mark.slow  # buys: no label of a fold in its own answers, with real boosters
+
 
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch):
