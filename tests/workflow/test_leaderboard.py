@@ -70,7 +70,7 @@ def finished(bare_house, tmp_path_factory):
     write_submission(given / "nan" / "results.json.gz", submission_of({STEELS: bad}))
     write_submission(given / "other" / "results.json.gz", submission_of({"matbench_x": {}}))
     (root / "board.json").write_text(json.dumps(study_file()))
-    done = call(house)
+    done = call(house, "--verbose")
     assert done.returncode == 0, done.stdout + done.stderr
     return house
 
@@ -111,6 +111,12 @@ def test_the_largest_task_is_combined_first(finished):
         re.search(r"task=(\w+)", job)[1]: int(re.search(r"priority: (\d+)", job)[1]) for job in jobs
     }
     assert sorted(found, key=found.get) == [STEELS, PHONONS, CLASSES]
+
+
+def test_the_scheduler_looks_for_work_only_when_a_job_has_ended(finished):
+    first = min((finished.root / ".snakemake" / "log").iterdir())
+    log = first.read_text()
+    assert 10 < log.count("Ready jobs: ") <= log.count("Finished jobid: ") + 1
 
 
 @pytest.mark.parametrize(
