@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import read_yaml
 from foldwise.common.settings import CLOSED, Whole, checked
 
 FILE = "site.yaml"
@@ -72,20 +71,12 @@ def read_site(path: str | Path) -> Site:
     Raises:
         FoldwiseError: It is absent, no YAML, or says something that is not allowed.
     """
-    place = Path(path)
-    try:
-        content: Any = yaml.safe_load(place.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FoldwiseError(
-            "the site file does not exist",
-            where=str(place),
-            hint="Copy the folder profiles/slurm and edit its site.yaml: docs/cluster.md.",
-        ) from None
-    except yaml.YAMLError as error:
-        raise FoldwiseError(
-            f"no valid YAML ({error})", where=str(place), hint="Compare profiles/slurm/site.yaml."
-        ) from error
-    return checked(Site, content or {}, where=str(place))
+    content = read_yaml(
+        path,
+        absent="Copy the folder profiles/slurm and edit its site.yaml: docs/cluster.md.",
+        broken="Compare profiles/slurm/site.yaml.",
+    )
+    return checked(Site, content or {}, where=str(path))
 
 
 def resources_of(site: Site, *, wants_gpu: bool) -> dict[str, str | int]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import yaml
 
 from foldwise.common.errors import FoldwiseError
 
@@ -144,6 +145,28 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise FoldwiseError(
             f"the file is no valid JSON ({error})", where=str(path), hint="Delete it and run again."
+        ) from error
+
+
+def read_yaml(path: str | os.PathLike[str], *, absent: str, broken: str) -> Any:
+    """Read a YAML file.
+
+    Args:
+        path: The file.
+        absent: What to do where there is none.
+        broken: What to do where it is no YAML.
+
+    Raises:
+        FoldwiseError: The file is missing or is no YAML.
+    """
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FoldwiseError("the file does not exist", where=str(path), hint=absent) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise FoldwiseError(
+            f"the file is no valid YAML ({line})", where=str(path), hint=broken
         ) from error
 
 

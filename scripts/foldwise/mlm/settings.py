@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import REPOSITORY
+from foldwise.common.files import REPOSITORY, read_yaml
 from foldwise.common.settings import checked
 from foldwise.mlm.declaration import MlmFile
 
@@ -69,15 +67,7 @@ def read_study(path: str | Path = DEFAULT_CONFIG) -> MlmStudy:
     Raises:
         FoldwiseError: The file is missing or no YAML, or as `parse_study`.
     """
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FoldwiseError(
-            "the file does not exist", where=str(path), hint="Check mlm_config or --config."
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise FoldwiseError(f"no YAML ({line})", where=str(path), hint="Mend it.") from error
+    raw = read_yaml(path, absent="Check mlm_config or --config.", broken="Mend it.")
     return parse_study(raw)
 
 

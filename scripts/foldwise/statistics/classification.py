@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foldwise.statistics.metrics import Floats, check_pair
-from foldwise.statistics.ranks import ranks
+from foldwise.statistics.ranks import share_in_order
 
 BINS = 10
 
@@ -33,18 +33,12 @@ def check_classes(target: npt.ArrayLike, probability: npt.ArrayLike) -> tuple[Fl
 
 
 def roc_auc(target: npt.ArrayLike, probability: npt.ArrayLike) -> float | None:
-    """Probability that a row of class 1 is ranked above one of class 0, ties counting half.
+    """Probability that a row of class 1 is ranked above one of class 0 (`share_in_order`).
 
-    `None` where there are rows of one class alone. The area under the receiver operating
-    characteristic is the statistic of Mann and Whitney (Hanley and McNeil 1982).
+    `None` where there are rows of one class alone.
     """
     true, predicted = check_classes(target, probability)
-    ones = int(true.sum())
-    zeros = true.size - ones
-    if not (ones and zeros):
-        return None
-    placed = ranks(predicted)
-    return float((placed[true == 1].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+    return share_in_order(true == 1, predicted) if 0 < true.mean() < 1 else None
 
 
 def brier_score(target: npt.ArrayLike, probability: npt.ArrayLike) -> float:

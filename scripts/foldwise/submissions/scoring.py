@@ -4,7 +4,8 @@ matbench 0.6 (`matbench.data_ops.score_array`) goes through the metrics accuracy
 F1 and ROC-AUC in this order and, at the first, replaces probabilities by labels (above 0.5) for
 good. What it calls `rocauc` is therefore the ROC-AUC of *labels*: the mean of the true positive and
 the true negative rate, which is its balanced accuracy. This is what is ranked, so this is what is
-computed here; `probability_rocauc` is the ROC-AUC of the probabilities themselves, beside it.
+computed here; beside it stands the ROC-AUC of the probabilities themselves
+(`probability_rocauc`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from foldwise.statistics.metrics import Floats
-from foldwise.statistics.ranks import ranks
+from foldwise.statistics.ranks import share_in_order
 
 THRESHOLD = 0.5
 """A probability above it is the label True (`matbench.constants.CLF_THRESH`)."""
@@ -56,8 +57,5 @@ def row_scores(target: Floats, prediction: Floats, classification: bool) -> Floa
 
 
 def probability_rocauc(target: Floats, probability: Floats) -> float:
-    """ROC-AUC of probabilities `[n]`: the share of pairs in the right order, ties as one half."""
-    true = target > THRESHOLD
-    positive, negative = int(true.sum()), int((~true).sum())
-    placed = float(ranks(probability)[true].sum())
-    return (placed - positive * (positive + 1) / 2) / (positive * negative)
+    """ROC-AUC of probabilities `[n]`, or of anything else that ranks."""
+    return share_in_order(target > THRESHOLD, probability)

@@ -7,12 +7,9 @@ from scratch and of models that were pretrained on other data are never put into
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import REPOSITORY
+from foldwise.common.files import REPOSITORY, read_yaml
 from foldwise.experiment.comparison.fallback import mae_of_all_rows
 from foldwise.experiment.inputs.types import Json
 from foldwise.statistics.wording import value_text
@@ -39,14 +36,7 @@ def read_leaderboard(task: str, folder: Path = FOLDER) -> Json | None:
     path = folder / f"{task}.yaml"
     if not path.is_file():
         return None
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise FoldwiseError(
-            f"no valid YAML ({' '.join(str(error).split())[:120]})",
-            where=str(path),
-            hint="Mend it.",
-        ) from error
+    content = read_yaml(path, absent="Make it.", broken="Mend it.")
     entries = content.get("entries") if isinstance(content, dict) else None
     if not isinstance(entries, list) or content.get("task") != task:
         raise FoldwiseError(

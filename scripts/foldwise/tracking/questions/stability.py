@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import REPOSITORY, write_text
+from foldwise.common.files import REPOSITORY, read_yaml, write_text
 from foldwise.tracking.record.entries import Entry
 from foldwise.tracking.record.environment import environment
 from foldwise.tracking.record.events import now, read_events
@@ -37,11 +37,7 @@ def read_log(path: Path = LOG) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-    except yaml.YAMLError as error:
-        message = " ".join(str(error).split())
-        raise FoldwiseError(message, where=str(path), hint="Write valid YAML.") from error
+    entries = read_yaml(path, absent="Make it.", broken="Write valid YAML.") or []
     for entry in entries if isinstance(entries, list) else [{}]:
         missing = set(KEYS) - set(entry)
         if missing or entry["status"] not in STATUSES:
