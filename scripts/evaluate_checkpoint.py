@@ -6,9 +6,7 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
-from foldwise.mlm.evaluation.job import EvaluationSettings
-from foldwise.mlm.job import SingleRun, given_baseline, is_result
-from foldwise.mlm.recording.evaluation import record_evaluation
+from foldwise.mlm.report.places import is_result
 from foldwise.mlm.settings import DEFAULT_CONFIG, ROOT, read_study
 
 
@@ -40,7 +38,16 @@ def main() -> None:
     options = parser.parse_args()
     if is_result(options.checkpoint):
         print(f"{options.checkpoint}: the result of an evaluation, no checkpoint: left out")
-        return
+    else:
+        _evaluate(options)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    # Seconds to import, and a loop over checkpoint-* meets two results beside every checkpoint.
+    from foldwise.mlm.evaluation.job import EvaluationSettings  # noqa: PLC0415
+    from foldwise.mlm.job import SingleRun, given_baseline  # noqa: PLC0415
+    from foldwise.mlm.recording.evaluation import record_evaluation  # noqa: PLC0415
+
     config = read_study(options.config).config
     depth = config["evaluation"]
     settings = EvaluationSettings(

@@ -10,6 +10,7 @@ from foldwise.mlm.recording.search import record_search
 from foldwise.mlm.training.masking import MaskingRules
 from foldwise.mlm.training.trainer import TrainingPlan
 from foldwise.mlm.training.tuning import OBJECTIVES, Search, SearchSpace
+from foldwise.statistics.wording import plural
 
 
 def main() -> None:
@@ -61,7 +62,7 @@ def main() -> None:
     )
     best = record_search(options.registry, task, options.metric, options.trials, options.seed)
     values = ", ".join(f"{name} {value:g}" for name, value in sorted(best["parameters"].items()))
-    print(f"{best['trials']} trials, best {best['metric']} {best['value']:.4f}: {values}")
+    print(f"{plural(best['trials'], 'trial')}, best {best['metric']} {best['value']:.4f}: {values}")
     print(best["checkpoint"])
 
 

@@ -8,12 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from transformers import AutoTokenizer, BertForMaskedLM
 
+from foldwise.tracking.commands import find_run
+from foldwise.tracking.record.registry import Registry
+from mlm_models import small_bert
 from small_study import build_house
+from warm_python import warm_python
 
 OWN = "config/my_mlm.yaml"
 SMALL = {
@@ -120,6 +126,122 @@ def test_loops_over_a_folder_leave_out_what_an_evaluation_wrote_beside_its_check
     done = finished.call("bash", "scripts/evaluate_all_mlm_v2_checkpoints.sh")
     assert done.returncode == 2
     assert "runs/mlm_v2_scratch_1536: 0 checkpoint(s)" in done.stdout
+
+
+GUIDE_1536, GUIDE_2048 = "runs/mlm_v2_scratch_1536", "runs/mlm_v2_scratch_2048"
+GUIDE_ANALYSIS = r"""
+cat runs/mlm_v2_scratch_1536/checkpoint-655_eval_results.json | jq '.' > all
+cat runs/mlm_v2_scratch_1536/checkpoint-655_eval_results.json | jq '{checkpoint, real1, real5, lambada_top1}' > four
+find runs/mlm_v2_scratch_* -name "*_eval_results.json" | while read file; do
+    echo "=== $(basename $(dirname $file))/$(basename $file) ==="
+    jq '{checkpoint, real1, real5, lambada_top1}' "$file"
+    echo ""
+done > each
+find runs/mlm_v2_scratch_* -name "*_eval_results.json" -exec jq -r '"\(.real1)\t\(.checkpoint)"' {} \; | sort -rn | head -10 > best
+find runs/mlm_v2_scratch_* -name "*_eval_results.json" -exec jq -r '"(0.4 * \(.real1) + 0.3 * \(.real5) + 0.3 * \(.lambada_top1))\t\(.checkpoint)"' {} \; | sort -rn | head -10 > formulas
+"""  # noqa: E501 - as the guide prints them
+
+
+@pytest.fixture(scope="module")
+def guide(finished, tmp_path_factory):
+    """A house with the guide's folders: a checkpoint of each length, with random weights."""
+    house = finished.copy(tmp_path_factory.mktemp("guide") / "house")
+    trained = house.root / "results" / "mlm" / "models" / "demo" / "mlm" / "checkpoint-4"
+    tokenizer = AutoTokenizer.from_pretrained(trained)
+    for folder, length, step in ((GUIDE_1536, 1536, 655), (GUIDE_2048, 2048, 55)):
+        place = house.root / folder / f"checkpoint-{step}"
+        config = small_bert(len(tokenizer), max_position_embeddings=length)
+        BertForMaskedLM(config).save_pretrained(place)
+        tokenizer.save_pretrained(place)
+    return house
+
+
+def printed(house, command):
+    """A command as the guide prints it; its `python` starts warm."""
+    first = f'export PATH="{Path(warm_python()).parent}:$PATH"'
+    return house.call("bash", "-c", f"{first}\n{command}")
+
+
+def test_the_guide_evaluates_one_checkpoint_and_all_of_them(guide):
+    done = printed(
+        guide,
+        "python scripts/evaluate_checkpoint.py \\\n"
+        "    --checkpoint runs/mlm_v2_scratch_1536/checkpoint-655 \\\n"
+        "    --seq-len 1536 \\\n"
+        "    --output-dir ./my_evaluation_results\n",
+    )
+    assert done.returncode == 0, done.stderr
+    head = f"체크포인트: {GUIDE_1536}/checkpoint-655\n시퀀스 길이: 1536\nCoref 샘플: "
+    assert head in done.stdout
+    assert (guide.root / "my_evaluation_results" / "checkpoint-655_eval_results.json").exists()
+    done = printed(guide, "bash scripts/evaluate_all_mlm_v2_checkpoints.sh")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\n2 of 2 evaluated in " in done.stdout
+    (reports,) = (guide.root / "runs").glob("mlm_v2_evaluation_*")
+    for folder, length, step in ((GUIDE_1536, 1536, 655), (GUIDE_2048, 2048, 55)):
+        own = guide.root / folder / f"checkpoint-{step}_eval_results.json"
+        assert json.loads(own.read_text())["seq_len"] == length
+        copied = reports / Path(folder).name / own.name
+        assert copied.read_bytes() == own.read_bytes()
+
+
+def test_the_guide_s_loops_ask_every_checkpoint_of_their_range_and_nothing_else(guide):
+    (guide.root / GUIDE_1536 / "checkpoint-65").mkdir()  # below 300: whoever asks it fails
+    done = printed(
+        guide,
+        """for ckpt in runs/mlm_v2_scratch_2048/checkpoint-*; do
+    echo "Evaluating $ckpt..."
+    python scripts/evaluate_checkpoint.py --checkpoint "$ckpt" --seq-len 2048
+done""",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("✅ 평가 결과") == 1
+    assert done.stdout.count("Evaluating ") - done.stdout.count("no checkpoint: left out") == 1
+    done = printed(
+        guide,
+        """for ckpt in runs/mlm_v2_scratch_1536/checkpoint-*; do
+    checkpoint_num=$(basename "$ckpt" | sed 's/checkpoint-//')
+    if [ "$checkpoint_num" -ge 300 ]; then
+        python scripts/evaluate_checkpoint.py --checkpoint "$ckpt" --seq-len 1536
+    fi
+done""",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("✅ 평가 결과") == 1
+    assert "error: " not in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_the_guide_s_lines_of_jq_read_what_was_written(guide):
+    done = printed(guide, GUIDE_ANALYSIS)
+    assert (done.returncode, done.stderr) == (0, "")
+    files = {name: (guide.root / name).read_text() for name in ("each", "best", "formulas")}
+    whole, four = (json.loads((guide.root / name).read_text()) for name in ("all", "four"))
+    assert four == {name: whole[name] for name in ("checkpoint", "real1", "real5", "lambada_top1")}
+    assert files["each"].startswith("=== mlm_v2_scratch_")
+    assert files["each"].count('"lambada_top1"') == 2
+    rates = [float(line.split("\t")[0]) for line in files["best"].splitlines()]
+    assert len(rates) == 2
+    assert rates == sorted(rates, reverse=True)
+    formula = r"\(0\.4 \* [\d.e-]+ \+ 0\.3 \* [\d.e-]+ \+ 0\.3 \* [\d.e-]+\)\truns/mlm_v2_\S+"
+    assert len(re.findall(formula, files["formulas"])) == 2
+
+
+def test_the_guide_s_search_runs_as_a_program(guide):
+    done = printed(
+        guide,
+        f"python scripts/coref_automl/tune.py --checkpoint {GUIDE_1536}/checkpoint-655"
+        " --dataset results/mlm/corpora/law --samples results/mlm/samples/law.jsonl"
+        " --trials 1 --epochs 1 1 --batch-size 40 --max-length 96 --output-dir runs/search",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 trial, best real1 0.")
+    assert done.stdout.endswith("runs/search/trial-0/checkpoint-best\n")
+    found = find_run(Registry(guide.root / "results"), "runs/search")
+    assert (found["status"], found["ranked_by"], found["direction"]) == ("complete", "real1", "max")
+    best = json.loads((guide.root / "runs" / "search" / "best.json").read_text())
+    assert found["metrics"]["real1"] == best["value"]
+    assert {"best.json", "history/trials.csv"} < set(found["artifact_paths"])
 
 
 def test_a_config_mistake_is_one_line(finished, tmp_path):

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -114,6 +115,25 @@ def test_an_experiment_answers_with_its_own_models(study):
             table = pd.read_parquet(study.results / experiment / "predictions.parquet")
             shown = table[table["fold"] == fold].set_index("id")["prediction"]
             np.testing.assert_allclose(shown[prediction.index], prediction, rtol=0, atol=1e-12)
+
+
+def test_every_line_of_a_log_says_what_a_look_at_a_long_run_asks_for(study):
+    """Batch size at the start; rate, loss or failures at every step; memory after the first."""
+    trainings = [path.read_text() for path in study.results.glob("models/*/*/*/*/training.log")]
+    inferences = [path.read_text() for path in study.results.glob("logs/predict/*/*/*.log")]
+    assert (len(trainings), len(inferences)) == (6, 6)
+    timing = r"  \d+\.\d+ s/step  elapsed \d+:\d\d  ETA \d+:\d\d"
+    for said, line, beginnings in (
+        *((log, r"epoch \d+  loss \S+  lr \d\.\d\de-\d\d", 1) for log in trainings),
+        *((log, r"structures  \d+ failure\(s\)", 2) for log in inferences),  # test and train
+    ):
+        steps = re.findall(r"^\[[\d:]+\] step .*$", said, re.MULTILINE)
+        form = rf"\[[\d:]+\] step \d+/\d+  {line}{timing}"
+        assert steps
+        assert [step for step in steps if not re.fullmatch(form, step)] == []
+        assert len(re.findall(r" memory: .* are free", said)) == beginnings
+    for log in trainings:
+        assert f", effective batch size {CONFIG['recipes']['baseline']['batch_size']}, " in log
 
 
 def test_a_rejected_crystal_is_a_row_of_failures_and_the_study_goes_on(study):

@@ -34,9 +34,6 @@ def write_experiment(inputs: ExperimentInputs, out: str | Path, command: str | N
     Raises:
         FoldwiseError: The record does not follow its schema, or `out` holds other things.
     """
-    # Only a folder that is written needs PyTorch, which takes seconds to import.
-    from foldwise.experiment.export.model_folder import write_model_folder  # noqa: PLC0415
-
     rows = build_rows(inputs)
     record = build_record(inputs, rows, command)
     check_record(record, f"results.json of {inputs.name}")
@@ -53,7 +50,11 @@ def write_experiment(inputs: ExperimentInputs, out: str | Path, command: str | N
         write_figures(folder / "figures", inputs, rows, groups, index)
         if record["matbench"]["written"]:
             write_matbench(folder / "matbench", inputs, rows, record)
-        write_model_folder(folder / "model", inputs, rows, record)
+        if any(model.checkpoint is not None for model in inputs.models):
+            # Only models need PyTorch, which takes seconds to import; recorded answers do not.
+            from foldwise.experiment.export.model_folder import write_model_folder  # noqa: PLC0415
+
+            write_model_folder(folder / "model", inputs, rows, record)
         outliers = outlier_table(inputs, rows)
         result = review(inputs, Reviewed(folder, rows, record, groups, index, outliers))
         write_json(folder / "diagnostics" / "review.json", result)

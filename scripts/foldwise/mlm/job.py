@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.progress import ProgressLog
 from foldwise.mlm.evaluation.job import Evaluation, EvaluationSettings, evaluate
-from foldwise.mlm.report.folder import ReportSettings, folder_of, write_result
+from foldwise.mlm.report.folder import ReportSettings, write_result
+from foldwise.mlm.report.places import folder_of
 from foldwise.mlm.report.printed import report_text
+from foldwise.mlm.settings import ROOT
 from foldwise.mlm.texts.text import read_texts
 
 
@@ -43,26 +47,22 @@ class SingleRun:
     cache: Path
 
 
-def is_result(path: str) -> bool:
-    """Whether `path`, as `checkpoint-*` finds it, is what an evaluation wrote there."""
-    place = Path(path)
-    return (place.name.endswith("_eval_results.json") and place.is_file()) or (
-        place.name.endswith("_eval") and (place / "results.json").is_file()
-    )
-
-
 def evaluate_one(run: SingleRun, settings: EvaluationSettings) -> str:
     """Evaluate, write the result folder, and return the report.
 
     Raises:
         FoldwiseError: An input is missing or broken.
     """
+    absent = [str(path) for path in (run.samples, run.lambada) if path and _can_be_made(path)]
+    command = f"snakemake --cores 2 -- {' '.join(absent)}"
     if not run.samples.exists():
         raise FoldwiseError(
             "the sample file does not exist",
             where=str(run.samples),
-            hint=f"Make it with: snakemake --cores 2 {run.samples}",
+            hint=f"Make it with: {command}" if absent else "Check --samples.",
         )
+    if absent:
+        ProgressLog(sys.stderr, 1).line(f"{run.lambada} can be made with: {command}")
     started = time.perf_counter()
     evaluation = evaluate(run.checkpoint, run.samples, run.lambada, settings, run.cache)
     training = [text for path in run.training_texts for text in read_texts(path)]
@@ -74,6 +74,11 @@ def evaluate_one(run: SingleRun, settings: EvaluationSettings) -> str:
         run.baseline,
     )
     return report_text(results, run.baseline, time.perf_counter() - started)
+
+
+def _can_be_made(path: str | Path) -> bool:
+    """Whether a file that is not there is one that the workflow makes."""
+    return not Path(path).exists() and str(path).startswith(f"{ROOT}/")
 
 
 def given_baseline(text: str | None, default: dict[str, Any] | None) -> dict[str, Any] | None:

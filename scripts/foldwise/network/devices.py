@@ -30,7 +30,9 @@ def set_up_device(machine: Machine) -> torch.device:
             hint="Use --device cpu, or run where a GPU is.",
         )
     if machine.device == "cpu" or not available:
-        torch.use_deterministic_algorithms(mode=True)
+        # use_deterministic_algorithms says the same to the compiler too, whose import takes more
+        # than a second; on a CPU nothing is compiled.
+        torch.set_deterministic_debug_mode("error")
         return torch.device("cpu")
     torch.set_float32_matmul_precision("high" if machine.engine.precision == "tf32" else "highest")
     if machine.engine.deterministic:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from foldwise.common.errors import FoldwiseError
 
@@ -93,6 +92,8 @@ class TargetTransform:
         """
         values: Floats = self.offset(composition) + self.scale * output
         if self.link == "logit":
+            from scipy.special import expit  # noqa: PLC0415 (a tenth of a second, in every job)
+
             return np.asarray(expit(values), dtype=np.float64)
         if self.link == "log10":
             values = 10.0**values

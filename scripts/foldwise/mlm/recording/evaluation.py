@@ -12,8 +12,8 @@ from typing import Any
 from foldwise.common.files import canonical_sha256, file_sha256, read_json
 from foldwise.mlm.evaluation.job import EvaluationSettings
 from foldwise.mlm.job import SingleRun, evaluate_one
-from foldwise.mlm.recording.training import folder_hash
-from foldwise.mlm.report.folder import folder_of, results_path
+from foldwise.mlm.recording.hashes import folder_hash
+from foldwise.mlm.report.places import folder_of, results_path
 from foldwise.tracking.calls.program import Outcome, ProgramRun, tracked
 from foldwise.tracking.record.decision import DISCARD, KEEP, NEEDS_REVIEW
 

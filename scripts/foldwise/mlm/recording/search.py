@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.common.files import canonical_sha256, file_sha256
-from foldwise.mlm.recording.training import folder_hash
+from foldwise.mlm.recording.hashes import folder_hash
 from foldwise.mlm.training.tuning import Search, search
+from foldwise.statistics.wording import plural
 from foldwise.tracking.calls.program import Outcome, tracked
 
 
@@ -21,7 +22,7 @@ def record_search(
     texts = task.dataset / "training.jsonl"
     config = {
         "experiment": str(task.out),
-        "title": f"Search of {trials} fine-tunings by {metric}",
+        "title": f"Search of {plural(trials, 'fine-tuning')} by {metric}",
         "task": f"entity_search_{samples[:8]}",
         "recipe_name": "search",
         "recipe": {
@@ -49,7 +50,7 @@ def record_search(
             ranked_by=metric,
             direction="max",
             verdict="keep",
-            reason=f"the best of {best['trials']} trials",
+            reason=f"the best of {plural(best['trials'], 'trial')}",
             copied={
                 "best.json": task.out / "best.json",
                 "history/trials.csv": task.out / "trials.csv",

@@ -13,6 +13,7 @@ from typing import Any
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import canonical_sha256, file_sha256
 from foldwise.mlm.declaration import BertSize
+from foldwise.mlm.recording.hashes import folder_hash
 from foldwise.mlm.training.job import finetune_entities, pretrain
 from foldwise.mlm.training.trainer import BEST, TrainingPlan
 from foldwise.tracking.calls.program import Outcome, tracked
@@ -59,14 +60,6 @@ def record_finetuning(
         "texts_sha256": _hash(dataset / "training.jsonl"),
     }
     return _record(registry, config, out, lambda: finetune_entities(checkpoint, dataset, plan, out))
-
-
-def folder_hash(checkpoint: Path) -> str:
-    """Hash of all files of a model's folder; `absent` where there is none: the run then fails."""
-    files = sorted(path for path in checkpoint.glob("*") if path.is_file())
-    return (
-        canonical_sha256([[path.name, file_sha256(path)] for path in files]) if files else "absent"
-    )
 
 
 def _hash(path: Path) -> str:

@@ -15,12 +15,12 @@ from foldwise.mlm.evaluation.job import Evaluation, blank_table, sample_table
 from foldwise.mlm.report.diagnostics import write_diagnostics
 from foldwise.mlm.report.figures import write_group_figure
 from foldwise.mlm.report.groups import index_table, window_text, write_groups
+from foldwise.mlm.report.places import SUFFIX, results_path
 from foldwise.mlm.report.record import build_record, check_mlm_record
 from foldwise.mlm.report.scores import flat_results, metrics_of
 from foldwise.mlm.report.templates import render
 from foldwise.mlm.texts.text import Text
 
-SUFFIX = "_eval"
 WORST_GROUPS = 6
 
 
@@ -37,17 +37,6 @@ class ReportSettings:
     resamples: int = 10_000
     worst_n: int = 5
     command: str = ""
-
-
-def folder_of(checkpoint: str | Path, output_dir: str | Path | None) -> Path:
-    """Result folder of a checkpoint: beside the checkpoint, or below `output_dir`."""
-    place = Path(checkpoint).resolve()
-    return Path(output_dir or Path(checkpoint).parent) / f"{place.name}{SUFFIX}"
-
-
-def results_path(folder: Path) -> Path:
-    """`{checkpoint}_eval_results.json` beside a result folder."""
-    return folder.with_name(f"{folder.name}_results.json")
 
 
 def write_result(

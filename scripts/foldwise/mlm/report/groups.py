@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from foldwise.common.files import write_csv, write_json, write_text
 from foldwise.common.names import safe_name
-from foldwise.mlm.evaluation.job import Evaluation
 from foldwise.mlm.report.statistics import rate_interval
+
+if TYPE_CHECKING:  # a summary of results needs no model library, and no seconds to import it
+    from foldwise.mlm.evaluation.job import Evaluation
 
 KINDS = {
     "source": "texts of {}",

@@ -29,6 +29,10 @@ def report_text(
             "",
             f"종합 스코어 (0.4*Real@1 + 0.3*Real@5 + 0.3*LAMBADA@1): {_score(results['score'])}",
         ]
+    # Users' scripts read the lines above; what the numbers are worth stands behind them.
+    lines += ["", _THIN, "🔍 해석", _THIN, *_reading(results)]
+    if baseline is not None and baseline.get("samples_sha256") != results["samples_sha256"]:
+        lines += ["", "주의: 이전 베스트는 다른 샘플로 잰 값이므로 직접 비교할 수 없습니다."]
     return "\n".join([*lines, _WIDE])
 
 
@@ -39,14 +43,27 @@ def _results(results: Mapping[str, Any], seconds: float) -> list[str]:
         f"시퀀스 길이: {results['seq_len']}",
         f"Coref 샘플: {results['coref_samples']}{partial}",
         "",
-        f"LAMBADA@1: {_rate(results['lambada_top1'], results['lambada_top1_interval'])}",
-        f"Real@1:    {_rate(results['real1'], results['real1_interval'])}",
-        f"Real@5:    {_rate(results['real5'], results['real5_interval'])}",
+        f"LAMBADA@1: {_rate(results['lambada_top1'])}",
+        f"Real@1:    {_rate(results['real1'])}",
+        f"Real@5:    {_rate(results['real5'])}",
+        "",
+        f"평가 시간: {seconds:.1f}초",
+    ]
+
+
+def _reading(results: Mapping[str, Any]) -> list[str]:
+    """Intervals, the floor without a model, and what the vocabulary can answer at all."""
+    names = (("LAMBADA@1", "lambada_top1"), ("Real@1", "real1"), ("Real@5", "real5"))
+    return [
+        "95% 구간:",
+        *(
+            f"  - {name}: {_percent(interval[0])} ~ {_percent(interval[1])}"
+            for name, key in names
+            if (interval := results[f"{key}_interval"]) is not None
+        ),
         f"모델 없는 기준선 (가장 잦은 명사): Real@1 {_percent(results['floor_real1'])}, "
         f"Real@5 {_percent(results['floor_real5'])}",
         f"단일 토큰 명사: {_percent(results['coverage'])}",
-        "",
-        f"평가 시간: {seconds:.1f}초",
     ]
 
 
@@ -71,16 +88,11 @@ def _comparison(results: Mapping[str, Any], baseline: Mapping[str, Any]) -> list
     ]
     if before is not None and after is not None:
         lines.append(f"  - 변화: {_change(after - before)}")
-    if baseline.get("samples_sha256") != results["samples_sha256"]:
-        lines += ["", "주의: 이전 베스트는 다른 샘플로 잰 값이므로 직접 비교할 수 없습니다."]
     return lines
 
 
-def _rate(value: float | None, interval: list[float] | None) -> str:
-    if value is None or interval is None:
-        return "없음 (데이터셋 없음)"
-    low, high = map(_percent, interval)
-    return f"{value:.4f} ({_percent(value)}), 95% 구간 {low} ~ {high}"
+def _rate(value: float | None) -> str:
+    return "없음 (데이터셋 없음)" if value is None else f"{value:.4f} ({_percent(value)})"
 
 
 def _percent(value: float) -> str:

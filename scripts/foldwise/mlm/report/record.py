@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from foldwise.common.files import canonical_sha256
 from foldwise.common.schemas import SCHEMAS, check_record
-from foldwise.mlm.evaluation.job import Evaluation
+
+if TYPE_CHECKING:  # a summary of results needs no model library, and no seconds to import it
+    from foldwise.mlm.evaluation.job import Evaluation
 
 SCHEMA = SCHEMAS / "mlm_results.schema.json"
 SCHEMA_VERSION = 1

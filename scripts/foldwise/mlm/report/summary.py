@@ -13,7 +13,7 @@ import pandas as pd
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, read_parquet, write_csv, write_text
 from foldwise.mlm.report.figures import write_learning_curve
-from foldwise.mlm.report.folder import SUFFIX, results_path
+from foldwise.mlm.report.places import SUFFIX, results_path
 from foldwise.mlm.report.record import check_mlm_record
 from foldwise.mlm.report.scores import difference_entry
 from foldwise.mlm.report.statistics import difference_interval

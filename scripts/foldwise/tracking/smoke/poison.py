@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -41,15 +42,19 @@ def found_spoilt(cores: int) -> dict[str, bool]:
         FoldwiseError: Snakemake does not name it.
     """
     command = _command(cores)
-    return {
-        "review: predictions that are all alike": _fails(
-            command, "alike", _alike, "prediction distribution"
-        ),
-        "review: no better than the training mean": _fails(
-            command, "worse", _worse_than_the_mean, "better than simple models"
-        ),
-        "one line: a prediction that is no number": _is_refused(command, "nan", _not_a_number),
-    }
+    with ThreadPoolExecutor(cores) as pool:
+        found = {
+            "review: predictions that are all alike": pool.submit(
+                _fails, command, "alike", _alike, "prediction distribution"
+            ),
+            "review: no better than the training mean": pool.submit(
+                _fails, command, "worse", _worse_than_the_mean, "better than simple models"
+            ),
+            "one line: a prediction that is no number": pool.submit(
+                _is_refused, command, "nan", _not_a_number
+            ),
+        }
+        return {name: behaviour.result() for name, behaviour in found.items()}
 
 
 def _command(cores: int) -> list[str]:
@@ -70,13 +75,11 @@ def _command(cores: int) -> list[str]:
 
 
 def _spoilt(command: list[str], name: str, spoil: Spoil) -> tuple[list[str], Path]:
-    """The command with spoilt copies of its predictions, and where it writes."""
+    """The command with spoilt copies of its predictions, without models, and where it writes."""
     folder = ROOT / "spoilt" / name
-    words = list(command)
-    first = words.index("--predictions") + 1
-    for at in range(first, len(words)):
-        if words[at].startswith("--"):
-            break
+    checkpoints = _values(command, "--checkpoints")
+    words = [*command[: checkpoints.start - 1], *command[checkpoints.stop :]]
+    for at in _values(words, "--predictions"):
         table = pd.read_parquet(REPOSITORY / words[at])
         middle = float(table["prediction"].mean())
         copy = folder / "predictions" / f"{at}.parquet"
@@ -85,6 +88,13 @@ def _spoilt(command: list[str], name: str, spoil: Spoil) -> tuple[list[str], Pat
         words[at] = str(copy)
     words[words.index("--out") + 1] = str(folder / _EXPERIMENT)
     return words, folder / _EXPERIMENT
+
+
+def _values(words: list[str], flag: str) -> range:
+    """Where the values of a flag stand."""
+    first = words.index(flag) + 1
+    others = (at for at in range(first, len(words)) if words[at].startswith("--"))
+    return range(first, next(others, len(words)))
 
 
 def _fails(command: list[str], name: str, spoil: Spoil, check: str) -> bool:

@@ -12,6 +12,7 @@ import yaml
 
 from foldwise.common.files import REPOSITORY, read_json, read_parquet, write_text
 from foldwise.tasks.official import any_official_task, official_folds
+from foldwise.tracking.record.registry import Registry
 from foldwise.tracking.smoke.calls import ROOT, run, snakemake
 
 TASK = "matbench_steels"  # the smallest official task
@@ -44,7 +45,7 @@ def recorded_teachers(cores: int) -> dict[str, bool]:
 
 
 def masked_lm(cores: int) -> dict[str, bool]:
-    """A masked LM of seconds: trained, fine-tuned, evaluated, and in the registry."""
+    """A masked LM of seconds: trained, evaluated, and both of it in the registry."""
     config = yaml.safe_load((REPOSITORY / "config" / "mlm.yaml").read_text("utf-8"))
     model = config["models"]["demo"] | {
         "network": {"hidden": 16, "layers": 1, "heads": 2, "vocabulary": 2000, "max_length": 96},
@@ -63,9 +64,14 @@ def masked_lm(cores: int) -> dict[str, bool]:
     run(snakemake(cores, "--config", f"mlm_config={path}", "--", "mlm", config=None))
     scores = read_json(MLM / f"{_CHECKPOINT}_eval_results.json")
     summary = (MLM / "summary.md").read_text(encoding="utf-8")
+    entries = Registry(ROOT.parent).entries().values()
+    recorded = {entry["experiment"] for entry in entries if entry["status"] == "complete"}
+    model = MLM.with_name("models") / MLM.name / "mlm"
+    runs = {str(path.relative_to(REPOSITORY)) for path in (model, model / "checkpoint-4")}
     return {
         "masked LM: trained, and Real@1 between 0 and 1": 0 <= scores["real1"] <= 1,
         "masked LM: its summary names the checkpoint": f"`{_CHECKPOINT}`" in summary,
+        "masked LM: training and evaluation are in the registry": runs <= recorded,
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from foldwise.common.errors import FoldwiseError
 from foldwise.mlm.evaluation.job import EvaluationSettings
 from foldwise.mlm.job import SingleRun, evaluate_one
-from foldwise.mlm.report.folder import folder_of
+from foldwise.mlm.report.places import folder_of
 from foldwise.mlm.report.summary import read_results, write_summary
 
 
