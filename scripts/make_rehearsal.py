@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from foldwise.bench.rehearsal.dataset import write_rehearsal
-from foldwise.bench.rehearsal.job import rehearse
+from foldwise.bench.rehearsal.job import Bounds, Rehearsal, rehearse
 from foldwise.common.errors import run_program
 
 
@@ -19,18 +19,31 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1, help="of every training")
     parser.add_argument("--model", choices=("chgnet", "chgnet_lite"), default="chgnet_lite")
     parser.add_argument("--dataset-only", type=Path, help="write this json.gz and nothing else")
+    parser.add_argument(
+        "--fit",
+        type=int,
+        metavar="ROWS",
+        help="fit one fold's model to so few rows and let it answer for all folds; trainings on "
+        "all rows of that fold are cut off after --seconds, and tell what a step takes",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=240, help="of each training that is cut off"
+    )
+    parser.add_argument("--go-on", action="store_true", help="keep what an earlier call has made")
     options = parser.parse_args()
     if options.dataset_only:
         write_rehearsal(options.task, options.dataset_only, targets=options.targets)
         return
-    root = rehearse(
+    plan = Rehearsal(
         options.task,
         targets=options.targets,
         cores=options.cores,
         epochs=options.epochs,
         model=options.model,
-        say=lambda line: print(line, flush=True),
+        bounds=Bounds(options.fit, options.seconds) if options.fit else None,
+        goes_on=options.go_on,
     )
+    root = rehearse(plan, lambda line: print(line, flush=True))
     print((root / "stages.csv").read_text(encoding="utf-8"), end="")
 
 

@@ -56,9 +56,19 @@ def run_program(main: Callable[[], None]) -> NoReturn:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         place = error.filename or "disk"
-        print(f"error: {place}: {error.strerror}. Make room, then call again.", file=sys.stderr)
+        _say_somewhere(f"error: {place}: {error.strerror}. Make room, then call again.")
         sys.exit(EXIT_USER_ERROR)
     sys.exit(0)
+
+
+def _say_somewhere(line: str) -> None:
+    """Say a line on stderr, or on stdout where stderr is a log file on the full disk itself."""
+    for stream in (sys.stderr, sys.stdout):
+        try:
+            print(line, file=stream, flush=True)
+        except OSError:
+            continue
+        return
 
 
 def _reader_is_gone() -> bool:

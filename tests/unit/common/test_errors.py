@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +84,18 @@ def test_a_full_disk_is_one_line_and_no_traceback():
     assert done.stderr.splitlines()[-1] == (
         "error: disk: No space left on device. Make room, then call again."
     )
+
+
+def test_a_full_disk_that_holds_the_log_too_is_told_on_stdout():
+    program = (
+        "from foldwise.common.errors import run_program\n"
+        "def main():\n    open('/dev/full', 'w', buffering=1).write('a line\\n')\n"
+        "run_program(main)"
+    )
+    with Path("/dev/full").open("wb") as log:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=REPOSITORY / "scripts", stdout=subprocess.PIPE, stderr=log, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout == "error: disk: No space left on device. Make room, then call again.\n"

@@ -6,25 +6,34 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from foldwise.bench.rehearsal.bounded import FirstFold, bytes_of
 from foldwise.bench.rehearsal.dataset import write_rehearsal
 from foldwise.cluster.demands import DEMANDS
 from foldwise.cluster.sizes import TaskSize
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, read_json, write_csv, write_text
+from foldwise.study.config import parse_study
+from foldwise.study.files import load_config
 from foldwise.tasks.official import official_task
 
 NOTICE = (
     "REHEARSAL: official ids and targets, but stand-in crystals that no calculation has seen.\n"
     "Nothing here says how accurate a model is; do not submit it.\n"
 )
+DEFAULT = "config/config.yaml"
 EXPERIMENT = "e0"
+MODELS = ("chgnet_lite", "chgnet")
+MEMBERS = 3
+BATCH_SIZE = 32
+TRAININGS = "trainings.csv"
 COLUMNS = ["stage", "seconds", "peak_bytes", "disk_bytes", "declared_mb", "cpu_seconds"]
 # What each stage leaves on disk, below the study's folder.
 _MADE = {
@@ -35,30 +44,65 @@ _MADE = {
     "train_model": "models",
     "predict": "predictions",
     "write_experiment": EXPERIMENT,
+    "write_site": "site",
 }
 _MB = 2**20
 
 
-def rehearse(
-    task: str,
-    *,
-    targets: str | os.PathLike[str] | None,
-    cores: int,
-    epochs: int,
-    model: str,
-    say: Callable[[str], None],
-) -> Path:
-    """Make the dataset, run the study with one experiment, and write the table of its stages.
+@dataclass(frozen=True)
+class Bounds:
+    """What is trained of a task whose epochs take hours.
 
-    `results/rehearsal_{task}/` holds `stages.csv` and `submission/` afterwards. The result folder
-    goes: its errors mean nothing.
+    Attributes:
+        rows: Training rows that the first fold's model is fitted to; it answers for all folds.
+        seconds: Of a training on all rows of that fold, of each network, which is then cut off.
+    """
 
-    Args:
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A rehearsal.
+
+    Attributes:
         task: Official task.
         targets: Table of compositions, see `compositions_of`.
         cores: Cores for Snakemake.
         epochs: Of every training.
         model: Network to train.
+        bounds: What is trained instead of every fold.
+        goes_on: Whether what an earlier call has made stays.
+    """
+
+    task: str
+    targets: str | os.PathLike[str] | None
+    cores: int
+    epochs: int
+    model: str
+    bounds: Bounds | None = None
+    goes_on: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of its study."""
+        return f"rehearsal_{self.task}"
+
+    @property
+    def root(self) -> Path:
+        """Folder of its study."""
+        return REPOSITORY / "results" / self.name
+
+
+def rehearse(plan: Rehearsal, say: Callable[[str], None]) -> Path:
+    """Make the dataset, run the study with one experiment, and write the table of its stages.
+
+    `results/rehearsal_{task}/` holds `stages.csv` afterwards, and `submission/` where every row was
+    answered. The result folder and the site go: their errors mean nothing.
+
+    Args:
+        plan: What is rehearsed.
         say: Takes a line for the user.
 
     Returns:
@@ -67,29 +111,97 @@ def rehearse(
     Raises:
         FoldwiseError: The dataset cannot be made, or a job fails.
     """
-    name = f"rehearsal_{task}"
-    root = REPOSITORY / "results" / name
-    shutil.rmtree(root, ignore_errors=True)
-    file = root / f"{name}.json.gz"
-    rows = write_rehearsal(task, file, targets=targets)
-    say(f"{rows} stand-in crystals with the official ids of {task}: {file}")
+    root = plan.root
+    if not plan.goes_on:
+        shutil.rmtree(root, ignore_errors=True)
+    file = root / f"{plan.name}.json.gz"
+    if not file.exists():
+        rows = write_rehearsal(plan.task, file, targets=plan.targets)
+        say(f"{rows} stand-in crystals with the official ids of {plan.task}: {file}")
     config = root / "study.yaml"
-    write_text(config, yaml.safe_dump(_study(task, name, file, epochs, model)))
-    call = [
-        sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "rules",
-        "--workflow-profile", "profiles/cpu", "--configfile", str(config.relative_to(REPOSITORY)),
-        "--", f"results/{name}/{EXPERIMENT}/results.json",
-    ]  # fmt: skip
-    if subprocess.run(call, cwd=REPOSITORY, check=False).returncode:
-        raise FoldwiseError(
-            "a job of the rehearsal failed", where=str(root / "logs"), hint="Read its log."
-        )
-    write_csv(root / "stages.csv", stages(root, task))
-    shutil.copytree(root / EXPERIMENT / "matbench", root / "submission")
-    shutil.rmtree(root / EXPERIMENT)
+    write_text(config, yaml.safe_dump(_study(plan, file)))
+    goals = (f"{EXPERIMENT}/results.json", "site/index.html")
+    more = [] if plan.bounds is None else _bounded(plan, plan.bounds, config)
+    _make(plan, config, goals)
+    table = stages(root, plan.task)
+    write_csv(root / "stages.csv", pd.concat([table, pd.DataFrame(more, columns=COLUMNS)]))
+    if (root / EXPERIMENT / "matbench").exists():
+        shutil.copytree(root / EXPERIMENT / "matbench", root / "submission", dirs_exist_ok=True)
+    for folder in (EXPERIMENT, "site"):
+        shutil.rmtree(root / folder)
     write_text(root / "REHEARSAL.txt", NOTICE)
     say(NOTICE.strip())
     return root
+
+
+def _make(plan: Rehearsal, config: Path, goals: Sequence[str]) -> None:
+    call = [
+        sys.executable, "-m", "snakemake", "--cores", str(plan.cores), "--quiet", "rules",
+        "--workflow-profile", "profiles/cpu", "--configfile", str(config.relative_to(REPOSITORY)),
+        "--", *[f"results/{plan.name}/{goal}" for goal in goals],
+    ]  # fmt: skip
+    if subprocess.run(call, cwd=REPOSITORY, check=False).returncode:
+        raise FoldwiseError(
+            "a job of the rehearsal failed", where=str(plan.root / "logs"), hint="Read its log."
+        )
+
+
+def _bounded(plan: Rehearsal, bounds: Bounds, config: Path) -> list[dict[str, Any]]:
+    """Everything before the result folder, with one model; rows of what Snakemake did not run.
+
+    Writes `trainings.csv` too: what a step of each network takes.
+    """
+    task, root = plan.task, plan.root
+    study = parse_study(load_config([REPOSITORY / DEFAULT, config]))
+    first = FirstFold(study, root, threads=1)
+    _make(plan, config, (f"data/{task}/graphs", f"splits/{task}/duplicates.json"))
+    first.fit_few(bounds.rows)
+    _make(plan, config, [str(path.relative_to(root)) for path in first.answers])
+    first.share_answers()
+    average = first.average(members=MEMBERS)
+    size = size_of(root, task)
+    rows = [
+        {
+            "stage": f"average_predictions, {MEMBERS} members",
+            **average._asdict(),
+            "disk_bytes": bytes_of(root / "bounded" / "ensemble.parquet"),
+            "declared_mb": DEMANDS["average_predictions"].memory_mb(size),
+        }
+    ]
+    trainings = []
+    for model in MODELS:
+        cut = first.cut_training(model, bounds.seconds)
+        rows.append(
+            {
+                "stage": f"train_model, {model}: {cut.steps} of {cut.of} steps of an epoch",
+                **cut.taken._asdict(),
+                "disk_bytes": cut.disk_bytes,
+                "declared_mb": DEMANDS["train_model"].memory_mb(size),
+            }
+        )
+        trainings.append(
+            {
+                "model": model,
+                "batch_size": BATCH_SIZE,
+                "threads": first.threads,
+                "steps": cut.steps,
+                "steps_of_an_epoch": cut.of,
+                "seconds_per_step": cut.seconds_per_step,
+                # Where other work shares the cores, what the step itself takes of them.
+                "cpu_seconds_per_step": cut.seconds_per_step
+                * cut.taken.cpu_seconds
+                / cut.taken.seconds,
+            }
+        )
+    write_csv(root / TRAININGS, pd.DataFrame(trainings))
+    return rows
+
+
+def size_of(root: Path, task: str) -> TaskSize:
+    """Structures and atoms that a study's task has."""
+    card = read_json(root / "data" / task / "card.json")
+    atoms = int(read_json(root / "data" / task / "graphs" / "meta.json")["n_atoms"])
+    return TaskSize(int(card["n_accepted"]), atoms)
 
 
 def stages(root: Path, task: str) -> pd.DataFrame:
@@ -103,9 +215,7 @@ def stages(root: Path, task: str) -> pd.DataFrame:
         root: `results/{study}`.
         task: Its task.
     """
-    card = read_json(root / "data" / task / "card.json")
-    atoms = int(read_json(root / "data" / task / "graphs" / "meta.json")["n_atoms"])
-    size = TaskSize(int(card["n_accepted"]), atoms)
+    size = size_of(root, task)
     rows: list[dict[str, Any]] = []
     for folder in sorted((root / "benchmarks").iterdir()):
         rule = folder.name
@@ -118,7 +228,7 @@ def stages(root: Path, task: str) -> pd.DataFrame:
                 "stage": rule,
                 "seconds": float(table["s"].max()),
                 "peak_bytes": round(float(table["max_rss"].max()) * _MB),
-                "disk_bytes": sum(map(_bytes, root.glob(_MADE.get(rule, f"{rule}/*")))),
+                "disk_bytes": sum(map(bytes_of, root.glob(_MADE.get(rule, f"{rule}/*")))),
                 "declared_mb": DEMANDS[rule].memory_mb(size),
                 "cpu_seconds": float(table["cpu_time"].max()),
             }
@@ -126,22 +236,18 @@ def stages(root: Path, task: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).sort_values("seconds", ascending=False)
 
 
-def _bytes(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
-
-
-def _study(task: str, name: str, file: Path, epochs: int, model: str) -> dict[str, Any]:
+def _study(plan: Rehearsal, file: Path) -> dict[str, Any]:
+    task = plan.task
     official = official_task(task)
     assert official is not None  # write_rehearsal has refused it
     energy = official.name == "matbench_mp_e_form"
     recipe = {
-        "model": model, "init": "scratch", "epochs": epochs, "batch_size": 32, "lr": 1e-3,
-        "patience": epochs,
+        "model": plan.model, "init": "scratch", "epochs": plan.epochs,
+        "batch_size": BATCH_SIZE,
+        "lr": 1e-3, "patience": plan.epochs,
     }  # fmt: skip
     return {
-        "run": name,
+        "run": plan.name,
         "task": task,
         "datasets": {
             task: {

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from foldwise.cluster.testbed.study import EXPERIMENT, Call, TestStudy
+from foldwise.cluster.testbed.disk import full_disk
+from foldwise.cluster.testbed.study import Call, TestStudy
 
 MOST_DELAY = 8.0
 """Seconds from a training's first step to the fault, at most."""
 CONTROLLER_AWAY = 20.0
 """Seconds: longer than several polls of the test's profile."""
-_MB = 2**20
+NO_ROOM = "No space left on device"
 
 Injection = Callable[[TestStudy, Call, random.Random], None]
 
@@ -31,12 +28,16 @@ class Fault:
         inject: Does it.
         options: Options of the call that is to meet it.
         calls_again: Whether a user must call again.
+        shows: What the user sees one of, or it has not happened; nothing: nobody can tell.
+        own_disk: Whether the study lies on a small disk of its own.
     """
 
     name: str
     inject: Injection
     options: tuple[str, ...] = ()
     calls_again: bool = False
+    shows: tuple[str, ...] = ()
+    own_disk: bool = False
 
 
 def at_random(
@@ -82,52 +83,22 @@ def _restart_controller(study: TestStudy, call: Call, chance: random.Random) -> 
 
 
 def _nothing(_study: TestStudy, _call: Call, _chance: random.Random) -> None:
-    """The options of the call are the fault."""
+    """The options of the call are the fault, if there is any."""
 
 
-def _fill_models(study: TestStudy, call: Call, chance: random.Random) -> None:
-    models = study.results / "models"
-    with _small_disk(models, megabytes=64):
-        at_random(study, call, chance)
-        balloon = models / "balloon"
-        with contextlib.suppress(OSError), balloon.open("wb") as file:
-            while True:
-                file.write(bytes(_MB))
-                file.flush()
-        study.wait_until(call, lambda: "o space left" in call.said(), "the training finds no room")
-        balloon.unlink()
-        call.wait()
-        _save(models)
+def _fill_while_it_trains(study: TestStudy, call: Call, chance: random.Random) -> None:
+    at_random(study, call, chance)
+    _fill(study, call)
 
 
-def _fill_folder(study: TestStudy, call: Call, _chance: random.Random) -> None:
-    folder = study.results / EXPERIMENT
-    with _small_disk(folder, megabytes=0.06):
-        study.wait_until(call, lambda: "o space left" in call.said(), "the folder finds no room")
-        subprocess.run(["mount", "-o", "remount,size=64m", str(folder)], check=True)
-        call.wait()
-        _save(folder)
+def _fill_before_the_folder(study: TestStudy, call: Call, _chance: random.Random) -> None:
+    study.wait_until(call, lambda: bool(study.running("write_experiment")), "a folder is written")
+    _fill(study, call)
 
 
-def _save(folder: Path) -> None:
-    """Keep what a small disk holds, for the comparison after it is gone."""
-    subprocess.run(["cp", "-a", f"{folder}/.", f"{folder}.kept"], check=True)
-
-
-@contextmanager
-def _small_disk(folder: Path, *, megabytes: float) -> Iterator[None]:
-    """Mount a small tmpfs at a folder; what was saved of it takes its place afterwards."""
-    folder.mkdir(parents=True, exist_ok=True)
-    size = f"size={round(megabytes * 1024)}k"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-        kept = Path(f"{folder}.kept")
-        if kept.exists():
-            folder.rmdir()
-            kept.rename(folder)
+def _fill(study: TestStudy, call: Call) -> None:
+    with full_disk(study.results):
+        study.wait_until(call, lambda: NO_ROOM in call.said(), "a job finds no room")
 
 
 # A minute is the least that Slurm limits; it checks every half minute.
@@ -137,14 +108,25 @@ _SHORT = (
 _LITTLE = ("--set-resources", "train_model:mem_mb=450*attempt*attempt")
 
 FAULTS = (
-    Fault("scancel of a training", _cancel),
-    Fault("kill -9 of Snakemake, called again at once", _kill_snakemake, calls_again=True),
-    Fault("slurmctld restarted during polling", _restart_controller),
+    Fault("scancel of a training", _cancel, shows=("ended: CANCELLED",)),
+    Fault(
+        "kill -9 of Snakemake, called again at once", _kill_snakemake, calls_again=True,
+        shows=("of a Snakemake that is gone",),
+    ),
+    Fault(
+        "slurmctld restarted during polling", _restart_controller, shows=("Slurm does not answer",)
+    ),
     Fault("node drained", _drain),
-    Fault("node down", _down),
-    Fault("kill -9 of slurmd and its steps", _kill_node),
-    Fault("time limit reached", _nothing, options=_SHORT),
-    Fault("memory limit reached", _nothing, options=_LITTLE),
-    Fault("disk full during a training", _fill_models),
-    Fault("disk full during a result folder", _fill_folder),
-)
+    Fault("node down", _down, shows=("ended: NODE_FAIL",)),
+    Fault("kill -9 of slurmd and its steps", _kill_node, shows=("ended: NODE_FAIL",)),
+    Fault(
+        "time limit reached", _nothing, options=_SHORT, shows=("time limit near", "ended: TIMEOUT")
+    ),
+    Fault("memory limit reached", _nothing, options=_LITTLE, shows=("exceeded memory limit",)),
+    Fault("disk full during a training", _fill_while_it_trains, shows=(NO_ROOM,), own_disk=True),
+    Fault(
+        "disk full during a result folder", _fill_before_the_folder, shows=(NO_ROOM,),
+        own_disk=True,
+    ),
+    Fault("none, for comparison", _nothing),
+)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from foldwise.cluster.testbed.disk import own_disk
 from foldwise.cluster.testbed.faults import FAULTS, Fault
 from foldwise.cluster.testbed.machine import NODE_CORES, NODES, test_cluster
 from foldwise.cluster.testbed.study import TestStudy, lines_of, new_study
@@ -30,6 +32,8 @@ _SEEN = (
     "of a Snakemake that is gone",
 )
 
+DRY_SEEDS, DRY_REPLICATES = 31, 8
+"""Trainings and predictions of two folds, and what comes before and after: 1,000 jobs."""
 GOOD = "same bytes, one complete record"
 _ECHO = ("slurmstepd", "srun:")
 """Beginnings of what a job's log repeats of Slurm's own words."""
@@ -95,6 +99,8 @@ def _keep(row: dict[str, object]) -> None:
 def run_throughput(seeds: int, epochs: int, say: Callable[[str], None]) -> None:
     """Run a study of trainings alone, and write how much of its time nobody computes in.
 
+    A dry run of a thousand jobs is measured before.
+
     Writes `throughput.csv` to `results/cluster_test`.
 
     Args:
@@ -111,6 +117,7 @@ def run_throughput(seeds: int, epochs: int, say: Callable[[str], None]) -> None:
             # As a user's own profile waits, not as the test's, which is to be over soon.
             study = new_study(cluster, folder / "house", SITE, seeds=range(seeds), epochs=epochs,
                               hasty=False)  # fmt: skip
+            jobs, dry, dry_cpu = study.dry_run(DRY_SEEDS, DRY_REPLICATES)
             _must_succeed(study, "data", f"results/{study.run}/splits/demo_e_form/duplicates.json")
             shutil.rmtree(study.results / "benchmarks")
             started = time.monotonic()
@@ -119,7 +126,12 @@ def run_throughput(seeds: int, epochs: int, say: Callable[[str], None]) -> None:
             row = throughput(study.results / "benchmarks", NODE_CORES * len(NODES), wall)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    write_csv(OUT / "throughput.csv", pd.DataFrame([row]))
+    row |= {
+        "jobs of a dry run": jobs,
+        "its seconds": round(dry, 1),
+        "its processor seconds": round(dry_cpu, 1),
+    }
+    write_csv(OUT / "throughput.csv", pd.DataFrame({"what": row.keys(), "measured": row.values()}))
     say(", ".join(f"{name}: {value}" for name, value in row.items()))
 
 
@@ -163,6 +175,21 @@ def _with_fault(
     say: Callable[[str], None],
 ) -> dict[str, object]:
     study.forget()
+    with own_disk(study.results) if fault.own_disk else contextlib.nullcontext():
+        row = _met(study, fault, chance, undisturbed)
+        study.cluster.heal()
+        study.cluster.cancel_all()
+        study.end_strays()
+    say(
+        f"{fault.name}: {row['outcome']}, {row['seconds lost']} s lost; {row['what the user sees']}"
+    )
+    return row
+
+
+def _met(
+    study: TestStudy, fault: Fault, chance: random.Random, undisturbed: _Undisturbed
+) -> dict[str, object]:
+    """Run the study with a fault; the row of the table."""
     name = fault.name.replace(" ", "_")
     started = time.monotonic()
     call = study.begin(*fault.options, name=name)
@@ -173,28 +200,30 @@ def _with_fault(
             call = study.begin(*fault.options, name=name)
         code = call.wait()
         problem = f"exit code {code}" if code else None
-    except (FoldwiseError, subprocess.TimeoutExpired) as error:
+    except (FoldwiseError, subprocess.SubprocessError) as error:
         call.kill()
         problem = str(error)
     seconds = time.monotonic() - started
-    study.cluster.heal()
-    study.cluster.cancel_all()
-    found, endings = study.checksums(), study.endings()
-    seen = [line for line in lines_of(call.said(), _SEEN) if not line.startswith(_ECHO)]
-    row: dict[str, object] = {
+    said = call.said()
+    if problem is None and fault.shows and not any(words in said for words in fault.shows):
+        problem = "the fault has not happened"
+    endings = study.endings()
+    seen = [
+        line
+        for line in lines_of(said, (*_SEEN, *fault.shows))
+        if not line.startswith(_ECHO) or any(words in line for words in fault.shows)
+    ]
+    outcome = _outcome(problem, study.checksums(), undisturbed.checksums, endings)
+    if outcome != GOOD:
+        OUT.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(call.log, OUT / f"{name}.txt")
+    return {
         "fault": fault.name,
         "what the user sees": " / ".join(seen[:3]) or "nothing",
         "endings in the registry": ", ".join(endings),
         "seconds lost": round(seconds - undisturbed.seconds),
-        "outcome": _outcome(problem, found, undisturbed.checksums, endings),
+        "outcome": outcome,
     }
-    say(
-        f"{fault.name}: {row['outcome']}, {row['seconds lost']} s lost; {row['what the user sees']}"
-    )
-    if row["outcome"] != GOOD:
-        OUT.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(call.log, OUT / f"{name}.txt")
-    return row
 
 
 def _outcome(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from foldwise.cluster.testbed.machine import TestCluster
@@ -46,6 +48,7 @@ COMPARED = (
 MOST_SECONDS = 1500.0
 """For one call, faults included."""
 POLL = 0.5
+_TOTAL = re.compile(r"^total +(\d+)$", re.MULTILINE)
 
 
 @dataclass
@@ -115,6 +118,39 @@ class TestStudy:
             )
         return Call(process, log)
 
+    def dry_run(self, seeds: int, replicates: int) -> tuple[int, float, float]:
+        """Plan, on the cluster's profile, an experiment of so many models, and queue nothing.
+
+        Returns:
+            Jobs that it would queue, seconds, and processor seconds.
+
+        Raises:
+            FoldwiseError: Snakemake fails.
+        """
+        config = yaml.safe_load((self.root / self.config).read_text(encoding="utf-8"))
+        config["experiments"][EXPERIMENT] = {
+            "seeds": list(range(seeds)), "replicates": replicates,
+        }  # fmt: skip
+        (self.root / "dry.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        command = [
+            sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/test",
+            "--configfile", "dry.yaml", "--dry-run", "--quiet", "reason",
+            "--", f"results/{self.run}/{EXPERIMENT}/results.json",
+        ]  # fmt: skip
+        log = self.root / "dry.txt"
+        started = time.monotonic()
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                command, cwd=self.root, env=_environment(), stdout=stream, stderr=stream
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        jobs = _TOTAL.search(log.read_text(encoding="utf-8"))
+        if process.returncode or jobs is None:
+            raise FoldwiseError("the dry run fails", where=str(log), hint="Read it.")
+        return int(jobs[1]), seconds, usage.ru_utime + usage.ru_stime
+
     def forget(self) -> None:
         """Remove what trainings and later jobs have made; data and splits stay."""
         for name in ("models", "predictions", EXPERIMENT, "runs", "benchmarks", "logs"):
@@ -123,6 +159,13 @@ class TestStudy:
             (self.results / file).unlink(missing_ok=True)
         shutil.rmtree(self.root / ".snakemake" / "incomplete", ignore_errors=True)
         shutil.rmtree(self.root / ".snakemake" / "locks", ignore_errors=True)
+
+    def end_strays(self) -> None:
+        """End what still runs in its folder: jobs of a node that was taken for dead."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if Path(process.cwd()) == self.root:
+                    process.kill()
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of every file that must not depend on faults."""
