@@ -153,7 +153,8 @@ def stage_hours(stages: str | os.PathLike[str], plan: StudyPlan) -> float:
             hint="Give the stages.csv that scripts/make_rehearsal.py writes.",
         ) from error
     times = {"make_splits": plan.folds, "predict": plan.folds * plan.models}
-    others = seconds.drop(["train_model", "pretrain_model"], errors="ignore")
+    trainings = seconds.index.str.startswith(("train_model", "pretrain_model"))
+    others = seconds[~trainings]
     return sum(float(own) * times.get(str(stage), 1) for stage, own in others.items()) / 3600
 
 

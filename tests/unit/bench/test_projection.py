@@ -108,7 +108,9 @@ def test_a_rehearsal_adds_the_hours_of_jobs_that_train_nothing(tmp_path):
     (tmp_path / "targets.csv").write_text("id,composition\na,Na1 Cl1\n")
     (tmp_path / "stages.csv").write_text(
         "stage,seconds,peak_bytes,disk_bytes,declared_mb\n"
-        "train_model,9999,1,1,1\nprepare_dataset,600,1,1,1\nmake_splits,12,1,1,1\n"
+        "train_model,9999,1,1,1\n"
+        '"train_model, chgnet: 9 of 99 steps of an epoch",9999,1,1,1\n'
+        "prepare_dataset,600,1,1,1\nmake_splits,12,1,1,1\n"
         "predict,120,1,1,1\nwrite_experiment,60,1,1,1\n"
     )
     plan = StudyPlan(folds=5, models=4, epochs=50)

@@ -105,3 +105,16 @@ def test_the_file_has_the_official_ids_targets_and_compositions(tmp_path):
     table.write_text("\n".join([f"mbid,composition,{task.target}", *rows[:9]]))
     with pytest.raises(FoldwiseError, match="9 rows instead of 636"):
         write_rehearsal(task.name, out, targets=table)
+
+
+def test_no_two_atoms_of_the_densest_element_meet(real):
+    """Nearer than 0.5 Å, a crystal would be refused, and a whole task's submission with it."""
+    volumes, generator = atomic_volumes(real), np.random.default_rng(2)
+    densest = int(np.argmin(volumes))
+    nearest = np.inf
+    for count in (2, 53, 250):
+        crystal = stand_in({densest: float(count)}, volumes, generator)
+        check_crystal(crystal)
+        structure = Structure(crystal.lattice, crystal.numbers.tolist(), crystal.frac)
+        nearest = min(nearest, structure.distance_matrix[~np.eye(count, dtype=bool)].min())
+    assert nearest > 0.55
