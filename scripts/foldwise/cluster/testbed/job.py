@@ -191,7 +191,7 @@ def _met(
 ) -> dict[str, object]:
     """Run the study with a fault; the row of the table."""
     name = fault.name.replace(" ", "_")
-    started = time.monotonic()
+    started, begun = time.monotonic(), time.time()
     call = study.begin(*fault.options, name=name)
     problem = None
     try:
@@ -220,7 +220,8 @@ def _met(
     return {
         "fault": fault.name,
         "what the user sees": " / ".join(seen[:3]) or "nothing",
-        "endings in the registry": ", ".join(endings),
+        "ends of jobs": ", ".join(study.named(begun)) or "none",
+        "ends of runs": ", ".join(endings),
         "seconds lost": round(seconds - undisturbed.seconds),
         "outcome": outcome,
     }

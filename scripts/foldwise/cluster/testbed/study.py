@@ -21,6 +21,8 @@ import yaml
 from foldwise.cluster.testbed.machine import TestCluster
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, file_sha256, read_json
+from foldwise.tracking.calls.reasons import job_failure
+from foldwise.tracking.calls.snakemake_log import parse_log
 
 PARTS = ("Snakefile", "rules", "config", "profiles", "envs", "scripts", "reports", "data")
 NAME = "cluster_test"
@@ -181,6 +183,15 @@ class TestStudy:
             for path, kind in kinds
             if kind in ("complete", "fail", "stop")
         ]
+
+    def named(self, since: float) -> list[str]:
+        """What the registry calls the ends of jobs in calls that began after a time, each once."""
+        kinds = []
+        for path in sorted((self.root / ".snakemake" / "log").glob("*.log")):
+            if path.stat().st_mtime >= since:
+                call = parse_log(path.read_text(encoding="utf-8", errors="replace"))
+                kinds += [job_failure(job, call, None, self.root)["kind"] for job in call.errors]
+        return list(dict.fromkeys(kinds))
 
     def running(self, rule: str) -> list[tuple[str, str]]:
         """Slurm's number and the node of every running job of a rule."""
