@@ -111,7 +111,7 @@ FAULTS = (
     Fault("scancel of a training", _cancel, shows=("ended: CANCELLED",)),
     Fault(
         "kill -9 of Snakemake, called again at once", _kill_snakemake, calls_again=True,
-        shows=("of a Snakemake that is gone",),
+        shows=("ended without a word",),
     ),
     Fault(
         "slurmctld restarted during polling", _restart_controller, shows=("Slurm does not answer",)

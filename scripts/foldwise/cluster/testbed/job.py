@@ -30,6 +30,7 @@ _SEEN = (
     "Slurm does not answer",
     "Slurm answers",
     "of a Snakemake that is gone",
+    "locks of a Snakemake",
 )
 
 DRY_SEEDS, DRY_REPLICATES = 31, 8

@@ -70,7 +70,7 @@ def parse_log(text: str) -> CallLog:
         host=host_of(text),
         statuses=exit_statuses(text),
         missing=frozenset(_MISSING.findall(text)),
-        errors=[_told(match["rule"], match["body"]) for match in _ERROR.finditer(text)],
+        errors=_errors(text),
         interrupted=bool(_USER_STOP.search(text)),
         endings=queue_endings(text),
     )
@@ -105,6 +105,16 @@ def host_of(text: str) -> str | None:
     """The host that a log was written on, where it says so."""
     match = _HOST.search(text)
     return match[1] if match else None
+
+
+def _errors(text: str) -> list[Job]:
+    """Jobs whose failure is told; of a job on a cluster what its queue says, not its own Snakemake.
+
+    The log of such a job is quoted after the error, and with it what a Snakemake inside says of it.
+    """
+    told = [_told(match["rule"], match["body"]) for match in _ERROR.finditer(text)]
+    by_queue = {job.outputs for job in told if job.message}
+    return [job for job in told if job.message or job.outputs not in by_queue]
 
 
 def _told(rule: str, body: str) -> Job:

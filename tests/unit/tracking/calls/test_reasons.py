@@ -154,6 +154,16 @@ def test_each_end_by_the_queue_has_its_own_name(number, state, kind, tmp_path):
     assert found["reason"].startswith(f"train_model: Slurm job {number}: ")
 
 
+def test_what_a_jobs_own_snakemake_says_is_not_the_queues_word(tmp_path):
+    """A failed job's log is quoted, in which its own Snakemake tells the same end without cause."""
+    inside = QUEUE.partition("\n")[2].splitlines()
+    inside[1] = "    message: None"
+    quoted = "\n".join(["Logfile slurm/17.log:", "=" * 80, *inside, *inside, "=" * 80, ""])
+    call = parse_log(QUEUE.format(number=17, state="CANCELLED") + quoted)
+    assert len(call.errors) == 1
+    assert job_failure(failed_job(call, PLANNED), call, None, tmp_path)["kind"] == "cancelled"
+
+
 def test_a_job_that_outgrew_its_memory_is_not_called_failed(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "training.log").write_text(
