@@ -23,7 +23,7 @@ else:
             "../envs/crystals.yaml"
         threads: 4
         shell:
-            "snakemake --cores {threads} --configfile config/text.yaml -- text 2>&1"
+            "snakemake --cores {threads} --workflow-profile profiles/cpu --configfile config/text.yaml -- text 2>&1"
             " | tee {log:q} >&2"
 
 
@@ -65,6 +65,38 @@ rule run_text_model:
         " --recipe {params.recipe:q} --seed {wildcards.seed} --holdout {params.holdout}"
         ' --engine {params.engine:q} --threads {threads} --model "$(dirname {output.fit:q})"'
         ' --predictions "$(dirname {output.test:q})" 2> {log:q}'
+
+
+# Not part of a study's goals: its figures are of the machine.
+rule measure_text_speed:
+    input:
+        targets=f"{TASK_DATA}/targets.parquet",
+        card=f"{TASK_DATA}/card.json",
+        structures=f"{TASK_DATA}/structures.npz",
+        split=SPLIT.format(task=STUDY.task, fold=STUDY.folds[0]),
+        code=sources_of("bench_text.py"),
+    output:
+        speed=f"{ROOT}/speed/{{recipe}}.csv",
+        tokens=f"{ROOT}/speed/{{recipe}}_tokens.csv",
+    log:
+        f"{LOGS}/measure_text_speed/{{recipe}}.log",
+    benchmark:
+        f"{BENCHMARKS}/measure_text_speed/{{recipe}}.tsv"
+    wildcard_constraints:
+        recipe=one_of(TEXTS),
+    conda:
+        "../envs/text.yaml"
+    threads: 1
+    resources:
+        **needs("run_text_model"),
+    params:
+        recipe=recipe_json,
+    shell:
+        "python scripts/bench_text.py --targets {input.targets:q} --card {input.card:q}"
+        " --structures {input.structures:q} --split {input.split:q}"
+        " --recipe-name {wildcards.recipe} --recipe {params.recipe:q} --seed 0 --holdout 0"
+        " --device cpu --threads {threads} --speed {output.speed:q} --tokens {output.tokens:q}"
+        " 2> {log:q}"
 
 
 use rule write_outside_experiment as write_text_experiment with:

@@ -59,4 +59,5 @@ def _default(entry: Json) -> str:
     value = entry.get("default")
     if value in (None, [], {}) or isinstance(value, dict):
         return "none"
-    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"`{text.replace(chr(10), chr(92) + 'n')}`"  # a row of a table is one line

@@ -21,13 +21,13 @@ from foldwise.prediction.outside import OutsideAnswers, OutsideFit, write_outsid
 from foldwise.text.answering import Engine, answer_prompts
 from foldwise.text.batches import check_lengths
 from foldwise.text.decoding import NumberDecoder
-from foldwise.text.features import fit_head, text_features
+from foldwise.text.fitting.heads import answer_by_head
+from foldwise.text.fitting.writing import write_numbers
 from foldwise.text.model import LanguageModel, load_language_model
 from foldwise.text.numbers import OK, DecimalFormat
 from foldwise.text.prompts import Prompt, PromptMaker
 from foldwise.text.rows import Rows, TextFiles, TextJob, prompts_of, read_rows
 from foldwise.text.vllm_engine import vllm_engine
-from foldwise.text.writing import write_numbers
 
 FREE_TOKENS = 16
 """Of an answer in the model's own words: a number, a unit, and a few words around them."""
@@ -41,7 +41,6 @@ class Outcome:
         raw: One row per asked crystal, as `answer_prompts` has it.
         history: One row per evaluation; empty where nothing was trained.
         facts: For the record.
-        seconds: Of everything before the asking.
     """
 
     raw: pd.DataFrame
@@ -66,14 +65,7 @@ def run_text_job(files: TextFiles, job: TextJob) -> pd.DataFrame:
             a prompt is too long for it.
     """
     started, cpu = time.perf_counter(), time.process_time()
-    rows = read_rows(files, job)
-    fitted = rows.of("fit")
-    number_format = DecimalFormat.of_targets(fitted["target"].tolist(), job.settings.decimals)
-    device = set_up_device(job.machine)
-    model = load_language_model(
-        job.settings.language_model, device, pad_token=job.settings.pad_token
-    )
-    maker = PromptMaker(model, job.settings, number_format, rows.target_name, rows.unit)
+    rows, model, maker = prepare(files, job)
     method = {"head": _head, "written": _written}.get(job.settings.method, _prompted)
     outcome = method(rows, job, model, maker)
     raw = filled_up(outcome.raw, rows).assign(seed=np.int32(job.seed))
@@ -82,7 +74,7 @@ def run_text_job(files: TextFiles, job: TextJob) -> pd.DataFrame:
     facts = {
         "language_model": job.settings.language_model,
         "parameters": sum(one.numel() for one in model.network.parameters()),
-        "number_format": asdict(number_format),
+        "number_format": asdict(maker.format),
         "longest_prompt_tokens": int(raw["input_tokens"].max()),
         "mean_prompt_tokens": float(raw["input_tokens"].mean()),
         "test": scores(raw[raw["subset"] == "test"]),
@@ -99,12 +91,12 @@ def run_text_job(files: TextFiles, job: TextJob) -> pd.DataFrame:
             seed=job.seed,
             kind=job.settings.kind,
             hyperparams=job.settings.as_dict(),
-            n_train=len(fitted),
+            n_train=len(rows.of("fit")),
             n_validation=len(rows.of("held_out")),
             seconds=time.perf_counter() - started,
             cpu_seconds=time.process_time() - cpu,
             peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            device=device.type,
+            device=model.device.type,
             threads=job.machine.threads,
             more={"text": facts},
         ),
@@ -114,6 +106,21 @@ def run_text_job(files: TextFiles, job: TextJob) -> pd.DataFrame:
     )
     (job.predictions / "journal.jsonl").unlink(missing_ok=True)
     return raw
+
+
+def prepare(files: TextFiles, job: TextJob) -> tuple[Rows, LanguageModel, PromptMaker]:
+    """What a job begins with: rows of its fold, the model, and what makes prompts of both.
+
+    Raises:
+        FoldwiseError: An input is missing or broken, or there is no such language model.
+    """
+    rows, settings = read_rows(files, job), job.settings
+    model = load_language_model(
+        settings.language_model, set_up_device(job.machine), pad_token=settings.pad_token
+    )
+    targets = rows.of("fit")["target"].tolist()
+    number_format = DecimalFormat.of_targets(targets, settings.decimals)
+    return rows, model, PromptMaker(model, settings, number_format, rows.target_name, rows.unit)
 
 
 def scores(raw: pd.DataFrame) -> dict[str, Any]:
@@ -185,30 +192,7 @@ def _asked(
 
 
 def _head(rows: Rows, job: TextJob, model: LanguageModel, _maker: PromptMaker) -> Outcome:
-    texts = rows.table["text"].tolist()
-    log = ProgressLog(sys.stderr, len(texts), name=f"{job.recipe} fold {rows.fold}")
-    features = text_features(model, texts, batch_tokens=job.settings.batch_tokens, log=log)
-    subset, targets = rows.table["subset"].to_numpy(), rows.table["target"].to_numpy(np.float64)
-    head, history = fit_head(features, targets, subset == "fit", subset == "held_out")
-    answers = head.answer(features)
-    asked = subset != "fit"
-    raw = pd.DataFrame(
-        {
-            "id": rows.table.index[asked],
-            "input_text": np.array(texts, dtype=object)[asked],
-            "output_text": [f"{value:.6f}" for value in answers[asked]],
-            "plain_text": [f"{value:.6f}" for value in answers[asked]],
-            "input_tokens": [len(model.tokens(texts[row])) for row in np.flatnonzero(asked)],
-            "output_tokens": 0,
-            "finish_reason": "head",
-            "number_share": np.nan,
-            "parse_status": OK,
-            "value": answers[asked],
-            "plain_value": np.nan,
-        }
-    )
-    facts = {"head": {"layer": head.layer, "width": len(head.weights), "backbone": "frozen"}}
-    return Outcome(raw, history, facts)
+    return Outcome(*answer_by_head(rows, job, model))
 
 
 def _written(rows: Rows, job: TextJob, model: LanguageModel, maker: PromptMaker) -> Outcome:
@@ -233,7 +217,7 @@ def _written(rows: Rows, job: TextJob, model: LanguageModel, maker: PromptMaker)
         return float(error), float((table["parse_status"] == OK).mean())
 
     prompts = prompts_of(rows, fitted, maker)
-    written = write_numbers(
+    written, tuned = write_numbers(
         model,
         job.settings,
         maker.format,
@@ -244,15 +228,7 @@ def _written(rows: Rows, job: TextJob, model: LanguageModel, maker: PromptMaker)
         folder=job.model / "checkpoints",
         log=partial(ProgressLog, sys.stderr, name=f"{job.recipe} fold {rows.fold}"),
     )
-    digest = canonical_sha256(json.loads(written.history.to_json()))
+    digest = canonical_sha256(json.loads(tuned.history.to_json()))
     asked = prompts_of(rows, rows.of("held_out", "test"), maker)
-    raw = _asked(asked, rows, job, written.model, maker, identity={"history": digest})
-    facts = {
-        "written": {
-            "best_epoch": written.best_epoch,
-            "epochs_run": written.epochs_run,
-            "early_stopped": written.early_stopped,
-            "trained_parameters": written.parameters,
-        }
-    }
-    return Outcome(raw, written.history, facts)
+    raw = _asked(asked, rows, job, written, maker, identity={"history": digest})
+    return Outcome(raw, tuned.history, {"written": tuned.facts()})

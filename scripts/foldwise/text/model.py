@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from filelock import FileLock
 from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
@@ -154,8 +155,15 @@ def model_place(name: str) -> str:
 def _converted() -> Path:
     """The embedded model as a Hugging Face folder, made once: reading GGUF takes long."""
     folder = cache_folder() / "language_models" / EMBEDDED_MODEL
-    if (folder / "config.json").is_file():
-        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Jobs that begin together wait for the first of them.
+    with FileLock(folder.parent / f".{EMBEDDED_MODEL}.lock"):
+        if not (folder / "config.json").is_file():
+            _convert(folder)
+    return folder
+
+
+def _convert(folder: Path) -> None:
     source = embedded_folder()
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=GGUF)
     tokenizer.pad_token = _EMBEDDED_PAD
@@ -166,7 +174,6 @@ def _converted() -> Path:
     with replaced_folder(folder) as new:
         tokenizer.save_pretrained(new)
         network.save_pretrained(new)
-    return folder
 
 
 def embedded_folder() -> str:

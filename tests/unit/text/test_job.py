@@ -19,7 +19,7 @@ from foldwise.network.machine import Machine
 from foldwise.study.kinds import parse_any
 from foldwise.study.outside.text import TextRecipe
 from foldwise.tasks.matbench_json import read_split_json
-from foldwise.text.features import fit_head
+from foldwise.text.fitting.features import fit_head
 from foldwise.text.job import run_text_job
 from foldwise.text.rows import TextFiles, TextJob
 from paths import REPOSITORY
@@ -71,7 +71,8 @@ METHODS = {
     "probe": {"method": "zero_shot", "detail": "id"},
     "few_shot": {"method": "few_shot", "shots": 2, "example_sets": 3},
     "free": {"method": "zero_shot", "decoding": "free"},
-    "head": {"method": "head"},
+    "head": {"method": "head", "num_train_epochs": 1, "lora_layers": 1},
+    "frozen": {"method": "head", "backbone": "frozen"},
     "written": {"method": "written", "num_train_epochs": 2, "lora_layers": 1, "lr": 1e-2},
 }
 

@@ -16,6 +16,7 @@ from foldwise.experiment.pages.ablation import training_passes_text
 from foldwise.experiment.pages.board_table import board_table
 from foldwise.experiment.pages.measured_table import measured_table
 from foldwise.experiment.pages.summary import read_records
+from foldwise.experiment.pages.text_table import text_table
 from foldwise.statistics.bootstrap import Resamples, absolute_errors, resample_means
 from foldwise.statistics.kept_share import KeptShare, kept_share
 from foldwise.statistics.multiplicity import LEVEL, holm
@@ -26,7 +27,7 @@ from foldwise.study.study import Study
 
 DEFAULT = "config/config.yaml"
 _TABLE = re.compile(
-    r"(?P<begin><!-- (?P<kind>study|soft targets|leaderboard|measured): (?P<config>\S+)"
+    r"(?P<begin><!-- (?P<kind>study|soft targets|text models|leaderboard|measured): (?P<config>\S+)"
     r"(?P<names>(?: \w+)*) -->\n)"
     r"(?P<table>.*?)"
     r"(?P<end><!-- end -->)",
@@ -38,9 +39,10 @@ _SOFT_COLUMNS = ["id", "formula", "fold", "target", "prediction"]
 def with_readme_tables(page: str, root: Path) -> str:
     """The page with its tables made again.
 
-    A table stands between `<!-- study: CONFIG -->`, `<!-- soft targets: CONFIG -->` or
-    `<!-- leaderboard: CONFIG -->` and `<!-- end -->`; the results of that study must be there.
-    Experiments named after CONFIG are the only ones of a `study` table. `<!-- measured: CSV -->`
+    A table stands between `<!-- study: CONFIG -->`, `<!-- soft targets: CONFIG -->`,
+    `<!-- text models: CONFIG -->` or `<!-- leaderboard: CONFIG -->` and `<!-- end -->`; the
+    results of that study must be there. Experiments named after CONFIG are the only ones of a
+    `study` or `text models` table. `<!-- measured: CSV -->`
     takes the figures of a measurement.
 
     Args:
@@ -53,6 +55,7 @@ def with_readme_tables(page: str, root: Path) -> str:
     makers: Mapping[str, Callable[[Study, Path, Sequence[str]], list[str]]] = {
         "study": study_table,
         "soft targets": soft_target_table,
+        "text models": text_table,
         "leaderboard": board_table,
     }
     if not _TABLE.search(page):

@@ -39,8 +39,8 @@ class TextRecipe(OutsideRecipe):
     )
     method: Literal["zero_shot", "few_shot", "head", "written"] = Field(
         description="`zero_shot` asks about a crystal alone; `few_shot` shows fitted crystals with "
-        "their targets first; `head` fits a linear head to the model's features of the text; "
-        "`written` is fine-tuned to write the number"
+        "their targets first; `head` is fine-tuned with a regression head on its states of the "
+        "text; `written` is fine-tuned to write the number"
     )
     language_model: Annotated[str, Field(min_length=1)] = Field(
         default=EMBEDDED_MODEL,
@@ -92,8 +92,13 @@ class TextRecipe(OutsideRecipe):
         default=1, ge=1, description="GPUs over which vLLM spreads it"
     )
     memory_share: Share = Field(default=0.85, description="of a GPU's memory, for vLLM")
+    backbone: Literal["adapted", "frozen"] = Field(
+        default="adapted",
+        description="network below a `head`: with `adapted` adapters in it are fine-tuned together "
+        "with the head, which starts from the one for `frozen` states",
+    )
     num_train_epochs: Whole = Field(
-        default=4, ge=1, description="passes over the fitted rows of `written` at most"
+        default=4, ge=1, description="passes over the fitted rows at most, where it is fine-tuned"
     )
     lr: Number = Field(default=1e-3, gt=0, description="peak learning rate of AdamW")
     batch_size: Whole = Field(default=8, ge=1, description="texts per pass of the network")
@@ -106,9 +111,11 @@ class TextRecipe(OutsideRecipe):
         ge=1,
         description="held-out rows that are answered at every evaluation, at most",
     )
-    lora_rank: Whole = Field(default=16, ge=1, description="rank of the adapters of `written`")
+    lora_rank: Whole = Field(default=16, ge=1, description="rank of the adapters")
     lora_layers: Whole = Field(
-        default=10, ge=0, description="layers that get adapters, counted from the last; 0 for all"
+        default=10,
+        ge=0,
+        description="layers that get adapters, counted from the last that is read; 0 for all",
     )
 
 

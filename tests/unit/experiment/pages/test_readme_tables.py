@@ -7,18 +7,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiment_files import EXPERIMENTS, make_study
+from experiment_files import EXPERIMENTS, TASK, make_study
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import read_json, write_json
+from foldwise.common.files import read_json, write_json, write_parquet
 from foldwise.experiment.inputs.loading import load_inputs
 from foldwise.experiment.job import write_experiment
 from foldwise.experiment.pages.readme_tables import with_readme_tables
+from foldwise.statistics.wording import value_text
 from paths import REPOSITORY
 
 SHORT = """run: short
 only: [e0, e3, e4, labels_only]
 recipes: {labels_only: {passes_of: e4}}
 """
+
+ASKED = """run: asked
+only: [e0, zero_shot]
+recipes: {asked: {model: text, method: zero_shot, detail: sites}}
+experiments:
+  zero_shot: {recipe: asked, seeds: [0], title: Asked, purpose: To ask., compare_with: [e0]}
+"""
+ASKED_PAGE = "<!-- text models: config/asked.yaml -->\nold\n<!-- end -->\n"
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +107,50 @@ def test_readme_has_a_place_for_both_tables():
     assert "<!-- study: config/config.yaml " in text
     assert "<!-- soft targets: config/distillation_mp_e_form.yaml -->" in text
     assert text.count("<!-- end -->") == 2
+
+
+@pytest.fixture(scope="module")
+def asked(root):
+    """A study of `e0` and of a language model that errs twice as much, the other way."""
+    results = root / "results" / "asked"
+    shutil.copytree(root / "results" / "short" / "e0", results / "e0")
+    shutil.copytree(results / "e0", results / "zero_shot")
+    record = read_json(results / "e0" / "results.json")
+    changed = {"experiment": "zero_shot", "title": "Asked", "run_id": "zero_shot_0123abcd"}
+    write_json(results / "zero_shot" / "results.json", record | changed)
+    table = pd.read_parquet(results / "e0" / "predictions.parquet")
+    table["prediction"] = table["target"] - 2.0 * (table["prediction"] - table["target"])
+    write_parquet(results / "zero_shot" / "predictions.parquet", table.iloc[::-1])
+    plain = table["target"] + np.where(np.arange(len(table)) % 2, 0.5, -0.25)
+    raw = pd.DataFrame(
+        {
+            "id": table["id"],
+            "ground_truth": table["target"],
+            "input_tokens": 120,
+            "parse_status": np.where(np.arange(len(table)) == 3, "no number", "ok"),
+            "plain_value": plain.where(np.arange(len(table)) != 3),
+        }
+    )
+    write_parquet(results / "zero_shot" / "raw_outputs.parquet", raw)
+    for fold, seconds in ((0, 100.2), (1, 41.0)):
+        folder = results / "models" / "asked" / TASK / f"fold_{fold}" / "seed_0"
+        write_json(folder / "fit.json", {"cpu_time_sec": seconds})
+    (root / "config" / "asked.yaml").write_text(ASKED)
+    return results
+
+
+def test_every_cell_of_language_models_is_that_of_the_folders(root, asked):
+    lines = with_readme_tables(ASKED_PAGE, root).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[3:-1]]
+    record = read_json(asked / "e0" / "results.json")
+    baselines = record["metrics"]["baselines"]
+    mean, linear, e0, told = cells
+    assert mean[3] == value_text(baselines["train_mean_mae"])
+    assert linear[3] == value_text(baselines["element_reference_mae"])
+    assert e0[0] == f"`e0` {record['title']}"
+    assert e0[3].startswith(f"{value_text(record['metrics']['pooled']['mae'])} [")
+    assert told[:3] == ["`zero_shot` Asked", "sites", "120"]
+    n = len(pd.read_parquet(asked / "zero_shot" / "raw_outputs.parquet"))
+    errors = np.where(np.arange(n) % 2, 0.5, 0.25)
+    assert told[4] == value_text(float(np.delete(errors, 3).mean()))
+    assert told[5:] == [f"1 of {n}", "-1.00", "141"]

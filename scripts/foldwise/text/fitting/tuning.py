@@ -1,25 +1,24 @@
-"""Fine-tuning a language model to write the number: adapters, transformers' Trainer.
+"""Fine-tuning by transformers' Trainer, judged by answers to held-out crystals.
 
-The loss counts the answer alone. At every evaluation held-out crystals are asked as test crystals
-will be, and the training stops, and keeps a checkpoint, by the MAE of these answers.
+At every evaluation held-out crystals are asked as test crystals will be. Their MAE, not a loss,
+decides when training stops and which checkpoint is kept.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import pandas as pd
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import (
     EarlyStoppingCallback,
-    PreTrainedModel,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -31,23 +30,34 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import canonical_sha256, read_json, write_json
 from foldwise.common.progress import ProgressLog
 from foldwise.study.outside.text import TextRecipe
-from foldwise.text.decoding import character_tokens
 from foldwise.text.model import LanguageModel
-from foldwise.text.numbers import DecimalFormat
-from foldwise.text.prompts import Prompt
 
-IGNORED = -100  # label that PyTorch's cross-entropy leaves out
 WARMUP = 0.1
-Judge = Callable[[LanguageModel], tuple[float, float]]
+Row = dict[str, Any]
+Judge = Callable[[], tuple[float, float]]
 """MAE of the held-out answers, and the share of them that could be parsed."""
 
 
+class Texts(Protocol):
+    """What is fitted: rows with the tokens of a text, and what a batch makes of them."""
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """All of them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, row: int) -> Row: ...
+
+    def batch(self, rows: Sequence[Row]) -> dict[str, Tensor]:
+        """The network's inputs."""
+
+
 @dataclass(frozen=True)
-class Written:
-    """A fine-tuned model.
+class Tuned:
+    """What a fine-tuning leaves beside the network.
 
     Attributes:
-        model: The language model with its adapters.
         history: One row per evaluation: epoch, train_loss, train_mae (empty: fitted rows are not
             asked), val_mae, parse_rate.
         best_epoch: Whose adapters are kept.
@@ -56,64 +66,26 @@ class Written:
         parameters: Numbers that were trained.
     """
 
-    model: LanguageModel
     history: pd.DataFrame
     best_epoch: int
     epochs_run: int
     early_stopped: bool
     parameters: int
 
-
-class _Texts(Dataset[dict[str, list[int]]]):
-    """Prompts with their answers; only the answer is a label."""
-
-    def __init__(
-        self,
-        prompts: Sequence[Prompt],
-        targets: Sequence[float],
-        number_format: DecimalFormat,
-        model: LanguageModel,
-    ) -> None:
-        token = character_tokens(model)
-        end = model.tokenizer.eos_token_id
-        self.rows = []
-        for prompt, target in zip(prompts, targets, strict=True):
-            answer = [*(token[character] for character in number_format.text(target)), end]
-            ids = [*prompt.tokens, *answer]
-            labels = [*[IGNORED] * len(prompt.tokens), *answer]
-            self.rows.append({"input_ids": ids, "labels": labels})
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, row: int) -> dict[str, list[int]]:
-        return self.rows[row]
-
-    @property
-    def longest(self) -> int:
-        return max(len(row["input_ids"]) for row in self.rows)
-
-
-def padded(rows: Sequence[dict[str, list[int]]], pad_token: int) -> dict[str, Tensor]:
-    """A batch of texts, filled up behind; the mask hides what is filled in."""
-    width = max(len(row["input_ids"]) for row in rows)
-    ids = torch.full((len(rows), width), pad_token)
-    labels = torch.full((len(rows), width), IGNORED)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
-    for number, row in enumerate(rows):
-        length = len(row["input_ids"])
-        ids[number, :length] = torch.tensor(row["input_ids"])
-        labels[number, :length] = torch.tensor(row["labels"])
-        mask[number, :length] = 1
-    return {"input_ids": ids, "labels": labels, "attention_mask": mask}
+    def facts(self) -> dict[str, Any]:
+        """For the record."""
+        return {
+            "best_epoch": self.best_epoch,
+            "epochs_run": self.epochs_run,
+            "early_stopped": self.early_stopped,
+            "trained_parameters": self.parameters,
+        }
 
 
 class _JudgingTrainer(Trainer):
     """Evaluates by asking, in place of a loss."""
 
-    def __init__(
-        self, *args: Any, judge: Callable[[], tuple[float, float]], **options: Any
-    ) -> None:
+    def __init__(self, *args: Any, judge: Judge, **options: Any) -> None:
         super().__init__(*args, **options)
         self._judge = judge
 
@@ -160,75 +132,63 @@ class _Lines(TrainerCallback):
             )
 
 
-def write_numbers(
+def tune(
+    network: torch.nn.Module,
     model: LanguageModel,
     settings: TextRecipe,
-    number_format: DecimalFormat,
-    prompts: Sequence[Prompt],
-    targets: Sequence[float],
+    texts: Texts,
     *,
     judge: Judge,
     seed: int,
     folder: Path,
     log: Callable[[int], ProgressLog],
-) -> Written:
-    """Fine-tune a model on prompts and the numbers that answer them.
+) -> Tuned:
+    """Train a network with adapters; it ends with those of the best epoch.
 
     Args:
-        model: The language model; it gets adapters and is changed.
+        network: As peft made it; its forward returns a loss.
+        model: The language model inside of it.
         settings: The recipe.
-        number_format: How targets are written.
-        prompts: About the fitted rows.
-        targets: Of these rows.
+        texts: What is fitted.
         judge: Asks the held-out crystals.
-        seed: Decides adapters' start and the order of rows.
+        seed: Of the order of rows.
         folder: Of checkpoints while it trains: a killed training goes on from the last one.
         log: Makes the progress for a number of steps.
 
     Raises:
-        FoldwiseError: A text with its answer is longer than the model takes.
+        FoldwiseError: A text is longer than the model takes.
     """
-    texts = _Texts(prompts, targets, number_format, model)
-    if texts.longest > model.longest:
-        raise FoldwiseError(
-            f"a text of {texts.longest} tokens is more than the {model.longest} that {model.name} "
-            "takes",
-            where="detail",
-            hint="Take less detail, or a model that takes more.",
-        )
-    torch.manual_seed(seed)
-    adapted = get_peft_model(model.network, _adapters(model, settings))
-    trained = sum(one.numel() for one in adapted.parameters() if one.requires_grad)
-    with_adapters = replace(model, network=cast("PreTrainedModel", adapted.get_base_model()))
-    arguments = _arguments(settings, folder, model.device, seed)
+    longest = max(len(row["input_ids"]) for row in texts.rows)
+    check_text_length(longest, model)
+    trained = sum(one.numel() for one in network.parameters() if one.requires_grad)
     effective = settings.batch_size * settings.accumulate
-    steps = -(-len(texts) // effective) * settings.num_train_epochs
-    progress = log(steps)
+    progress = log(-(-len(texts) // effective) * settings.num_train_epochs)
     progress.line(
-        f"{len(texts)} texts, the longest of {texts.longest} tokens, nothing is cut; effective "
+        f"{len(texts)} texts, the longest of {longest} tokens, nothing is cut; effective "
         f"batch size {effective} ({settings.batch_size} x {settings.accumulate}); {trained:,} of "
-        f"{sum(one.numel() for one in adapted.parameters()):,} parameters are trained on "
+        f"{sum(one.numel() for one in network.parameters()):,} parameters are trained on "
         f"{model.device}; pad token {model.tokenizer.pad_token!r}, end token "
         f"{model.tokenizer.eos_token!r}"
     )
-    stopping = EarlyStoppingCallback(early_stopping_patience=settings.patience)
     trainer = _JudgingTrainer(
-        model=adapted,
-        args=arguments,
-        train_dataset=texts,
-        eval_dataset=texts,  # asked for by the Trainer, and not looked at
-        data_collator=lambda rows: padded(rows, int(model.tokenizer.pad_token_id)),
-        callbacks=[stopping, _Lines(progress)],
-        judge=lambda: judge(with_adapters),
+        model=network,
+        args=_arguments(settings, folder, model.device, seed),
+        train_dataset=cast("Dataset[Row]", texts),
+        eval_dataset=cast("Dataset[Row]", texts),  # asked for by the Trainer, and not looked at
+        data_collator=texts.batch,
+        callbacks=[
+            EarlyStoppingCallback(early_stopping_patience=settings.patience),
+            _Lines(progress),
+        ],
+        judge=judge,
     )
     trainer.remove_callback(PrinterCallback)
-    key = canonical_sha256([texts.rows, repr(settings), seed])
+    key = canonical_sha256([list(texts.rows), repr(settings), seed])
     trainer.train(resume_from_checkpoint=_last_of(folder, key))
-    network = cast("PreTrainedModel", adapted.get_base_model().eval())
+    network.eval()
     history = _history(trainer.state.log_history)
     best = int(history["val_mae"].to_numpy().argmin())
-    return Written(
-        model=replace(model, network=network),
+    return Tuned(
         history=history,
         best_epoch=int(history["epoch"].iloc[best]),
         epochs_run=len(history),
@@ -237,21 +197,30 @@ def write_numbers(
     )
 
 
-def _last_of(folder: Path, key: str) -> str | None:
-    """The last checkpoint of the same training; those of another one are removed."""
-    mark = folder / "key.json"
-    if folder.is_dir() and not (mark.is_file() and read_json(mark) == {"key": key}):
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(mark, {"key": key})
-    last: str | None = get_last_checkpoint(str(folder))  # type: ignore[no-untyped-call]
-    return last
+def check_text_length(longest: int, model: LanguageModel) -> None:
+    """Check that a text of so many tokens fits into the model.
+
+    Raises:
+        FoldwiseError: It does not: nothing is cut silently.
+    """
+    if longest > model.longest:
+        raise FoldwiseError(
+            f"a text of {longest} tokens is more than the {model.longest} that {model.name} takes",
+            where="detail",
+            hint="Take less detail, or a model that takes more.",
+        )
 
 
-def _adapters(model: LanguageModel, settings: TextRecipe) -> LoraConfig:
-    """Adapters (Hu et al. 2021) at every linear map of the chosen layers, as in Dettmers 2023."""
-    layers = int(model.network.config.num_hidden_layers)
-    used = layers if settings.lora_layers == 0 else min(settings.lora_layers, layers)
+def adapters(model: LanguageModel, settings: TextRecipe, last: int, **more: Any) -> LoraConfig:
+    """Adapters (Hu et al. 2021) at every linear map of some layers, as in Dettmers et al. 2023.
+
+    Args:
+        model: The language model.
+        settings: The recipe: how many layers, which rank.
+        last: Layer behind which nothing is read; adapters stand in those before it.
+        more: For peft.
+    """
+    used = last if settings.lora_layers == 0 else min(settings.lora_layers, last)
     output = model.network.get_output_embeddings()  # type: ignore[no-untyped-call]
     names = {
         name.rpartition(".")[2]
@@ -263,9 +232,29 @@ def _adapters(model: LanguageModel, settings: TextRecipe) -> LoraConfig:
         lora_alpha=2 * settings.lora_rank,
         lora_dropout=0.0,
         target_modules=sorted(names),
-        layers_to_transform=list(range(layers - used, layers)),
-        task_type="CAUSAL_LM",
+        layers_to_transform=list(range(last - used, last)),
+        **more,
     )
+
+
+def padded(rows: Sequence[Sequence[int]], filling: int) -> Tensor:
+    """Rows of tokens as one table, filled up behind."""
+    width = max(map(len, rows))
+    table = torch.full((len(rows), width), filling)
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = torch.tensor(row)
+    return table
+
+
+def _last_of(folder: Path, key: str) -> str | None:
+    """The last checkpoint of the same training; those of another one are removed."""
+    mark = folder / "key.json"
+    if folder.is_dir() and not (mark.is_file() and read_json(mark) == {"key": key}):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(mark, {"key": key})
+    last: str | None = get_last_checkpoint(str(folder))  # type: ignore[no-untyped-call]
+    return last
 
 
 def _arguments(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
+from torch import Tensor
 
-from foldwise.common.errors import FoldwiseError
 from foldwise.common.progress import ProgressLog
+from foldwise.text.fitting.tuning import check_text_length, padded
 from foldwise.text.model import LanguageModel
 
 Floats = NDArray[np.float64]
@@ -23,13 +24,17 @@ _DEPTHS = (0.25, 0.5, 0.75, 1.0)
 
 
 def text_features(
-    model: LanguageModel, texts: Sequence[str], *, batch_tokens: int, log: ProgressLog
+    model: LanguageModel,
+    tokens: Sequence[Sequence[int]],
+    *,
+    batch_tokens: int,
+    log: ProgressLog,
 ) -> dict[int, Floats]:
     """Mean hidden state over the tokens of each text, behind some layers.
 
     Args:
         model: The language model; its weights stay as they are.
-        texts: The texts.
+        tokens: Of each text.
         batch_tokens: Tokens of a batch at most, padding included.
         log: Progress.
 
@@ -39,53 +44,55 @@ def text_features(
     Raises:
         FoldwiseError: A text is longer than the model takes.
     """
-    tokens = [model.tokens(text) for text in texts]
     longest = max(map(len, tokens))
-    if longest > model.longest:
-        raise FoldwiseError(
-            f"a text of {longest} tokens is more than the {model.longest} that {model.name} takes",
-            where="detail",
-            hint="Take less detail, or a model that takes more.",
-        )
-    log.line(f"{len(texts)} texts, the longest of {longest} tokens; nothing is cut")
-    order = sorted(range(len(texts)), key=lambda row: (len(tokens[row]), row))
-    found: dict[int, list[Floats]] = {}
+    check_text_length(longest, model)
+    log.line(f"{len(tokens)} texts, the longest of {longest} tokens; nothing is cut")
+    found: dict[int, Floats] = {}
     done = 0
-    while done < len(order):
-        size = _fitting([len(tokens[row]) for row in order[done:]], batch_tokens)
-        for layer, states in _pooled(model, [tokens[row] for row in order[done : done + size]]):
-            found.setdefault(layer, []).append(states)
-        done += size
+    for rows in length_batches(tokens, batch_tokens):
+        for layer, states in _pooled(model, [tokens[row] for row in rows]):
+            found.setdefault(layer, np.empty((len(tokens), states.shape[1])))[rows] = states
+        done += len(rows)
         log.step(done, "texts read")
-    back = np.argsort(np.array(order), kind="stable")
-    return {layer: np.concatenate(parts)[back] for layer, parts in found.items()}
+    return found
 
 
-def _fitting(lengths: Sequence[int], batch_tokens: int) -> int:
-    """How many of the next texts, which get longer, fit into a batch; at least one."""
-    count = 1
-    while count < len(lengths) and (count + 1) * lengths[count] <= batch_tokens:
-        count += 1
-    return count
+def length_batches(tokens: Sequence[Sequence[int]], batch_tokens: int) -> list[list[int]]:
+    """Numbers of the texts that are read together, short ones first; each in one batch.
+
+    Args:
+        tokens: Of each text.
+        batch_tokens: Tokens of a batch at most, padding included; one text is always taken.
+    """
+    batches: list[list[int]] = []
+    for row in sorted(range(len(tokens)), key=lambda row: (len(tokens[row]), row)):
+        if batches and (len(batches[-1]) + 1) * len(tokens[row]) <= batch_tokens:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+    return batches
+
+
+def mean_state(states: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the tokens of each text, shape [n, features].
+
+    Args:
+        states: Shape [n, width, features].
+        mask: One where a token is, zero where it was filled up, shape [n, width].
+    """
+    share = mask[:, :, None] / mask.sum(dim=1)[:, None, None]
+    return (states.float() * share).sum(dim=1)
 
 
 def _pooled(model: LanguageModel, tokens: Sequence[Sequence[int]]) -> list[tuple[int, Floats]]:
-    width = max(map(len, tokens))
-    ids = torch.full((len(tokens), width), model.tokenizer.pad_token_id, device=model.device)
-    mask = torch.zeros_like(ids)
-    for row, one in enumerate(tokens):
-        ids[row, : len(one)] = torch.tensor(one, device=model.device)
-        mask[row, : len(one)] = 1
+    ids = padded(tokens, int(model.tokenizer.pad_token_id)).to(model.device)
+    mask = padded([[1] * len(one) for one in tokens], 0).to(model.device)
     with torch.inference_mode():
         # The network without the layer that makes words of its states.
         inner = model.network.base_model
         states = inner(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
-    share = mask[:, :, None] / mask.sum(dim=1)[:, None, None]
     layers = sorted({round(depth * (len(states) - 1)) for depth in _DEPTHS})
-    return [
-        (layer, (states[layer].float() * share).sum(dim=1).double().cpu().numpy())
-        for layer in layers
-    ]
+    return [(layer, mean_state(states[layer], mask).double().cpu().numpy()) for layer in layers]
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,9 @@ class Head:
         scale: Standard deviation of each, shape [width].
         weights: Shape [width].
         intercept: In the unit of the target.
+        penalty: Ridge penalty that it was fitted with.
+        train_mae: Mean absolute error over the fitted rows.
+        val_mae: The same over the held-out rows.
     """
 
     layer: int
@@ -105,6 +115,9 @@ class Head:
     scale: Floats
     weights: Floats
     intercept: float
+    penalty: float = np.nan
+    train_mae: float = np.nan
+    val_mae: float = np.nan
 
     def answer(self, features: dict[int, Floats]) -> Floats:
         """Predictions in the unit of the target, shape [n]."""
@@ -144,7 +157,10 @@ def fit_head(
             ]
             tried.append([len(tried) + 1, layer, penalty, *errors])
             if errors[1] < best:
-                best, kept = errors[1], head
+                best, kept = (
+                    errors[1],
+                    replace(head, penalty=penalty, train_mae=errors[0], val_mae=errors[1]),
+                )
     assert kept is not None
     columns = ["epoch", "layer", "penalty", "train_mae", "val_mae"]
     return kept, pd.DataFrame(tried, columns=columns)
