@@ -31,12 +31,11 @@ def plan_batches(prompts: Sequence[Prompt], batch_tokens: int) -> list[Batch]:
     """Batches in the order in which they are answered; each prompt in exactly one.
 
     Beginnings stand in the order of their tokens, so that the next one reuses what it has in
-    common with the last. Inside of one, short prompts come first, so that little is padded.
+    common with the last. Inside of one, short prompts come first.
 
     Args:
         prompts: All prompts.
-        batch_tokens: Tokens of a batch at most, padding included, the shared ones once; one prompt
-            is always taken.
+        batch_tokens: Tokens of a batch at most, the shared ones once; one prompt is always taken.
     """
     groups: dict[str, list[Prompt]] = {}
     for prompt in prompts:
@@ -45,12 +44,14 @@ def plan_batches(prompts: Sequence[Prompt], batch_tokens: int) -> list[Batch]:
     for _, group in sorted(groups.items(), key=lambda item: item[1][0].tokens):
         shared = group[0].tokens[: shared_length([prompt.tokens for prompt in group])]
         waiting: list[Prompt] = []
+        size = len(shared)
         for prompt in sorted(group, key=lambda one: (len(one.tokens), one.id)):
             width = len(prompt.tokens) - len(shared)
-            if waiting and len(shared) + (len(waiting) + 1) * width > batch_tokens:
+            if waiting and size + width > batch_tokens:
                 batches.append(Batch(tuple(waiting), shared))
-                waiting = []
+                waiting, size = [], len(shared)
             waiting.append(prompt)
+            size += width
         batches.append(Batch(tuple(waiting), shared))
     return batches
 

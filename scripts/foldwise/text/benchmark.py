@@ -25,6 +25,7 @@ from foldwise.crystals.neighbors import CrystalArrays
 from foldwise.text.batches import Batch, plan_batches
 from foldwise.text.decoding import NumberDecoder, character_tokens
 from foldwise.text.description import DETAILS, crystal_text
+from foldwise.text.fitting.features import length_batches
 from foldwise.text.model import LanguageModel
 from foldwise.text.numbers import DecimalFormat
 from foldwise.text.prompts import Prompt
@@ -166,13 +167,8 @@ def _parts(batches: Sequence[Batch], rounds: int) -> list[list[Batch]]:
 
 def _without_reuse(prompts: Sequence[Prompt], batch_tokens: int) -> list[Batch]:
     """Batches by length whose prompts are computed whole."""
-    batches: list[list[Prompt]] = []
-    for prompt in sorted(prompts, key=lambda one: (len(one.tokens), one.id)):
-        if batches and (len(batches[-1]) + 1) * len(prompt.tokens) <= batch_tokens:
-            batches[-1].append(prompt)
-        else:
-            batches.append([prompt])
-    return [Batch(tuple(batch), ()) for batch in batches]
+    rows = length_batches([prompt.tokens for prompt in prompts], batch_tokens)
+    return [Batch(tuple(prompts[row] for row in batch), ()) for batch in rows]
 
 
 def _warm_up(model: LanguageModel, prompts: Sequence[Prompt], number_format: DecimalFormat) -> None:

@@ -1,92 +1,21 @@
-"""Answers from a network: a shared beginning computed once, numbers read character by character.
-
-The keys and values of a beginning are kept and repeated over a batch; the endings stand behind
-them, padded in between, where the mask hides the padding. Positions go on as if nothing was padded,
-so an answer does not depend on what it was batched with (up to rounding).
-"""
+"""Answers from a network: a shared beginning computed once, numbers read character by character."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from transformers import DynamicCache
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.text.batches import Batch
 from foldwise.text.model import LanguageModel
 from foldwise.text.numbers import DIGITS, SIGNS, DecimalFormat, median_step, order_of
+from foldwise.text.packing import Beginning, Pack
 from foldwise.text.replies import FORMAT, LENGTH, STOP, Reply
 
 HALF = 0.5
-Choice = Callable[[int, str, NDArray[np.float64], bool], int]
-
-
-class Beginning:
-    """Keys and values of the tokens that prompts begin with.
-
-    Args:
-        model: The language model.
-    """
-
-    def __init__(self, model: LanguageModel) -> None:
-        self._model = model
-        self._tokens: tuple[int, ...] = ()
-        self._cache = DynamicCache()
-
-    def repeated(self, tokens: Sequence[int], rows: int) -> DynamicCache:
-        """A cache of these tokens for `rows` rows; what the last one had alike is not redone."""
-        known = 0
-        for one, two in zip(self._tokens, tokens, strict=False):
-            if one != two:
-                break
-            known += 1
-        if known < len(self._tokens):
-            self._cache.crop(known - len(self._tokens))
-        rest = tuple(tokens[known:])
-        if rest:
-            ids = torch.tensor([rest], device=self._model.device)
-            last_logits(self._model, ids, self._cache)
-        self._tokens = tuple(tokens)
-        copy = DynamicCache()
-        if tokens:
-            shape = (rows, -1, -1, -1)
-            for number, layer in enumerate(self._cache.layers):
-                kept: Any = layer
-                copy.update(kept.keys.expand(*shape), kept.values.expand(*shape), number)
-        return copy
-
-
-def last_logits(
-    model: LanguageModel,
-    ids: Tensor,
-    cache: DynamicCache,
-    mask: Tensor | None = None,
-    positions: Tensor | None = None,
-) -> Tensor:
-    """Logits behind the last token of every row, [rows, vocabulary]; the cache grows."""
-    given: dict[str, Any] = (
-        {} if mask is None else {"attention_mask": mask, "position_ids": positions}
-    )
-    if "logits_to_keep" in inspect.signature(model.network.forward).parameters:
-        given["logits_to_keep"] = 1
-    out = model.network(input_ids=ids, past_key_values=cache, use_cache=True, **given)
-    logits: Tensor = out.logits[:, -1].float()
-    return logits
-
-
-@dataclass
-class _Row:
-    """Answers that are being written, all as long as each other."""
-
-    texts: list[str]
-    quantiles: list[float]
 
 
 class NumberDecoder:
@@ -120,56 +49,32 @@ class NumberDecoder:
         with torch.inference_mode():
             return self._own_words(batch) if self._free else self._numbers(batch)
 
-    def _start(self, batch: Batch) -> tuple[DynamicCache, Tensor, Tensor, Tensor]:
-        """Cache, logits, mask and next positions behind the prompts."""
-        endings, rows = batch.endings, len(batch.prompts)
-        width = max(map(len, endings))
-        device, pad = self._model.device, self._model.tokenizer.pad_token_id
-        ids = torch.full((rows, width), pad, device=device)
-        mask = torch.zeros((rows, width), dtype=torch.long, device=device)
-        for row, ending in enumerate(endings):
-            ids[row, width - len(ending) :] = torch.tensor(ending, device=device)
-            mask[row, width - len(ending) :] = 1
-        positions = len(batch.shared) + (mask.cumsum(dim=1) - 1).clamp(min=0)
-        cache = self._beginning.repeated(batch.shared, rows)
-        whole = torch.cat([mask.new_ones(rows, len(batch.shared)), mask], dim=1)
-        logits = last_logits(self._model, ids, cache, whole, positions)
-        return cache, logits, whole, positions[:, -1:] + 1
-
     def _numbers(self, batch: Batch) -> list[Reply]:
-        cache, logits, mask, positions = self._start(batch)
-        length = mask.shape[1]
-        first = self._format.slots[0]
-        tokens = [self._token[character] for character in first]
+        pack, logits = self._read(batch)
+        tokens = [self._token[character] for character in self._format.slots[0]]
         share = logits.softmax(dim=1)[:, tokens].sum(dim=1).tolist()
-        medians = self._written(cache, logits, mask, positions, by_median=True)
-        cache.crop(length - cache.get_seq_length())
-        plain = self._written(cache, logits, mask, positions, by_median=False)
+        read = pack.state()
+        medians = self._written(pack, logits, by_median=True)
+        pack.back_to(read)
+        plain = self._written(pack, logits, by_median=False)
         count = len(self._format.slots)
         return [
             Reply(median, mode, count, FORMAT, number_share)
             for median, mode, number_share in zip(medians, plain, share, strict=True)
         ]
 
-    def _written(
-        self,
-        cache: DynamicCache,
-        logits: Tensor,
-        mask: Tensor,
-        positions: Tensor,
-        *,
-        by_median: bool,
-    ) -> list[str]:
+    def _read(self, batch: Batch) -> tuple[Pack, Tensor]:
+        """The prompts of a batch, and the logits behind them."""
+        pack = Pack(self._model, self._beginning.cache_of(batch.shared), len(batch.shared))
+        return pack, pack.read(dict(enumerate(batch.endings)))
+
+    def _written(self, pack: Pack, logits: Tensor, *, by_median: bool) -> list[str]:
         """One number per row; forced characters wait for the next pass and cost none."""
-        rows = _Row([""] * len(mask), [HALF] * len(mask))
+        rows = _Rows([""] * len(logits), [HALF] * len(logits))
         waiting: list[list[int]] = [[] for _ in rows.texts]
         for slot in self._format.slots:
             if len(slot) > 1 and waiting[0]:
-                ids = torch.tensor(waiting, device=mask.device)
-                steps = torch.arange(ids.shape[1], device=mask.device)
-                mask = torch.cat([mask, mask.new_ones(ids.shape)], dim=1)
-                logits = last_logits(self._model, ids, cache, mask, positions + steps)
-                positions = positions + ids.shape[1]
+                logits = pack.read(dict(enumerate(waiting)))
                 waiting = [[] for _ in rows.texts]
             chosen = [slot] * len(rows.texts)
             if len(slot) > 1:
@@ -179,7 +84,7 @@ class NumberDecoder:
                 waiting[row].append(self._token[character])
         return rows.texts
 
-    def _chosen(self, slot: str, logits: Tensor, rows: _Row, *, by_median: bool) -> list[str]:
+    def _chosen(self, slot: str, logits: Tensor, rows: _Rows, *, by_median: bool) -> list[str]:
         tokens = [self._token[character] for character in slot]
         shares = logits[:, tokens].double().softmax(dim=1).cpu().numpy()
         chosen = []
@@ -194,31 +99,34 @@ class NumberDecoder:
         return chosen
 
     def _own_words(self, batch: Batch) -> list[Reply]:
-        cache, logits, mask, positions = self._start(batch)
-        rows = len(batch.prompts)
+        pack, logits = self._read(batch)
         ends = set(_as_list(self._model.network.generation_config.eos_token_id))
         ends |= set(_as_list(self._model.tokenizer.eos_token_id))
-        said: list[list[int]] = [[] for _ in range(rows)]
-        ended = [False] * rows
+        said: list[list[int]] = [[] for _ in batch.prompts]
+        speaking = list(range(len(said)))
         for number in range(self.answer_tokens):
-            best = logits.argmax(dim=1).tolist()
-            for row, token in enumerate(best):
-                ended[row] = ended[row] or token in ends
-                if not ended[row]:
-                    said[row].append(token)
-            if all(ended) or number + 1 == self.answer_tokens:
+            best = dict(zip(speaking, logits.argmax(dim=1).tolist(), strict=True))
+            speaking = [row for row, token in best.items() if token not in ends]
+            for row in speaking:
+                said[row].append(best[row])
+            if not speaking or number + 1 == self.answer_tokens:
                 break
-            ids = torch.tensor(best, device=mask.device)[:, None]
-            mask = torch.cat([mask, mask.new_ones(rows, 1)], dim=1)
-            logits = last_logits(self._model, ids, cache, mask, positions)
-            positions = positions + 1
+            logits = pack.read({row: [best[row]] for row in speaking})
         texts = [
             str(self._model.tokenizer.decode(tokens, skip_special_tokens=True)) for tokens in said
         ]
         return [
-            Reply(text, text, len(tokens), STOP if end else LENGTH)
-            for text, tokens, end in zip(texts, said, ended, strict=True)
+            Reply(text, text, len(tokens), LENGTH if row in speaking else STOP)
+            for row, (text, tokens) in enumerate(zip(texts, said, strict=True))
         ]
+
+
+@dataclass
+class _Rows:
+    """Answers that are being written, all as long as each other."""
+
+    texts: list[str]
+    quantiles: list[float]
 
 
 def _as_list(value: int | Sequence[int] | None) -> list[int]:

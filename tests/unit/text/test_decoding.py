@@ -119,7 +119,7 @@ def test_every_prompt_is_in_one_batch_within_the_budget(maker: PromptMaker) -> N
     for batch in batches:
         assert all(prompt.tokens[: len(batch.shared)] == batch.shared for prompt in batch.prompts)
         assert all(batch.endings)
-        size = len(batch.shared) + len(batch.prompts) * max(map(len, batch.endings))
+        size = len(batch.shared) + sum(map(len, batch.endings))
         assert size <= 700 or len(batch.prompts) == 1
     # All prompts of a beginning share the instructions at least, and stand next to each other.
     beginnings = [batch.prompts[0].beginning for batch in batches]

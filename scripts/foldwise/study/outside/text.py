@@ -84,9 +84,10 @@ class TextRecipe(OutsideRecipe):
         default="transformers", description="what runs the model"
     )
     batch_tokens: Whole = Field(
-        default=4096,
+        default=1024,
         ge=1,
-        description="tokens of a batch at most, its shared beginning counted once",
+        description="tokens of a batch at most, its shared beginning counted once; a GPU takes "
+        "more",
     )
     tensor_parallel_size: Whole = Field(
         default=1, ge=1, description="GPUs over which vLLM spreads it"
