@@ -15,6 +15,7 @@ from foldwise.experiment.comparison.leaderboard import CONTAMINATION, read_leade
 from foldwise.experiment.inputs.combined import member_lines, model_text
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
+from foldwise.experiment.pages.language_model import language_model_paragraph, output_lines
 from foldwise.experiment.record.mixed import mixed_lines, mixed_paragraphs
 from foldwise.experiment.review.checks import review_lines
 from foldwise.statistics.wording import (
@@ -57,6 +58,8 @@ def readme_text(
             "recipe_lines": _recipe_lines(inputs),
             "combined": inputs.combined is not None or inputs.mixture is not None,
             **_combination_texts(inputs, record),
+            "language_model": language_model_paragraph(inputs),
+            "output_lines": output_lines(inputs.raw_outputs),
             "has_structures": inputs.has_structures,
             "standing": standing(record, read_leaderboard(inputs.task)),
             "contamination": CONTAMINATION,

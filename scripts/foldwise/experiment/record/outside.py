@@ -31,6 +31,6 @@ def _line(inputs: ExperimentInputs, model: Model) -> Json:
         "cpu_time_sec": fit["cpu_time_sec"],
         "peak_memory_bytes": fit["peak_memory_bytes"],
         "device": fit["device"],
-        "said": fit.get("said") or {},
+        "said": fit.get("said") or fit.get("text") or {},
         "log": f"{place}/program.log" if fit["kind"] == "program" else None,
     }
