@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from foldwise.experiment.inputs.raw_outputs import OK
-from foldwise.experiment.inputs.types import ExperimentInputs
+from foldwise.experiment.inputs.types import Json
 from foldwise.statistics.wording import plural, value_text
 from foldwise.study.outside.text import TEXT
 
@@ -18,11 +18,15 @@ _TOLD = {
 }
 
 
-def language_model_paragraph(inputs: ExperimentInputs) -> str | None:
-    """How a language model answers; `None` where there is none."""
-    if inputs.models[0].fit.get("kind") != TEXT:
+def language_model_paragraph(fit: Json) -> str | None:
+    """How a language model answers; `None` of another kind of model.
+
+    Args:
+        fit: `fit.json` of a model.
+    """
+    if fit.get("kind") != TEXT:
         return None
-    recipe = inputs.models[0].fit["hyperparams"]
+    recipe = fit["hyperparams"]
     shots = plural(int(recipe["shots"]), "fitted crystal")
     how = {
         "zero_shot": "it was asked about the crystal, and fitted to nothing",

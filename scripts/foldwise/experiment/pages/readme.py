@@ -58,7 +58,9 @@ def readme_text(
             "recipe_lines": _recipe_lines(inputs),
             "combined": inputs.combined is not None or inputs.mixture is not None,
             **_combination_texts(inputs, record),
-            "language_model": language_model_paragraph(inputs),
+            "language_model": language_model_paragraph(inputs.models[0].fit)
+            if inputs.models
+            else None,
             "output_lines": output_lines(inputs.raw_outputs),
             "has_structures": inputs.has_structures,
             "standing": standing(record, read_leaderboard(inputs.task)),
