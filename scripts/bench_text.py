@@ -19,8 +19,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_job_options(parser)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--beginnings", type=int, default=3, help="of all, evenly spaced")
     parser.add_argument(
-        "--sample", type=int, default=8, help="prompts per round for ways that keep nothing"
+        "--sample", type=int, default=4, help="prompts per round for ways that keep nothing"
     )
     parser.add_argument("--speed", type=Path, required=True, help="CSV of prompts per second")
     parser.add_argument("--tokens", type=Path, required=True, help="CSV of tokens per detail")
@@ -33,6 +34,7 @@ def main() -> None:
         maker.format,
         batch_tokens=maker.settings.batch_tokens,
         rounds=options.rounds,
+        beginnings=options.beginnings,
         sample=options.sample,
         log=ProgressLog(sys.stderr, options.rounds, name="prompts per second"),
     )

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,9 @@ PLAIN_BATCHES = "batches, nothing kept"
 ENGINE = "batches, beginnings kept"
 COLUMNS = ("way", "prompts", "tokens_per_prompt", "seconds", "prompts/s", "times", "times_lowest",
            "times_highest", "same_answers")  # fmt: skip
+
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -63,20 +67,22 @@ def measure(
     *,
     batch_tokens: int,
     rounds: int,
+    beginnings: int,
     sample: int,
     log: ProgressLog,
 ) -> pd.DataFrame:
     """Prompts per second of four ways.
 
-    The engine answers all prompts, a share of the beginnings in each round; ways that keep nothing
-    answer some prompts of the same round, for theirs do not depend on each other.
+    Ways that keep beginnings answer all prompts of some of them, a share in each round; those that
+    keep nothing answer some prompts of the same round, for theirs do not depend on each other.
 
     Args:
         model: The language model.
         prompts: The prompts, of several beginnings.
         number_format: How answers are written.
         batch_tokens: Tokens of a batch at most.
-        rounds: Rounds; at most as many as there are beginnings.
+        rounds: Rounds; at most as many as beginnings are taken.
+        beginnings: How many of the prompts' beginnings are taken, evenly spaced.
         sample: Prompts that ways without anything kept answer in each round.
         log: Progress.
 
@@ -87,7 +93,7 @@ def measure(
     """
     _warm_up(model, prompts[:2], number_format)
     tallies = {way: _Tally() for way in (GENERATE, ALONE, PLAIN_BATCHES, ENGINE)}
-    for number, part in enumerate(_parts(plan_batches(prompts, batch_tokens), rounds)):
+    for number, part in enumerate(_parts(plan_batches(prompts, batch_tokens), beginnings, rounds)):
         asked = [prompt for batch in part for prompt in batch.prompts]
         some = _evenly(asked, sample)
         alone = [Batch((prompt,), batch.shared) for batch in part for prompt in batch.prompts]
@@ -151,17 +157,18 @@ def _decoded(
     return [reply.plain_text for batch in batches for reply in decoder.answer(batch)]
 
 
-def _evenly(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
-    places = np.linspace(0, len(prompts) - 1, min(count, len(prompts)))
-    return [prompts[round(place)] for place in places.tolist()]
+def _evenly(things: Sequence[T], count: int) -> list[T]:
+    places = np.linspace(0, len(things) - 1, min(count, len(things)))
+    return [things[round(place)] for place in places.tolist()]
 
 
-def _parts(batches: Sequence[Batch], rounds: int) -> list[list[Batch]]:
+def _parts(batches: Sequence[Batch], count: int, rounds: int) -> list[list[Batch]]:
     """Batches of a round: whole beginnings, evenly dealt."""
-    beginnings = [
+    all_of_them = [
         list(group) for _, group in groupby(batches, key=lambda one: one.prompts[0].beginning)
     ]
-    dealt = [beginnings[number::rounds] for number in range(min(rounds, len(beginnings)))]
+    taken = _evenly(all_of_them, count)
+    dealt = [taken[number::rounds] for number in range(min(rounds, len(taken)))]
     return [[batch for group in part for batch in group] for part in dealt]
 
 

@@ -32,7 +32,7 @@ def test_every_way_answers_its_prompts_and_alike(tiny: LanguageModel, maker: Pro
     said = io.StringIO()
     table = measure(
         tiny, prompts_of(maker), FORMAT,
-        batch_tokens=4096, rounds=2, sample=2, log=ProgressLog(said, 2),
+        batch_tokens=4096, rounds=2, beginnings=2, sample=2, log=ProgressLog(said, 2),
     )  # fmt: skip
     assert tuple(table.columns) == COLUMNS
     by_way = table.set_index("way")
