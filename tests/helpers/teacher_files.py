@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,19 +29,21 @@ FAILURES = ["id", "stage", "reason", "detail"]
 
 @dataclass(frozen=True)
 class Fold:
-    """Files of one fold below `root`: 12 crystals to fit, 4 held out, 4 to test."""
+    """Files of one fold below `root`; ids are those to fit, those held out and those to test."""
 
     root: Path
     ids: list[str]
     target: list[float]
+    fitted: int = FITTED
+    tested: int = TEST
 
     @property
     def test(self) -> list[str]:
-        return self.ids[-TEST:]
+        return self.ids[-self.tested :]
 
     @property
     def held(self) -> list[str]:
-        return self.ids[FITTED:-TEST]
+        return self.ids[self.fitted : -self.tested]
 
     def write_job(self, name: str = "job.zip", **changes: Any) -> Path:
         told = {"recipe": "mine", "seed": 0, "holdout": 1, "options": {}, **changes}
@@ -54,17 +57,25 @@ class Fold:
         )
         return self.root / name
 
-    def run(self, program: Path, place: Path, minutes: float = 1.0, **job: Any) -> dict[str, Any]:
+    def run(
+        self,
+        program: Path,
+        place: Path,
+        minutes: float = 1.0,
+        python: Path = Path(sys.executable),
+        words: Sequence[str] = (),
+        **job: Any,
+    ) -> dict[str, Any]:
         """Run a Python program on the fold and write how it ended, below `place`."""
         outcome = run_program(
             self.write_job(**job),
-            ["python", str(program)],
+            ["python", str(program), *words],
             place / "left",
             log=place / "program.log",
             threads=1,
             gpu=False,
             minutes=minutes,
-            python=Path(sys.executable),
+            python=python,
         )
         write_json(place / "outcome.json", outcome)
         return outcome
@@ -84,10 +95,11 @@ class Fold:
         )
 
 
-def write_fold(root: Path) -> Fold:
+def write_fold(root: Path, fitted: int = FITTED, held: int = HELD, tested: int = TEST) -> Fold:
     table = json.loads(gzip.decompress((REPOSITORY / "data" / "demo.json.gz").read_bytes()))
     at, label = table["columns"].index("structure"), table["columns"].index("e_form")
-    rows = table["data"][:: len(table["data"]) // (FITTED + HELD + TEST)][: FITTED + HELD + TEST]
+    size = fitted + held + tested
+    rows = table["data"][:: len(table["data"]) // size][:size]
     ids = [f"tiny-{number:03d}" for number in range(len(rows))]
     target = [float(row[label]) for row in rows]
     crystals = [parse_structure(row[at]) for row in rows]
@@ -99,13 +111,13 @@ def write_fold(root: Path) -> Fold:
     write_json(root / "card.json", {"target_name": "formation energy", "unit": "eV/atom",
                                     "intensive": True})  # fmt: skip
     write_csv(root / "failures.csv", pd.DataFrame(columns=FAILURES))
-    half = FITTED // 2
+    half = fitted // 2
     split = FoldSplit(
         task=TASK, fold=0, n_folds=5, protocol="made for a test.", official=False, complete=True,
-        train=tuple(ids[:-TEST]),
-        validation=(tuple(ids[:half]), tuple(ids[FITTED:-TEST]), tuple(ids[half:FITTED])),
-        test=tuple(ids[-TEST:]),
+        train=tuple(ids[:-tested]),
+        validation=(tuple(ids[:half]), tuple(ids[fitted:-tested]), tuple(ids[half:fitted])),
+        test=tuple(ids[-tested:]),
     )  # fmt: skip
     write_json(root / "fold_0.json", split.as_json())
     assert np.isfinite(target).all()
-    return Fold(root, ids, target)
+    return Fold(root, ids, target, fitted, tested)

@@ -26,6 +26,7 @@ LEFT = ("predictions.parquet", "predictions.csv", "history.csv", "fit.json")
 """What is kept of the folder."""
 LOG_BYTES = 64 * 2**20
 """A program that prints more is ended: its log would fill the disk."""
+_TOO_MUCH = "it printed more than {} MiB"
 GRACE_SECONDS = 5.0
 _TAIL = 400  # characters of a last line in a reason
 _VERSIONS = (
@@ -62,9 +63,8 @@ def run_program(
         Content of `outcome.json`: `failed` (a reason, or `None`), seconds, memory, packages.
     """
     work = out.with_name("work")
-    for folder in (work, out):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
     with zipfile.ZipFile(job) as archive:
         archive.extractall(work)
     device = "cuda" if gpu and _has_gpu() else "cpu"
@@ -77,6 +77,8 @@ def run_program(
     failed = _run(_absolute(words), work, environment, log, started + 60 * minutes)
     seconds = time.monotonic() - started
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    shutil.rmtree(out, ignore_errors=True)  # a program may have written there, or an earlier call
+    out.mkdir(parents=True)
     for name in LEFT if failed is None else ():
         if (work / name).is_file():
             shutil.copyfile(work / name, out / name)
@@ -107,7 +109,8 @@ def _has_gpu() -> bool:
 
 def _environment(threads: int, device: str, python: Path | None) -> dict[str, str]:
     """The caller's environment, threads bounded, the chosen interpreter first in PATH."""
-    folder = (python or Path(sys.executable)).parent
+    # Not resolved: the interpreter of a virtual environment is a link out of it.
+    folder = (python or Path(sys.executable)).absolute().parent
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
     own = dict.fromkeys(names, str(threads))
     own["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -153,6 +156,8 @@ def _run(
         reason = _wait(process, printed, deadline)
         _end(process)
         printed.join(GRACE_SECONDS)
+    if reason is None and printed.too_much.is_set():  # it ended before this was looked at
+        reason = _TOO_MUCH.format(LOG_BYTES // 2**20)
     if reason is not None:
         return reason
     code = process.returncode
@@ -170,7 +175,7 @@ def _wait(process: subprocess.Popen[bytes], printed: _Printed, deadline: float) 
             process.wait(0.05)
         except subprocess.TimeoutExpired:
             if printed.too_much.is_set():
-                return f"it printed more than {LOG_BYTES // 2**20} MiB"
+                return _TOO_MUCH.format(LOG_BYTES // 2**20)
             if time.monotonic() > deadline:
                 return "it was still running after its time of {minutes} minutes"
             continue

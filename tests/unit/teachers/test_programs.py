@@ -1,6 +1,8 @@
 """Programs of a few lines through the real runner: good ones, and each way of being bad."""
 
+import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import psutil
@@ -37,6 +39,12 @@ BAD = {
     "elsewhere": (f"{GOOD}\nimport tempfile\n"
                   "asked.to_parquet(tempfile.mkdtemp() + '/predictions.parquet')",
                   "it left no predictions.parquet or predictions.csv in its folder"),
+    "beside": (f"{GOOD}\nimport os\nos.makedirs('../left', exist_ok=True)\n"
+               "asked.to_parquet('../left/predictions.parquet')",
+               "it left no predictions.parquet or predictions.csv in its folder"),
+    "infinite": (f"{GOOD}\nasked.loc[asked.index[0], 'prediction'] = float('inf')\n"
+                 "asked.to_parquet('predictions.parquet')",
+                 "1 of its answers are not finite, that for 'tiny-012' first"),
     "other_column": (f"{GOOD}\nasked.rename(columns={{'prediction': 'y'}})"
                      ".to_parquet('predictions.parquet')",
                      "its predictions have no column 'prediction'"),
@@ -92,15 +100,20 @@ def test_a_good_program_leaves_the_files_of_a_model(fold, tmp_path):
 def test_a_bad_program_ends_with_its_reason(fold, tmp_path, name):
     text, reason = BAD[name]
     fold.run(write(tmp_path, text), tmp_path)
+    check_that_it_is_out(fold, tmp_path, reason)
+
+
+def check_that_it_is_out(fold, place, reason):
+    """One line ends the call; where the study goes on, the record has it and there is no answer."""
     with pytest.raises(FoldwiseError) as caught:
-        fold.collect(tmp_path)
+        fold.collect(place)
     line = str(caught.value)
     assert line.startswith(f"recipes.mine, fold 0, seed 0: {reason}")
     assert "\n" not in line
-    assert not (tmp_path / "fit.json").exists()
-    assert str(fold.collect(tmp_path, goes_on=True)).startswith(reason)
-    assert read_json(tmp_path / "fit.json")["failed"].startswith(reason)
-    assert pd.read_parquet(tmp_path / "test.parquet").empty
+    assert not (place / "fit.json").exists()
+    assert str(fold.collect(place, goes_on=True)).startswith(reason)
+    assert read_json(place / "fit.json")["failed"].startswith(reason)
+    assert pd.read_parquet(place / "test.parquet").empty
 
 
 def test_a_program_that_hangs_is_ended_with_all_that_it_started(fold, tmp_path):
@@ -110,11 +123,22 @@ def test_a_program_that_hangs_is_ended_with_all_that_it_started(fold, tmp_path):
         "open('child', 'w').write(str(child.pid))\ntime.sleep(600)\n"
     )
     started = time.monotonic()
-    outcome = fold.run(write(tmp_path, text), tmp_path, minutes=0.03)
-    assert outcome["failed"] == "it was still running after its time of 0.03 minutes"
+    fold.run(write(tmp_path, text), tmp_path, minutes=0.03)
     assert time.monotonic() - started < 60
+    check_that_it_is_out(fold, tmp_path, "it was still running after its time of 0.03 minutes")
     child = int((tmp_path / "work" / "child").read_text())
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie"
+
+
+def test_a_program_that_will_not_end_is_ended_for_good(fold, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "GRACE_SECONDS", 0.3)
+    text = (
+        "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "open('own', 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+    )
+    fold.run(write(tmp_path, text), tmp_path, minutes=0.03)
+    check_that_it_is_out(fold, tmp_path, "it was still running after its time of 0.03 minutes")
+    assert not psutil.pid_exists(int((tmp_path / "work" / "own").read_text()))
 
 
 def test_a_program_that_prints_without_end_is_ended_and_its_log_bounded(
@@ -122,9 +146,17 @@ def test_a_program_that_prints_without_end_is_ended_and_its_log_bounded(
 ):
     monkeypatch.setattr(running, "LOG_BYTES", 2**20)
     text = "while True:\n    print('x' * 10_000)\n"
-    outcome = fold.run(write(tmp_path, text), tmp_path)
-    assert outcome["failed"] == "it printed more than 1 MiB"
+    fold.run(write(tmp_path, text), tmp_path)
+    check_that_it_is_out(fold, tmp_path, "it printed more than 1 MiB")
     assert 0 < (tmp_path / "program.log").stat().st_size <= 2**20
+
+
+def test_a_program_that_has_ended_has_printed_too_much_all_the_same(fold, tmp_path, monkeypatch):
+    """What is over the limit fits the pipe, so that nothing keeps it from ending well."""
+    monkeypatch.setattr(running, "LOG_BYTES", 2**12)
+    text = f"{GOOD}\nasked.to_parquet('predictions.parquet')\nprint('x' * 5_000)\n"
+    fold.run(write(tmp_path, text), tmp_path)
+    check_that_it_is_out(fold, tmp_path, "it printed more than 0 MiB")
 
 
 def test_a_command_that_does_not_exist_is_named(fold, tmp_path):
@@ -147,6 +179,22 @@ open("fit.json", "w").write(json.dumps(said))
     assert outcome["packages"]["pandas"] == pd.__version__
     assert fold.collect(tmp_path) is None
     assert read_json(tmp_path / "fit.json")["said"] == {"omp": "1", "job": 1}
+
+
+def test_an_interpreter_named_from_the_repository_is_found_from_the_program_s_folder(
+    fold, tmp_path, monkeypatch
+):
+    """Rules name the environment that they made by a relative path."""
+    folder = tmp_path / "venv" / "bin"
+    folder.mkdir(parents=True)
+    wrapper = folder / "python"
+    wrapper.write_text(f'#!/bin/sh\nMADE=here exec {sys.executable} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    program = write(tmp_path, "import os; open('fit.json', 'w').write(os.environ['MADE'])")
+    outcome = fold.run(program, tmp_path, python=Path("venv/bin/python"))
+    assert outcome["failed"] is None, (tmp_path / "program.log").read_text()
+    assert (tmp_path / "left" / "fit.json").read_text() == "here"
 
 
 @pytest.mark.slow  # buys: the page's templates, run as a user would
