@@ -18,7 +18,8 @@ this module's: lr 4e-3                 0.118        0.126        9.9 GPa
 
 (refractive index, 738 fitted rows; bulk modulus, 839; the number is that of seed and hold-out). A
 search for the refractive index (`search_recipe.py --budget 20min`, one thread beside other work, 11
-trials of 1,295 steps) ends at lr 3.4e-3 with 0.107. On larger data rates have not been compared.
+trials of 1,295 steps) ends at lr 3.4e-3 with 0.107. Searches on four kinds of data, and what their
+higher rates are worth in long trainings: docs/configuration.md.
 A hold-out of about 105 rows ends each training and is reported by its best epoch, so small
 differences mean nothing.
 """

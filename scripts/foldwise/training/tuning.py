@@ -92,7 +92,7 @@ def search(tuning: Tuning) -> dict[str, Any]:
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
     )
     if _STEPS not in study.user_attrs:
-        study.set_user_attr(_STEPS, _trial_steps(tuning, fold, device))
+        study.set_user_attr(_STEPS, trial_steps(tuning, fold, device))
         study.enqueue_trial(_written(job.recipe))
     for trial in study.get_trials(states=[TrialState.RUNNING]):  # a kill has ended it
         study.tell(trial.number, state=TrialState.FAIL)
@@ -182,8 +182,14 @@ def _written(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _trial_steps(tuning: Tuning, fold: OpenFold, device: torch.device) -> int:
-    """Steps of a trial: the whole training's, or what lets `TRIALS` of them into the budget."""
+def trial_steps(tuning: Tuning, fold: OpenFold, device: torch.device) -> int:
+    """Steps of a trial: the whole training's, or what lets `TRIALS` of them into the budget.
+
+    Args:
+        tuning: The search.
+        fold: Its open fold.
+        device: Where it trains.
+    """
     out = tuning.out / "trials" / "timing"
     training = prepare(fold, tuning.job, SeedJob(tuning.seed, tuning.holdout, out), device)
     problem = training.problem
@@ -196,9 +202,9 @@ def _trial_steps(tuning: Tuning, fold: OpenFold, device: torch.device) -> int:
         trainer.run_step(picked)
     per_step = (time.perf_counter() - started) / len(timed)
     per_epoch = steps_per_epoch(problem.samples, problem.recipe)
-    affordable = int(tuning.budget / TRIALS / per_step)
-    least = MIN_EPOCHS * per_epoch
-    return min(per_epoch * problem.recipe.epochs, max(least, affordable))
+    # A training ends with an epoch, so a trial has whole ones.
+    affordable = int(tuning.budget / TRIALS / per_step / per_epoch)
+    return per_epoch * min(problem.recipe.epochs, max(MIN_EPOCHS, affordable))
 
 
 def _identity(tuning: Tuning, fold: OpenFold) -> str:

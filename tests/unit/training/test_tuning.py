@@ -1,11 +1,13 @@
 """The search for a recipe: within its budget, resumable, blind to the test rows."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from crystal_files import small_store
 from foldwise.common.errors import FoldwiseError
@@ -16,8 +18,8 @@ from foldwise.study.recipe import Recipe, Teacher
 from foldwise.study.tuned import tuned_options
 from foldwise.tasks.splits import FoldSplit, make_fold
 from foldwise.training.files import TrainingFiles
-from foldwise.training.job import TrainingJob
-from foldwise.training.tuning import Tuning, search, trial_table
+from foldwise.training.job import TrainingJob, open_fold
+from foldwise.training.tuning import Tuning, search, trial_steps, trial_table
 from foldwise.training.tuning_files import seconds_of
 from foldwise.training.tuning_pages import title_of, write_pages
 
@@ -60,6 +62,18 @@ def test_the_first_trial_is_the_recipe_as_it_is_written(searched):
     assert (first["lr"], first["init"], first["loss"]) == (RECIPE.lr, "scratch", RECIPE.loss)
     assert chosen["validation_error_as_written"] == first["validation_error"]
     assert chosen["validation_error"] == min(values(tuning).values())
+
+
+def test_a_trial_has_whole_epochs_and_says_how_many_steps_that_is(searched):
+    tuning, chosen = searched
+    fold = open_fold(tuning.files, RECIPE, torch.device("cpu"))
+    fitted, _ = fold.parts(0)
+    per_epoch = math.ceil(len(fitted) / RECIPE.batch_size)
+    first = trial_table(tuning).set_index("trial").loc[0]
+    assert chosen["steps_of_a_trial"] == first["epochs"] * per_epoch
+    for budget in (7.0, 11.0, 13.0, 17.0, 23.0):
+        steps = trial_steps(replace(tuning, budget=budget), fold, torch.device("cpu"))
+        assert steps % per_epoch == 0
 
 
 def test_a_second_call_goes_on_and_a_third_of_the_same_budget_does_nothing(folder, searched):
