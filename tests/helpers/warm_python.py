@@ -31,7 +31,8 @@ import traceback
 from pathlib import Path
 
 LIBRARIES = (
-    "torch", "numpy", "pandas", "pyarrow.parquet", "pydantic", "jinja2", "jsonschema", "filelock",
+    "torch", "torch._dynamo", "numpy", "pandas", "pyarrow.parquet", "pydantic", "jinja2",
+    "jsonschema", "filelock",
     "pymatgen.core", "pymatgen.analysis.structure_matcher", "scipy.stats", "scipy.optimize",
     "sklearn.ensemble", "lightgbm", "matplotlib.figure", "safetensors.torch", "psutil", "yaml",
     "matbench.bench", "snakemake.cli", "snakemake.workflow", "snakemake.executors.local",

@@ -36,10 +36,11 @@ def environment_hash(facts: dict[str, Any]) -> str:
 
 def _packages() -> dict[str, str]:
     """Version of every installed package, by its name as an index knows it, as `pip freeze`."""
+    described = (each.metadata for each in distributions())  # each look reads the file anew
     found = {
-        re.sub(r"[-_.]+", "-", each.name).lower(): each.version
-        for each in distributions()
-        if each.name
+        re.sub(r"[-_.]+", "-", about["Name"]).lower(): about["Version"]
+        for about in described
+        if about["Name"]
     }
     return dict(sorted(found.items()))
 

@@ -17,8 +17,8 @@ from foldwise.common.files import REPOSITORY
 
 CONFIG = "config/smoke.yaml"
 ROOT = REPOSITORY / "results" / "smoke"
-PATIENCE = 100.0
-"""Seconds to wait for the first epoch."""
+PATIENCE = 600.0
+"""Seconds to wait for the first epoch, on a busy machine too."""
 _STATE = "models/*/*/fold_*/seed_*/.resume/state.pt"
 
 
