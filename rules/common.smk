@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
@@ -171,13 +172,19 @@ def ensemble_members(wildcards):
     )
 
 
+@cache
+def gate_of(recipe):
+    """The series that a recipe's trainings wait for; asked once, not for each of them."""
+    return STUDY.gate(recipe)
+
+
 def gate(wildcards):
     """The file that says whether a series may go on; nothing for its first experiment."""
     named = dict(wildcards.items())
     if "exp" in named:
         series = STUDY.series_of(named["exp"])
     else:
-        series = STUDY.gate(named["recipe"])
+        series = gate_of(named["recipe"])
     return [] if series is None else f"{ROOT}/gates/{series}.json"
 
 

@@ -199,13 +199,13 @@ class Study:
         Directly, or through other experiments of the series.
         """
         first = self.series[series].first
-        members = [first]
+        members, start = [first], self._init_of(first)
         for _ in self.experiments:
             members += [
                 name
                 for name, entry in self.experiments.items()
                 if name not in members
-                and self.recipes[entry.recipe].init == self._init_of(first)
+                and self.recipes[entry.recipe].init == start
                 and set(entry.compare_with) & set(members)
             ]
         return members
