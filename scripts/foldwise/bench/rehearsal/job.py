@@ -217,9 +217,10 @@ def stages(root: Path, task: str) -> pd.DataFrame:
     """
     size = size_of(root, task)
     rows: list[dict[str, Any]] = []
-    for folder in sorted((root / "benchmarks").iterdir()):
-        rule = folder.name
-        tables = [pd.read_csv(path, sep="\t") for path in folder.rglob("*.tsv")]
+    for place in sorted((root / "benchmarks").iterdir()):
+        rule = place.stem
+        files = [place] if place.is_file() else place.rglob("*.tsv")
+        tables = [pd.read_csv(path, sep="\t") for path in files]
         if rule not in DEMANDS or not tables:
             continue
         table = pd.concat(tables)

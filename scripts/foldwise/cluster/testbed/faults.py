@@ -28,7 +28,9 @@ class Fault:
         inject: Does it.
         options: Options of the call that is to meet it.
         calls_again: Whether a user must call again.
-        shows: What the user sees one of, or it has not happened; nothing: nobody can tell.
+        shows: What the user sees when it happens; empty: nothing.
+        kind: What the registry calls the end of the job that it meets; empty: it meets none. Where
+            neither is found, the fault has not happened.
         own_disk: Whether the study lies on a small disk of its own.
     """
 
@@ -36,7 +38,8 @@ class Fault:
     inject: Injection
     options: tuple[str, ...] = ()
     calls_again: bool = False
-    shows: tuple[str, ...] = ()
+    shows: str = ""
+    kind: str = ""
     own_disk: bool = False
 
 
@@ -108,25 +111,20 @@ _SHORT = (
 _LITTLE = ("--set-resources", "train_model:mem_mb=450*attempt*attempt")
 
 FAULTS = (
-    Fault("scancel of a training", _cancel, shows=("ended: CANCELLED",)),
+    Fault("scancel of a training", _cancel, kind="cancelled"),
     Fault(
         "kill -9 of Snakemake, called again at once", _kill_snakemake, calls_again=True,
-        shows=("ended without a word",),
+        shows="ended without a word",
     ),
-    Fault(
-        "slurmctld restarted during polling", _restart_controller, shows=("Slurm does not answer",)
-    ),
+    Fault("slurmctld restarted during polling", _restart_controller, shows="does not answer"),
     Fault("node drained", _drain),
-    Fault("node down", _down, shows=("ended: NODE_FAIL",)),
-    Fault("kill -9 of slurmd and its steps", _kill_node, shows=("ended: NODE_FAIL",)),
+    Fault("node down", _down, kind="node_failed"),
+    Fault("kill -9 of slurmd and its steps", _kill_node, kind="node_failed"),
+    Fault("time limit reached", _nothing, options=_SHORT, kind="timeout"),
+    Fault("memory limit reached", _nothing, options=_LITTLE, kind="out_of_memory"),
+    Fault("disk full during a training", _fill_while_it_trains, shows=NO_ROOM, own_disk=True),
     Fault(
-        "time limit reached", _nothing, options=_SHORT, shows=("time limit near", "ended: TIMEOUT")
-    ),
-    Fault("memory limit reached", _nothing, options=_LITTLE, shows=("exceeded memory limit",)),
-    Fault("disk full during a training", _fill_while_it_trains, shows=(NO_ROOM,), own_disk=True),
-    Fault(
-        "disk full during a result folder", _fill_before_the_folder, shows=(NO_ROOM,),
-        own_disk=True,
+        "disk full during a result folder", _fill_before_the_folder, shows=NO_ROOM, own_disk=True
     ),
     Fault("none, for comparison", _nothing),
 )  # fmt: skip

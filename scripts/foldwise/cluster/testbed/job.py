@@ -206,14 +206,13 @@ def _met(
         problem = str(error)
     seconds = time.monotonic() - started
     said = call.said()
-    if problem is None and fault.shows and not any(words in said for words in fault.shows):
+    endings, named = study.endings(), study.named(begun)
+    # What is to be seen, and what the registry is to call it; a drained node shows nothing.
+    happened = fault.shows in said and (not fault.kind or fault.kind in named)
+    if problem is None and not happened:
         problem = "the fault has not happened"
-    endings = study.endings()
-    seen = [
-        line
-        for line in lines_of(said, (*_SEEN, *fault.shows))
-        if not line.startswith(_ECHO) or any(words in line for words in fault.shows)
-    ]
+    words = (*_SEEN, fault.shows) if fault.shows else _SEEN
+    seen = [line for line in lines_of(said, words) if not line.startswith(_ECHO)]
     outcome = _outcome(problem, study.checksums(), undisturbed.checksums, endings)
     if outcome != GOOD:
         OUT.mkdir(parents=True, exist_ok=True)
@@ -221,7 +220,7 @@ def _met(
     return {
         "fault": fault.name,
         "what the user sees": " / ".join(seen[:3]) or "nothing",
-        "ends of jobs": ", ".join(study.named(begun)) or "none",
+        "ends of jobs": ", ".join(named) or "none",
         "ends of runs": ", ".join(endings),
         "seconds lost": round(seconds - undisturbed.seconds),
         "outcome": outcome,
