@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from foldwise.cluster.checks import check_requests, request_of
 from foldwise.cluster.orphans import cancel_orphans, name_prefix
-from foldwise.cluster.polling import patient, remembered, steady
+from foldwise.cluster.polling import last_error, patient, remembered, steady
 from foldwise.cluster.site import FILE, VARIABLE, Site, read_site
 from foldwise.cluster.slurm import check_slurm
 
@@ -77,5 +78,7 @@ def settle(
     executor.slurm_logdir = Path(executor.slurm_logdir) / name_prefix()
     settings = executor.workflow.executor_settings
     executor.__class__ = steady(type(executor), settings.init_seconds_before_status_checks)
-    plugin.query_job_status = patient(plugin.query_job_status)
+    plugin.query_job_status = patient(
+        plugin.query_job_status, said=partial(last_error, executor.slurm_logdir)
+    )
     plugin.get_min_job_age = remembered(plugin.get_min_job_age)

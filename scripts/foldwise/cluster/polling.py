@@ -8,7 +8,9 @@ pinned version gives them.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 Answer = tuple[dict[str, str] | None, float | None]
@@ -16,18 +18,44 @@ Question = Callable[..., Awaitable[Answer]]
 
 PAUSE = 10.0
 """Seconds between two questions to a controller that does not answer."""
+_ERROR = re.compile(r"^error: |exceeded memory limit|No space left on device")
 FINAL = {
     "BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
     "TIMEOUT",
 }  # fmt: skip
 
 
-def patient(question: Question, pause: float = PAUSE) -> Question:
+def last_error(folder: Path, job: str) -> str:
+    """What the log of a job says last of an error, in brackets; nothing where it says nothing.
+
+    Snakemake shows a job's logs when it fails, but none after an empty one, such as that of a
+    program which was ended before it spoke, or that lies on the full disk itself.
+
+    Args:
+        folder: Of the logs of this call's jobs.
+        job: Slurm's number.
+    """
+    for path in folder.rglob(f"{job}.log"):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        told = [line.strip() for line in lines if _ERROR.search(line)]
+        if told:
+            return f" ({told[-1][:200]})"
+    return ""
+
+
+def patient(
+    question: Question, pause: float = PAUSE, said: Callable[[str], str] = lambda _job: ""
+) -> Question:
     """A question about the states of all jobs that is asked until it is answered.
 
     The log gets one line when answers stop, one when they come back, and one for each job that
     ends otherwise than well, which the registry reads. A job that was pre-empted for good is
     handed to the plugin as failed: by itself it would wait for it for ever.
+
+    Args:
+        question: The plugin's.
+        pause: Seconds between two questions to a controller that does not answer.
+        said: What else there is to say of a job that ended so.
     """
     told: set[str] = set()
 
@@ -44,7 +72,7 @@ def patient(question: Question, pause: float = PAUSE) -> Question:
             word = state.split()[0].rstrip("+")
             if word in FINAL and job not in told:
                 told.add(job)
-                logger.info(f"Slurm job {job} ended: {word}")
+                logger.info(f"Slurm job {job} ended: {word}{said(job)}")
             states[job] = "FAILED" if word == "PREEMPTED" else state
         return states, answer[1]
 

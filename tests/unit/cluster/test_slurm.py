@@ -6,15 +6,17 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
 from foldwise.cluster import checks, orphans, slurm
 from foldwise.cluster.checks import Request, check_requests, request_of
 from foldwise.cluster.orphans import cancel_orphans, name_prefix
-from foldwise.cluster.polling import patient, remembered, steady
+from foldwise.cluster.polling import last_error, patient, remembered, steady
 from foldwise.cluster.slurm import NoAnswer, Node, Partition, check_slurm, minutes_of, partitions
 from foldwise.common.errors import FoldwiseError
+from foldwise.tracking.calls.queue_endings import queue_endings
 
 # `sinfo --noheader --format=%P|%l|%c|%m|%G` of the cluster of the cluster test.
 SINFO = (
@@ -117,6 +119,32 @@ def test_a_silent_controller_is_asked_again_and_pre_emption_is_an_end(caplog):
         "Slurm job 8 ended: PREEMPTED",
         "Slurm job 9 ended: TIMEOUT",
     ]
+
+
+def test_the_end_of_a_job_comes_with_the_last_error_of_its_log(tmp_path, caplog):
+    place = tmp_path / "rule_train_model" / "demo_0_0" / "90.log"
+    place.parent.mkdir(parents=True)
+    place.write_text(
+        "Building DAG of jobs...\nError in rule train_model:\n"
+        "slurmstepd-n1: error: StepId=90.0 exceeded memory limit (504664064 > 471859200)\n"
+        "WorkflowError:\nAt least one job did not complete successfully.\n"
+    )
+    (place.parent / "91.log").write_text("error: disk: No space left on device. Make room.\n")
+
+    async def question(_command, _logger):
+        return {"90": "FAILED", "91": "FAILED", "92": "FAILED"}, 0.1
+
+    caplog.set_level(logging.INFO)
+    ask = patient(question, said=partial(last_error, tmp_path))
+    asyncio.run(ask("squeue", logging.getLogger("test")))
+    lines = [record.message for record in caplog.records]
+    assert lines == [
+        "Slurm job 90 ended: FAILED (slurmstepd-n1: error: StepId=90.0 exceeded memory limit "
+        "(504664064 > 471859200))",
+        "Slurm job 91 ended: FAILED (error: disk: No space left on device. Make room.)",
+        "Slurm job 92 ended: FAILED",
+    ]
+    assert queue_endings("\n".join(lines)) == dict.fromkeys(("90", "91", "92"), "FAILED")
 
 
 def test_questions_come_at_a_steady_rate_whatever_the_plugin_wishes():
