@@ -99,7 +99,8 @@ def render(template: str, context: dict[str, Any]) -> str:
 
 
 def _recipe_lines(inputs: ExperimentInputs) -> list[tuple[str, str]]:
-    return [(key, str(value)) for key, value in sorted(flatten(inputs.recipe).items())]
+    lines = sorted(flatten(inputs.recipe).items())
+    return [(key, str(value).replace("\n", "\\n")) for key, value in lines]
 
 
 def _soft_target_text(inputs: ExperimentInputs, record: Json) -> str | None:

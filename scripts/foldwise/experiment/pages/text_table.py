@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foldwise.common.files import read_json, read_parquet
+from foldwise.common.files import read_parquet
 from foldwise.experiment.inputs.raw_outputs import OK
 from foldwise.experiment.inputs.types import Json
 from foldwise.experiment.pages.summary import read_records
@@ -28,7 +28,7 @@ def text_table(study: Study, results: Path, names: Sequence[str] = ()) -> list[s
 
     Columns: MAE with its interval, the MAE of the most probable answer in place of the median,
     outputs without a number, Pearson correlation of signed errors with those of the network, tokens
-    of a prompt, processor time.
+    of a prompt.
 
     Args:
         study: The study; the network is that of its first experiment without a language model.
@@ -42,12 +42,12 @@ def text_table(study: Study, results: Path, names: Sequence[str] = ()) -> list[s
     first, unit = records[0], str(records[0]["unit"])
     lines = [
         f"| what answers | told | tokens | MAE [95 %], {unit} | plain decoding | no number "
-        f"| errors in common with `{first['experiment']}` | CPU s |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| errors in common with `{first['experiment']}` |",
+        "|---|---|---|---|---|---|---|",
     ]
     baselines = first["metrics"]["baselines"]
     for words, key in _BASELINES:
-        lines.append(f"| {words} | | | {value_text(baselines[key])} | | | | |")
+        lines.append(f"| {words} | | | {value_text(baselines[key])} | | | |")
     reference = _errors(results / str(first["experiment"]))
     cells = [_cells(study, results, record, reference) for record in records]
     return [*lines, *(f"| {' | '.join(row)} |" for row in cells)]
@@ -63,7 +63,7 @@ def _cells(study: Study, results: Path, record: Json, reference: pd.Series[float
     errors = _errors(results / name)
     common = _correlation(errors, reference) if errors.name != reference.name else ""
     if recipe is None:
-        return [title, "", "", mae, "", "", common, ""]
+        return [title, "", "", mae, "", "", common]
     raw = read_parquet(results / name / "raw_outputs.parquet", _RAW_COLUMNS)
     failed = int((raw["parse_status"] != OK).sum())
     return [
@@ -74,7 +74,6 @@ def _cells(study: Study, results: Path, record: Json, reference: pd.Series[float
         _plain(raw),
         f"{failed} of {len(raw)}" if recipe.method != "head" else "",
         common,
-        _seconds(study, results, name),
     ]
 
 
@@ -102,10 +101,3 @@ def _plain(raw: pd.DataFrame) -> str:
     if raw["plain_value"].isna().all():
         return ""
     return value_text(float((raw["plain_value"] - raw["ground_truth"]).abs().mean()))
-
-
-def _seconds(study: Study, results: Path, name: str) -> str:
-    """Processor time of all fitting and answering, held-out rows included."""
-    recipe = study.experiments[name].recipe
-    fits = sorted((results / "models" / recipe / study.task).glob("fold_*/seed_*/fit.json"))
-    return f"{sum(float(read_json(fit)['cpu_time_sec']) for fit in fits):,.0f}"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiment_files import EXPERIMENTS, TASK, make_study
+from experiment_files import EXPERIMENTS, make_study
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_json, write_parquet
 from foldwise.experiment.inputs.loading import load_inputs
@@ -132,9 +132,6 @@ def asked(root):
         }
     )
     write_parquet(results / "zero_shot" / "raw_outputs.parquet", raw)
-    for fold, seconds in ((0, 100.2), (1, 41.0)):
-        folder = results / "models" / "asked" / TASK / f"fold_{fold}" / "seed_0"
-        write_json(folder / "fit.json", {"cpu_time_sec": seconds})
     (root / "config" / "asked.yaml").write_text(ASKED)
     return results
 
@@ -153,4 +150,4 @@ def test_every_cell_of_language_models_is_that_of_the_folders(root, asked):
     n = len(pd.read_parquet(asked / "zero_shot" / "raw_outputs.parquet"))
     errors = np.where(np.arange(n) % 2, 0.5, 0.25)
     assert told[4] == value_text(float(np.delete(errors, 3).mean()))
-    assert told[5:] == [f"1 of {n}", "-1.00", "141"]
+    assert told[5:] == [f"1 of {n}", "-1.00"]
