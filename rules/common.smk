@@ -14,6 +14,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from foldwise.common.code import sources_of
 from foldwise.common.errors import FoldwiseError
+from foldwise.study.command_line import type_values
 from foldwise.study.config import parse_study
 from foldwise.study.checks import missing_files, warnings
 from foldwise.study.kinds import NETWORK
@@ -23,6 +24,7 @@ from foldwise.study.outside.text import TEXT
 from foldwise.tasks.sources import EMBEDDED
 from foldwise.tracking.calls.interpreter import put_interpreter_first
 
+type_values(config, workflow.config_settings.config or {})
 try:
     STUDY = parse_study(config)
 except FoldwiseError as error:
