@@ -1,15 +1,27 @@
 """Programs, own predictions and a mixed ensemble through Snakemake: one fold of the tiny study."""
 
 import json
+import zipfile
 
 import pandas as pd
 import pytest
+
+from small_study import TASK
 
 MEAN = """
 import pandas as pd
 rows = pd.read_csv("rows.csv")
 mean = rows.loc[rows["part"] == "fit", "target"].mean()
 rows.loc[rows["part"] != "fit", ["id"]].assign(prediction=mean).to_parquet("predictions.parquet")
+"""
+# In an environment of a package that is nowhere else, and without any other.
+ALONE = """
+import csv, handmade
+rows = list(csv.DictReader(open("rows.csv")))
+asked = [row["id"] for row in rows if row["part"] != "fit"]
+open("predictions.csv", "w").write(
+    "id,prediction\\n" + "".join(f"{name},{handmade.ANSWER}\\n" for name in asked)
+)
 """
 WORDS = {"title": "Something", "purpose": "What is it worth?"}
 
@@ -18,10 +30,26 @@ def program(name, **changes):
     return {"model": "program", "command": f"python {name}", **changes}
 
 
+def write_package(folder):
+    """A wheel of one module, and an environment file that asks for it."""
+    wheel = folder / "handmade-1.0-py3-none-any.whl"
+    about = "Metadata-Version: 2.1\nName: handmade\nVersion: 1.0\n"
+    kind = "Wheel-Version: 1.0\nGenerator: by hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("handmade.py", "ANSWER = 0.25\n")
+        archive.writestr("handmade-1.0.dist-info/METADATA", about)
+        archive.writestr("handmade-1.0.dist-info/WHEEL", kind)
+        archive.writestr("handmade-1.0.dist-info/RECORD", "")
+    content = {"dependencies": ["python=3.11", "pip", {"pip": [str(wheel)]}]}
+    (folder / "handmade.yaml").write_text(json.dumps(content))
+
+
 @pytest.fixture(scope="module")
 def mixed(study, tmp_path_factory):
     house = study.copy(tmp_path_factory.mktemp("teachers") / "house")
     (house.root / "mean.py").write_text(MEAN)
+    (house.root / "alone.py").write_text(ALONE)
+    write_package(house.root)
     (house.root / "dies.py").write_text("print('no luck today')\nraise SystemExit(3)\n")
     content = json.loads((house.root / "tiny.json").read_text())
     split = json.loads(next((house.results / "splits").glob("*/fold_0.json")).read_text())
@@ -33,18 +61,28 @@ def mixed(study, tmp_path_factory):
     content["recipes"] |= {
         "mean": program("mean.py"),
         "dies": program("dies.py", on_failure="leave_out"),
+        "dies_for_all": program("dies.py"),
+        "alone": program("alone.py", environment="handmade.yaml"),
         "own": {"model": "predictions", "path": "own.csv"},
     }
     members = [{"recipe": name, "seeds": [0]} for name in ("mean", "own", "dies")]
     content["experiments"] = {
         "mean": {"recipe": "mean", "seeds": [0], **WORDS},
+        "dies_for_all": {"recipe": "dies_for_all", "seeds": [0], **WORDS},
+        "alone": {"recipe": "alone", "seeds": [0], **WORDS},
         "cross": {"members": members, "combine": "mean", "compare_with": ["mean"], **WORDS},
     }
-    content |= {"only": ["mean", "cross"], "splits": {**content["splits"], "only": [0]}}
+    content |= {"only": list(content["experiments"]), "splits": {**content["splits"], "only": [0]}}
     (house.root / "mixed.json").write_text(json.dumps(content))
-    done = house.snakemake("results/tiny/cross/results.json", config="mixed.json")
+    done = house.snakemake(
+        "results/tiny/cross/results.json", answers_of("alone"), config="mixed.json"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return house
+
+
+def answers_of(recipe):
+    return f"results/tiny/predictions/{recipe}/{TASK}/fold_0/seed_0/test.parquet"
 
 
 def test_a_program_s_experiment_has_a_folder_like_any_other(mixed):
@@ -81,3 +119,23 @@ def test_the_mixed_ensemble_is_the_mean_of_its_members_and_names_who_is_missing(
         assert (mixed.results / "cross" / "figures" / name).stat().st_size
     readme = " ".join((mixed.results / "cross" / "README.txt").read_text().split())
     assert "dies, seed 0, is missing: it ended with exit code 3" in readme
+
+
+def test_a_program_runs_in_the_environment_that_is_made_of_its_file(mixed):
+    rows = pd.read_parquet(mixed.root / answers_of("alone"))
+    assert set(rows["prediction"]) == {0.25}
+    fit = json.loads(next((mixed.results / "models" / "alone").rglob("fit.json")).read_text())
+    assert fit["packages"]["handmade"] == "1.0"
+    assert "pandas" not in fit["packages"]
+
+
+def test_a_program_that_dies_ends_the_call_unless_the_config_goes_on_without_it(mixed):
+    done = mixed.snakemake(answers_of("dies_for_all"), config="mixed.json")
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    # Snakemake says the line again, as it shows the log of a failed job.
+    assert {line.split(" Its log is ")[0] for line in lines} == {
+        "error: recipes.dies_for_all, fold 0, seed 0: it ended with exit code 3; it last said: no "
+        "luck today."
+    }
+    assert not (mixed.root / answers_of("dies_for_all")).exists()

@@ -224,10 +224,10 @@ def test_matgl_says_what_it_cannot_do(fold, tmp_path, python_of, options, words,
 def test_matgl_ends_before_its_time_is_over(crystals, tmp_path, python_of):
     place, python = tmp_path, python_of("matgl_network")
     outcome = crystals.run(
-        TEACHERS / "matgl_network.py", place, python=python, minutes=0.7,
+        TEACHERS / "matgl_network.py", place, python=python, minutes=1,
         options={"network": "MEGNet", "epochs": 100_000},
     )  # fmt: skip
     assert outcome["failed"] is None
     said = json.loads((place / "left" / "fit.json").read_text())
-    assert said["ended_early"].startswith("no time for epoch ")
+    assert said["ended_early"].startswith("no time for ")
     assert said["best_epoch"] <= said["epochs"] < 100_000
