@@ -123,7 +123,7 @@ DEMANDS = {
     "choose_soft_weight": _SHORT,
     "check_series": _SHORT,
     "resolve_experiment": Demand(10, minutes=1),
-    "write_experiment": Demand(300, kb_per_structure=4, minutes=10, ms_per_structure=2),
+    "write_experiment": Demand(700, kb_per_structure=10.5, minutes=10, ms_per_structure=2),
     "summarise": _SHORT,
     "write_ablation": Demand(400, minutes=5),
     "write_site": Demand(400, kb_per_structure=10, minutes=10, ms_per_structure=2),
