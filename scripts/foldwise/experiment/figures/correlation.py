@@ -16,7 +16,11 @@ def correlation_figure(inputs: ExperimentInputs, rows: TestRows) -> Figure:
     """Matrix of the correlations of the recipes' errors on test rows."""
     columns = recipe_answers(inputs, rows)
     names = [str(name) for name in columns.columns]
-    matrix = error_correlation(columns, rows)
+    return matrix_figure(names, error_correlation(columns, rows))
+
+
+def matrix_figure(names: list[str], matrix: Floats) -> Figure:
+    """The figure of a matrix `[m, m]` of correlations between the recipes `names`."""
     side = 2.6 + 0.9 * len(names)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.add_subplot()
@@ -30,7 +34,8 @@ def correlation_figure(inputs: ExperimentInputs, rows: TestRows) -> Figure:
     axes.set_yticks(range(len(names)), names)
     axes.grid(visible=False)
     figure.colorbar(image, ax=axes, shrink=0.75, label="correlation of signed errors")
-    axes.set_title(_finding(names, matrix))
+    # From the figure's edge on: above the matrix alone there is no room for long names.
+    figure.suptitle(_finding(names, matrix), x=0.02, ha="left", fontsize="large", weight="bold")
     return figure
 
 
@@ -40,8 +45,9 @@ def _finding(names: list[str], matrix: Floats) -> str:
     pairs = [(matrix[a, b], names[a], names[b]) for a in range(len(names)) for b in range(a)]
     low, high = min(pairs), max(pairs)
     if len(pairs) == 1:
-        return f"Errors of {low[1]} and {low[2]} correlate by {low[0]:.2f}"
+        return f"Errors of {low[1]}\nand {low[2]} correlate by {low[0]:.2f}"
     return (
-        f"Errors of {low[1]} and {low[2]} have least in common ({low[0]:.2f}),\n"
-        f"those of {high[1]} and {high[2]} most ({high[0]:.2f})"
+        "Errors have least in common between\n"
+        f"{low[1]} and {low[2]} ({low[0]:.2f}),\n"
+        f"most between {high[1]} and {high[2]} ({high[0]:.2f})"
     )
