@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +36,7 @@ from foldwise.tasks.splits import FoldSplit
 from foldwise.training.stopping import EXIT_TIME_LIMIT, NEAR_TIME_LIMIT
 
 RECIPE, SEED = "baseline", 0
+LOOK_AFTER = 0.1  # seconds between two looks at a program
 _STEP = re.compile(r"step (\d+)/(\d+) .* ([\d.]+) s/step")
 _FIT_FILES = ("model.safetensors", "fit.json", "history.csv")
 _ANSWERS = ("test.parquet", "train.parquet", "test_timing.json")
@@ -79,14 +81,28 @@ def measured(command: list[str], log: Path, end_after: float | None = None) -> T
         timer = threading.Timer(end_after or 0, process.send_signal, (NEAR_TIME_LIMIT,))
         if end_after:
             timer.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        done, peak = 0, 0
+        while not done:
+            peak = max(peak, _high_water(process.pid))
+            time.sleep(LOOK_AFTER)
+            done, status, usage = os.wait4(process.pid, os.WNOHANG)
         timer.cancel()
     process.returncode = code = os.waitstatus_to_exitcode(status)
     if code not in ({0, EXIT_TIME_LIMIT} if end_after else {0}):
         raise FoldwiseError(f"exit code {code}", where=command[1], hint=f"Read {log}.")
-    return Taken(
-        time.monotonic() - started, usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime
-    )
+    seconds = time.monotonic() - started
+    return Taken(seconds, peak or usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime)
+
+
+def _high_water(process: int) -> int:
+    """Most resident bytes of a process so far; 0 where the system does not say.
+
+    Linux counts the memory of the process that starts a program as that program's `ru_maxrss`.
+    """
+    with suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])
+    return 0
 
 
 def few_rows(split: FoldSplit, rows: int) -> FoldSplit:
