@@ -7,6 +7,7 @@
 # make cluster-test  set up, then faults of a cluster on a real Slurm of two nodes on this machine (root)
 # make rehearsal TASK=matbench_jdft2d  set up, then an official task at its full size on stand-in crystals
 # make bench  set up, then the engine against stock CHGNet
+
 # Hundreds of jobs and tests start Python: let it keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3

@@ -148,7 +148,16 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         ) from error
 
 
-def read_yaml(path: str | os.PathLike[str], *, absent: str, broken: str) -> Any:
+def bytes_of(path: Path) -> int:
+    """Size of a file, or of all files below a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+
+
+def read_yaml(
+    path: str | os.PathLike[str], *, absent: str = "Make it first.", broken: str = "Mend it."
+) -> Any:
     """Read a YAML file.
 
     Args:

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import psutil
 
 BAR_WIDTH = 20
 BAR_INTERVAL = 0.2
 CLEAR_LINE = "\r\x1b[K"
+_STEP = re.compile(r"step (\d+)/(\d+) .*?([\d.]+) s/step")
+
+
+class StepLine(NamedTuple):
+    """What a line of `ProgressLog.step` says: steps done, of how many, mean seconds of one."""
+
+    done: int
+    total: int
+    seconds: float
+
+
+def step_lines(log: str) -> list[StepLine]:
+    """The steps that a log tells of, in its order."""
+    return [
+        StepLine(int(done), int(total), float(seconds))
+        for done, total, seconds in _STEP.findall(log)
+    ]
 
 
 def duration(seconds: float) -> str:

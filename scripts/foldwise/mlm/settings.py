@@ -67,7 +67,7 @@ def read_study(path: str | Path = DEFAULT_CONFIG) -> MlmStudy:
     Raises:
         FoldwiseError: The file is missing or no YAML, or as `parse_study`.
     """
-    raw = read_yaml(path, absent="Check mlm_config or --config.", broken="Mend it.")
+    raw = read_yaml(path, absent="Check mlm_config or --config.")
     return parse_study(raw)
 
 

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from foldwise.common.progress import LoggedStream, ProgressLog, duration
+from foldwise.common.progress import LoggedStream, ProgressLog, duration, step_lines
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,18 @@ def test_a_file_gets_every_step_and_the_memory_after_the_first():
     assert steps_of(stream.getvalue()) == [(str(step), str(step)) for step in range(1, 51)]
     assert [bool(re.fullmatch(MEMORY, line)) for line in lines] == [False, True] + 49 * [False]
     assert lines[-1].endswith("ETA 0:00")
+
+
+def test_what_a_log_says_of_its_steps_is_read_back():
+    stream = io.StringIO()
+    log = ProgressLog(stream, total=50)
+    log.line("2 folds in 3 parts, step by step")
+    for step in (1, 37, 50):
+        log.step(step, f"epoch {step}  loss 0.12/3.4 s")
+    found = step_lines(stream.getvalue())
+    assert [(step.done, step.total) for step in found] == [(1, 50), (37, 50), (50, 50)]
+    assert all(0 <= step.seconds < 1 for step in found)
+    assert step_lines("no steps here") == []
 
 
 def test_work_in_large_portions_says_its_memory_after_the_first_too():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -25,11 +24,13 @@ import pandas as pd
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import (
     REPOSITORY,
+    bytes_of,
     read_json,
     read_parquet,
     write_json,
     write_parquet,
 )
+from foldwise.common.progress import step_lines
 from foldwise.study.recipe import Recipe
 from foldwise.study.study import Study
 from foldwise.tasks.splits import FoldSplit
@@ -37,7 +38,6 @@ from foldwise.training.stopping import EXIT_TIME_LIMIT, NEAR_TIME_LIMIT
 
 RECIPE, SEED = "baseline", 0
 LOOK_AFTER = 0.1  # seconds between two looks at a program
-_STEP = re.compile(r"step (\d+)/(\d+) .* ([\d.]+) s/step")
 _FIT_FILES = ("model.safetensors", "fit.json", "history.csv")
 _ANSWERS = ("test.parquet", "train.parquet", "test_timing.json")
 
@@ -141,12 +141,11 @@ class FirstFold:
         log = self.root / "logs" / "bounded" / f"{model}.log"
         command = self._training(recipe, self._split(0), out)
         taken = measured(command, log, end_after=seconds)
-        done = _STEP.findall(log.read_text(encoding="utf-8"))
+        done = step_lines(log.read_text(encoding="utf-8"))
         if not done:
             raise FoldwiseError("no step was done", where=str(log), hint="Give it more seconds.")
         steps, of_all, rate = done[-1]
-        of = int(of_all) // recipe.epochs
-        return CutTraining(taken, int(steps), of, float(rate), bytes_of(out))
+        return CutTraining(taken, steps, of_all // recipe.epochs, rate, bytes_of(out))
 
     def fit_few(self, rows: int) -> None:
         """Fit its model to few of its rows, and give that to the other folds too."""
@@ -222,13 +221,6 @@ class FirstFold:
 
     def _of_fold(self, kind: str, fold: int) -> Path:
         return self.root / kind / RECIPE / self.study.task / f"fold_{fold}" / f"seed_{SEED}"
-
-
-def bytes_of(path: Path) -> int:
-    """Size of a file, or of all files below a folder."""
-    if path.is_file():
-        return path.stat().st_size
-    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
 
 
 def _of(known: pd.Series[float], ids: Sequence[str]) -> pd.DataFrame:

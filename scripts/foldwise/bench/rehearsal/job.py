@@ -14,12 +14,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from foldwise.bench.rehearsal.bounded import FirstFold, bytes_of
+from foldwise.bench.rehearsal.bounded import FirstFold
 from foldwise.bench.rehearsal.dataset import write_rehearsal
 from foldwise.cluster.demands import DEMANDS
 from foldwise.cluster.sizes import TaskSize
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import REPOSITORY, read_json, write_csv, write_text
+from foldwise.common.files import REPOSITORY, bytes_of, read_json, write_csv, write_text
 from foldwise.study.config import parse_study
 from foldwise.study.files import load_config
 from foldwise.tasks.official import official_task

@@ -36,7 +36,7 @@ def read_leaderboard(task: str, folder: Path = FOLDER) -> Json | None:
     path = folder / f"{task}.yaml"
     if not path.is_file():
         return None
-    content = read_yaml(path, absent="Make it.", broken="Mend it.")
+    content = read_yaml(path)
     entries = content.get("entries") if isinstance(content, dict) else None
     if not isinstance(entries, list) or content.get("task") != task:
         raise FoldwiseError(

@@ -15,6 +15,7 @@ from typing import Any
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY
+from foldwise.common.progress import step_lines
 from foldwise.mlm.declaration import EntityTraining
 from foldwise.tracking.preflight.trial import cpu_seconds
 
@@ -22,7 +23,6 @@ STEPS = 10
 """Steps before a trial's first checkpoint; as many follow it."""
 QUESTIONS = 40
 """Samples, and Ko-LAMBADA rows, that a trial evaluation asks."""
-_STEP = re.compile(r"step (\d+)/\d+ .*?([\d.]+) s/step")
 
 _SIZE = ("hidden", "layers", "heads", "vocabulary", "dropout")
 
@@ -201,7 +201,7 @@ def _run(files: Files, program: str, arguments: Sequence[str]) -> Ran:
 
 def _elapsed(log: str) -> dict[int, float]:
     """Seconds since the first step began, by step."""
-    return {int(step): int(step) * float(each) for step, each in _STEP.findall(log)}
+    return {step.done: step.done * step.seconds for step in step_lines(log)}
 
 
 def read_training(ran: Ran, first: int) -> TrainingTrial:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import resource
 import subprocess
 import sys
@@ -17,13 +16,13 @@ from typing import Any
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, read_json
+from foldwise.common.progress import StepLine, step_lines
 from foldwise.tracking.record.environment import ask_driver
 
 EPOCHS = 3
 """The first epoch warms up; the median of three is a usual one."""
 VALIDATION_SHARE = 1.15
 """An epoch with its validation against its steps alone, where no whole epoch was seen."""
-_STEP = re.compile(r"step (\d+)/(\d+) .*?([\d.]+) s/step")
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,6 @@ def _begin(
 
 def _measured(folder: Path, wall: float, busy: float) -> Trial:
     log = (folder / "log").read_text(encoding="utf-8")
-    steps = _STEP.findall(log)
     host = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     if (folder / "fit.json").exists():
         fit = read_json(folder / "fit.json")
@@ -133,7 +131,7 @@ def _measured(folder: Path, wall: float, busy: float) -> Trial:
         on_gpu = fit["device"] == "cuda"
         return Trial(
             steps=int(fit["steps"]),
-            seconds_per_step=float(steps[-1][2]),
+            seconds_per_step=step_lines(log)[-1].seconds,
             seconds_per_epoch=epoch,
             overhead=max(0.0, wall - EPOCHS * epoch),
             host_bytes=host,
@@ -154,21 +152,21 @@ def _measured(folder: Path, wall: float, busy: float) -> Trial:
     )
 
 
-def last_step(log: str, what: str, program: str) -> tuple[int, int, float]:
-    """Number of the last step that a log names, of how many, and seconds per step.
+def last_step(log: str, what: str, program: str) -> StepLine:
+    """The last step that a trial's log tells of.
 
     Raises:
         FoldwiseError: There were no two steps.
     """
-    steps = _STEP.findall(log)
-    if not steps or int(steps[-1][0]) < 2:
+    steps = step_lines(log)
+    if not steps or steps[-1].done < 2:
         last = (log.strip().splitlines() or ["no line"])[-1]
         raise FoldwiseError(
             f"the trial {what} ran no two steps; its log ends with: {last}",
             where=program,
             hint="Mend that, or give it longer with --trial-seconds.",
         )
-    return int(steps[-1][0]), int(steps[-1][1]), float(steps[-1][2])
+    return steps[-1]
 
 
 def cpu_seconds() -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.common.files import REPOSITORY, read_json
+from foldwise.common.files import REPOSITORY, bytes_of, read_json
 from foldwise.graphs.store import GraphStore
 from foldwise.study.recipe import Recipe
 from foldwise.study.study import Study
@@ -97,9 +97,7 @@ def workload(study: Study, graphs: Path, split: Path) -> Workload:
         fitted=total(parts["train"]) - validated,
         validated=validated,
         tested=total(parts["test"]),
-        store_bytes=sum(
-            path.stat().st_size for path in (REPOSITORY / graphs).rglob("*") if path.is_file()
-        ),
+        store_bytes=bytes_of(REPOSITORY / graphs),
         n_fitted=sum(map(len, parts["validation"][1:])),
     )
 

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from foldwise.common.files import read_json
+from foldwise.common.files import bytes_of, read_json
 from foldwise.tracking.record.entries import Entry
 from foldwise.tracking.record.registry import Registry
 
@@ -42,7 +42,7 @@ def find_waste(registry: Registry) -> list[Waste]:
         users = [entry for entry in entries.values() if recipe in _recipes(registry, entry)]
         if users and all(entry["decision"]["verdict"] == "discard" for entry in users):
             names = ", ".join(entry["identity"] for entry in users)
-            found.append(Waste(path, _size(path), f"resume state of discarded {names}"))
+            found.append(Waste(path, bytes_of(path), f"resume state of discarded {names}"))
     return sorted(found, key=lambda waste: (-waste.size, str(waste.path)))
 
 
@@ -60,10 +60,12 @@ def _copies(registry: Registry, entry: Entry) -> list[Waste]:
     found = []
     for path in sorted(registry.folder(entry["identity"]).glob("attempt_*/predictions.parquet")):
         if entry["decision"]["verdict"] == "discard":
-            found.append(Waste(path, _size(path), f"predictions of discarded {entry['identity']}"))
+            why = f"predictions of discarded {entry['identity']}"
         elif path.parent.name != last:
             why = f"predictions of a replaced attempt of {entry['identity']}"
-            found.append(Waste(path, _size(path), why))
+        else:
+            continue
+        found.append(Waste(path, bytes_of(path), why))
     return found
 
 
@@ -78,9 +80,3 @@ def _recipes(registry: Registry, entry: Entry) -> set[str]:
     config = read_json(registry.folder(entry["identity"]) / "config.json")
     teacher = config["recipe"].get("teacher") or {}
     return {config["recipe_name"], teacher.get("recipe")} - {None}
-
-
-def _size(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -37,7 +37,7 @@ def read_log(path: Path = LOG) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
-    entries = read_yaml(path, absent="Make it.", broken="Write valid YAML.") or []
+    entries = read_yaml(path, broken="Write valid YAML.") or []
     for entry in entries if isinstance(entries, list) else [{}]:
         missing = set(KEYS) - set(entry)
         if missing or entry["status"] not in STATUSES:
