@@ -55,8 +55,9 @@ def read_rates(folder: Path, study: Study, model: str = "chgnet") -> Rates:
         FoldwiseError: A table is missing, or holds no such network or stage.
     """
     try:
-        trainings = pd.read_csv(folder / TRAININGS).set_index("model")
-        step = float(trainings["cpu_seconds_per_step"][model])
+        trainings = pd.read_csv(folder / TRAININGS).set_index("training")
+        own = trainings[trainings["model"] == model]
+        step = float(own["cpu_seconds_per_step"]["teacher"])
         seconds = pd.read_csv(folder / "stages.csv").set_index("stage")["cpu_seconds"]
         structures = int(read_json(folder / "data" / study.task / "card.json")["n_accepted"])
         folds = int(study.splits["folds"])
@@ -65,7 +66,7 @@ def read_rates(folder: Path, study: Study, model: str = "chgnet") -> Rates:
         answers = structures * (1 + 1 / folds)
         return Rates(
             structures=structures,
-            fit=step / int(trainings["batch_size"][model]),
+            fit=step / int(own["batch_size"]["teacher"]),
             answer=float(seconds["predict"]) / answers,
             data=sum(once.values()) + (folds - 1) * once["make_splits"],
             folder=float(seconds["write_experiment"]),

@@ -50,9 +50,9 @@ def test_a_student_waits_for_its_teachers(study):
 
 def write_rehearsal(folder):
     folder.mkdir()
-    pd.DataFrame({"model": ["chgnet"], "batch_size": [32], "cpu_seconds_per_step": [3.2]}).to_csv(
-        folder / "trainings.csv", index=False
-    )
+    columns = ["training", "model", "batch_size", "cpu_seconds_per_step"]
+    rows = [("teacher", "chgnet", 32, 3.2), ("student", "chgnet", 32, 4.0)]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "trainings.csv", index=False)
     stages = {
         "prepare_dataset": 10, "build_graphs": 20, "report_duplicates": 30, "make_splits": 2,
         "predict": 36, "write_experiment": 72,

@@ -36,7 +36,7 @@ from foldwise.study.study import Study
 from foldwise.tasks.splits import FoldSplit
 from foldwise.training.stopping import EXIT_TIME_LIMIT, NEAR_TIME_LIMIT
 
-RECIPE, SEED = "baseline", 0
+RECIPE, STUDENT, SEED = "baseline", "student", 0
 LOOK_AFTER = 0.1  # seconds between two looks at a program
 _FIT_FILES = ("model.safetensors", "fit.json", "history.csv")
 _ANSWERS = ("test.parquet", "train.parquet", "test_timing.json")
@@ -129,17 +129,25 @@ class FirstFold:
     root: Path
     threads: int
 
-    def cut_training(self, model: str, seconds: float) -> CutTraining:
+    def cut_training(self, seconds: float, *, student: bool) -> CutTraining:
         """Train on all of its rows, and end when a time limit of so many seconds comes near.
+
+        Args:
+            seconds: After which it is asked to end.
+            student: Whether the copies are fitted too, with the labels of `copies`.
 
         Raises:
             FoldwiseError: The training fails, or has not done a step by then.
         """
-        out = self.root / "bounded" / model
+        name = STUDENT if student else RECIPE
+        out = self.root / "bounded" / name
         shutil.rmtree(out, ignore_errors=True)
-        recipe = replace(self._recipe, model=model)  # type: ignore[arg-type]
-        log = self.root / "logs" / "bounded" / f"{model}.log"
+        recipe = self._recipe(name)
+        log = self.root / "logs" / "bounded" / f"{name}.log"
         command = self._training(recipe, self._split(0), out)
+        if student:
+            graphs, labels = self.copies
+            command += ["--copies", str(graphs), "--soft-targets", str(labels)]
         taken = measured(command, log, end_after=seconds)
         done = step_lines(log.read_text(encoding="utf-8"))
         if not done:
@@ -153,13 +161,22 @@ class FirstFold:
         write_json(few, few_rows(FoldSplit.read(self._split(0)), rows).as_json())
         first = self._models(0)
         log = self.root / "logs" / "bounded" / "few.log"
-        measured(self._training(self._recipe, few, first), log)
+        measured(self._training(self._recipe(RECIPE), few, first), log)
         for fold in self.study.folds[1:]:
             out = self._models(fold)
             out.mkdir(parents=True, exist_ok=True)
             for name in _FIT_FILES:
                 shutil.copy(first / name, out)
             write_json(out / "fit.json", read_json(out / "fit.json") | {"fold": fold})
+
+    @property
+    def copies(self) -> tuple[Path, Path]:
+        """Graphs of the copies of its training crystals, and what its models answer for them."""
+        fold = f"{self.study.task}/fold_0"
+        teacher = self._recipe(STUDENT).teacher
+        assert teacher is not None  # a student has one
+        labels = self.root / "ensembles" / teacher.ensemble / fold / "copies.parquet"
+        return self.root / "data" / self.study.task / "copies" / "fold_0" / "graphs", labels
 
     @property
     def answers(self) -> list[Path]:
@@ -191,9 +208,8 @@ class FirstFold:
         ]  # fmt: skip
         return measured(command, self.root / "logs" / "bounded" / "ensemble.log")
 
-    @property
-    def _recipe(self) -> Recipe:
-        recipe = self.study.recipes[RECIPE]
+    def _recipe(self, name: str) -> Recipe:
+        recipe = self.study.recipes[name]
         assert isinstance(recipe, Recipe)  # a rehearsal trains networks
         return recipe
 

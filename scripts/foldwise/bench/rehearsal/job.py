@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from foldwise.bench.rehearsal.bounded import FirstFold
+from foldwise.bench.rehearsal.bounded import STUDENT, FirstFold
 from foldwise.bench.rehearsal.dataset import write_rehearsal
 from foldwise.cluster.demands import DEMANDS
 from foldwise.cluster.sizes import TaskSize
@@ -29,20 +29,27 @@ NOTICE = (
     "Nothing here says how accurate a model is; do not submit it.\n"
 )
 DEFAULT = "config/config.yaml"
-EXPERIMENT = "e0"
-MODELS = ("chgnet_lite", "chgnet")
+EXPERIMENT, ENSEMBLE, STUDENTS = "e0", "e3", "e4"
 MEMBERS = 3
+COPIES = 1
+"""Of each training crystal, for the student. A study's four take four times as long."""
 BATCH_SIZE = 32
 TRAININGS = "trainings.csv"
 COLUMNS = ["stage", "seconds", "peak_bytes", "disk_bytes", "declared_mb", "cpu_seconds"]
+# Rules that are another one with other files, and are declared by it, with the copies' size.
+_OF_COPIES = {"build_copy_graphs": "build_graphs", "predict_copies": "predict"}
 # What each stage leaves on disk, below the study's folder.
 _MADE = {
-    "prepare_dataset": "data/*/[!g]*",
+    "prepare_dataset": "data/*/[!gc]*",
     "build_graphs": "data/*/graphs",
+    "perturb_structures": "data/*/copies/*/structures.npz",
+    "build_copy_graphs": "data/*/copies/*/graphs",
     "make_splits": "splits/*/fold_*.json",
     "report_duplicates": "splits/*/duplicates.*",
     "train_model": "models",
-    "predict": "predictions",
+    "predict": "predictions/*/*/*/*/t*",
+    "predict_copies": "predictions/*/*/*/*/copies.parquet",
+    "average_predictions": "ensembles",
     "write_experiment": EXPERIMENT,
     "write_site": "site",
 }
@@ -119,9 +126,9 @@ def rehearse(plan: Rehearsal, say: Callable[[str], None]) -> Path:
         rows = write_rehearsal(plan.task, file, targets=plan.targets)
         say(f"{rows} stand-in crystals with the official ids of {plan.task}: {file}")
     config = root / "study.yaml"
-    write_text(config, yaml.safe_dump(_study(plan, file)))
+    write_text(config, yaml.safe_dump(_study(plan, file, taught=False)))
     goals = (f"{EXPERIMENT}/results.json", "site/index.html")
-    more = [] if plan.bounds is None else _bounded(plan, plan.bounds, config)
+    more = [] if plan.bounds is None else _bounded(plan, plan.bounds, file)
     _make(plan, config, goals)
     table = stages(root, plan.task)
     write_csv(root / "stages.csv", pd.concat([table, pd.DataFrame(more, columns=COLUMNS)]))
@@ -146,18 +153,21 @@ def _make(plan: Rehearsal, config: Path, goals: Sequence[str]) -> None:
         )
 
 
-def _bounded(plan: Rehearsal, bounds: Bounds, config: Path) -> list[dict[str, Any]]:
+def _bounded(plan: Rehearsal, bounds: Bounds, file: Path) -> list[dict[str, Any]]:
     """Everything before the result folder, with one model; rows of what Snakemake did not run.
 
     Writes `trainings.csv` too: what a step of each network takes.
     """
     task, root = plan.task, plan.root
+    config = root / "taught.yaml"
+    write_text(config, yaml.safe_dump(_study(plan, file, taught=True)))
     study = parse_study(load_config([REPOSITORY / DEFAULT, config]))
     first = FirstFold(study, root, threads=1)
     _make(plan, config, (f"data/{task}/graphs", f"splits/{task}/duplicates.json"))
     first.fit_few(bounds.rows)
     _make(plan, config, [str(path.relative_to(root)) for path in first.answers])
     first.share_answers()
+    _make(plan, config, [str(path.relative_to(root)) for path in first.copies])
     average = first.average(members=MEMBERS)
     size = size_of(root, task)
     rows = [
@@ -169,19 +179,22 @@ def _bounded(plan: Rehearsal, bounds: Bounds, config: Path) -> list[dict[str, An
         }
     ]
     trainings = []
-    for model in MODELS:
-        cut = first.cut_training(model, bounds.seconds)
+    for name, student in (("teacher", False), ("student", True)):
+        cut = first.cut_training(bounds.seconds, student=student)
         rows.append(
             {
-                "stage": f"train_model, {model}: {cut.steps} of {cut.of} steps of an epoch",
+                "stage": f"train_model, {name}: {cut.steps} of {cut.of} steps of an epoch",
                 **cut.taken._asdict(),
                 "disk_bytes": cut.disk_bytes,
-                "declared_mb": DEMANDS["train_model"].memory_mb(size),
+                "declared_mb": DEMANDS["train_model"].memory_mb(
+                    size * (1 + COPIES) if student else size
+                ),
             }
         )
         trainings.append(
             {
-                "model": model,
+                "training": name,
+                "model": plan.model,
                 "batch_size": BATCH_SIZE,
                 "threads": first.threads,
                 "steps": cut.steps,
@@ -221,8 +234,10 @@ def stages(root: Path, task: str) -> pd.DataFrame:
         rule = place.stem
         files = [place] if place.is_file() else place.rglob("*.tsv")
         tables = [pd.read_csv(path, sep="\t") for path in files]
-        if rule not in DEMANDS or not tables:
+        known = _OF_COPIES.get(rule, rule)
+        if known not in DEMANDS or not tables:
             continue
+        own = size * COPIES if rule in _OF_COPIES else size
         table = pd.concat(tables)
         rows.append(
             {
@@ -230,14 +245,15 @@ def stages(root: Path, task: str) -> pd.DataFrame:
                 "seconds": float(table["s"].max()),
                 "peak_bytes": round(float(table["max_rss"].max()) * _MB),
                 "disk_bytes": sum(map(bytes_of, root.glob(_MADE.get(rule, f"{rule}/*")))),
-                "declared_mb": DEMANDS[rule].memory_mb(size),
+                "declared_mb": DEMANDS[known].memory_mb(own),
                 "cpu_seconds": float(table["cpu_time"].max()),
             }
         )
     return pd.DataFrame(rows, columns=COLUMNS).sort_values("seconds", ascending=False)
 
 
-def _study(plan: Rehearsal, file: Path) -> dict[str, Any]:
+def _study(plan: Rehearsal, file: Path, *, taught: bool) -> dict[str, Any]:
+    """The rehearsal as a config; with a student of its one model where it is `taught`."""
     task = plan.task
     official = official_task(task)
     assert official is not None  # write_rehearsal has refused it
@@ -260,14 +276,20 @@ def _study(plan: Rehearsal, file: Path) -> dict[str, Any]:
                 "transform": "element_reference" if energy else "standardize",
             }
         },
-        "recipes": {"baseline": recipe},
+        "copies": {"copies": COPIES},
+        "recipes": {
+            "baseline": recipe,
+            STUDENT: {"extends": "baseline"}
+            | {"teacher": {"ensemble": ENSEMBLE, "targets": "augmented"}},
+        },
         "experiments": {
             EXPERIMENT: {
                 "title": "REHEARSAL on stand-in crystals: no result",
                 "purpose": NOTICE.replace("\n", " ").strip(),
-            }
+            },
+            ENSEMBLE: {"seeds": [0]},
         },
-        "only": [EXPERIMENT],
+        "only": [EXPERIMENT, ENSEMBLE, STUDENTS] if taught else [EXPERIMENT],
         "series": {"pretrained": {"action": "warn"}},
         "report": {"worst_n": 3, "bootstrap": 1000},
     }
