@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from foldwise.crystals.neighbors import CrystalArrays
-from foldwise.tasks.duplicates.matching import ReducedCrystal, reduced
+from foldwise.tasks.duplicates.matching import ReducedCrystal, matcher_of_ordered, reduced
 
 COLUMNS = ("task", "id", "structure", "group")
 _DECIMALS = 4  # of Å and of fractional coordinates, where two files hold the same crystal
@@ -67,7 +66,7 @@ def _join_matching(polymorphs: Mapping[int, CrystalArrays], group: NDArray[np.in
 
 
 def _match_all(members: Sequence[tuple[int, ReducedCrystal]], group: NDArray[np.int64]) -> None:
-    matcher = StructureMatcher()
+    matcher = matcher_of_ordered()
     for position, (left, crystal) in enumerate(members):
         for right, other in members[position + 1 :]:
             # Structures that are joined already need no second look.
