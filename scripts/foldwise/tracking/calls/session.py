@@ -6,6 +6,7 @@ A call that is killed leaves its file in `runs/.sessions`, and the reaper ends i
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -74,11 +75,25 @@ def begin(
 
 
 def end(root: str) -> None:
-    """Record what became of the runs of this process's own call, and say it on stderr."""
+    """Record what became of the runs of this process's own call, and say it on stderr.
+
+    Where the disk is full, the next call records it.
+    """
     process = this_process()
     path = session_file(root, f"{process['host']}_{process['pid']}")
-    if path.exists():
+    if not path.exists():
+        return
+    try:
         _say(_end_session(Registry(root), path, vanished=False))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _say(
+            [
+                f"error: {error.filename or root}: {error.strerror}. Make room: the next call "
+                "records how the runs of this one ended."
+            ]
+        )
 
 
 def session_file(root: str | Path, name: str) -> Path:
