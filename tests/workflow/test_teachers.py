@@ -1,6 +1,7 @@
 """Programs, own predictions and a mixed ensemble through Snakemake: one fold of the tiny study."""
 
 import json
+import re
 import zipfile
 
 import pandas as pd
@@ -119,6 +120,20 @@ def test_the_mixed_ensemble_is_the_mean_of_its_members_and_names_who_is_missing(
         assert (mixed.results / "cross" / "figures" / name).stat().st_size
     readme = " ".join((mixed.results / "cross" / "README.txt").read_text().split())
     assert "dies, seed 0, is missing: it ended with exit code 3" in readme
+
+
+def test_nothing_is_promised_about_answers_that_were_made_elsewhere(mixed):
+    folder = mixed.results / "cross"
+    text = (folder / "README.txt").read_text()
+    assert re.search(r"^  CROSS +[0-9.]+ +[0-9.]+ +unknown ", text, re.MULTILINE)
+    readme = " ".join(text.split())
+    assert "members that did not train on it (of own only their maker knows)" in readme
+    assert "the answers of own were made elsewhere, and what it has seen only its maker" in readme
+    assert "[look] leakage: what own has seen only its maker knows" in readme
+    assert "The kept epoch" not in readme  # no member has epochs
+    assert "A program may have chosen by these rows" in readme
+    record = json.loads((folder / "results.json").read_text())
+    assert record["compute"]["mixed_precision"] is None
 
 
 def test_a_program_runs_in_the_environment_that_is_made_of_its_file(mixed):

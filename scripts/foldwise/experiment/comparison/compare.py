@@ -143,8 +143,9 @@ def _recorded_cost_text(name: str, other: str, cost: Json) -> str:
                                                         "passes_against"),
     )  # fmt: skip
     texts = [
-        f"{who} needs {_passes(int(cost[passes]))} through "
-        + (f"{cost[size]:,} parameters" if cost[size] is not None else "models of unknown size")
+        f"{who} needs {_passes(int(cost[passes]))} through {cost[size]:,} parameters"
+        if cost[size] is not None
+        else f"{who} needs the answers of {plural(int(cost[passes]), 'model')} of unknown size"
         for who, size, passes in sides
     ]
     return f"For one prediction {texts[0]}, {texts[1]}."

@@ -137,7 +137,8 @@ def outside_statement(inputs: ExperimentInputs) -> str:
             parts.append(f"{name} starts from {known or 'random weights'}")
         elif fit["kind"] == "predictions":
             parts.append(
-                f"{name} are answers made elsewhere, and what it has seen is its maker's word"
+                f"the answers of {name} were made elsewhere, and what it has seen only its maker "
+                "knows"
             )
         else:
             seen = fit["hyperparams"].get("pretrained_on")
@@ -145,7 +146,8 @@ def outside_statement(inputs: ExperimentInputs) -> str:
                 f"{name} was given the fold's training rows, no target of a test row, and "
                 + (f"weights that have seen {seen}" if seen else "states no data from elsewhere")
             )
-    return f"{'; '.join(parts)}."
+    text = "; ".join(parts)
+    return f"{text[0].upper() if text.startswith('the ') else text[0]}{text[1:]}."
 
 
 def _joint_statement(inputs: ExperimentInputs) -> str:

@@ -156,7 +156,7 @@ def training_passes_text(record: Json, by_name: Mapping[str, Json]) -> str:
     own = int(record["compute"]["training_passes"])
     teachers = by_name.get(str(record["hyperparams"].get("teacher.ensemble")))
     if teachers is None:
-        return f"{own:,}"
+        return f"{own:,}" if own else "–"
     return f"{own:,} ({own + int(teachers['compute']['training_passes']):,})"
 
 

@@ -17,6 +17,7 @@ from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
 from foldwise.experiment.pages.language_model import language_model_paragraph, output_lines
 from foldwise.experiment.record.mixed import mixed_lines, mixed_paragraphs
+from foldwise.experiment.record.outside import made_elsewhere
 from foldwise.experiment.review.checks import review_lines
 from foldwise.statistics.wording import (
     duration_text,
@@ -52,6 +53,7 @@ def readme_text(
             "quantity": str(inputs.card["target_name"]).replace("_", " "),
             "split": next(iter(inputs.splits.values())),
             "folds": listing([str(fold) for fold in sorted(inputs.splits)]),
+            "made_elsewhere": listing(inputs.made_elsewhere),
             "seeds": listing([str(seed) for seed in inputs.seeds]),
             "n_test": len(rows.table),
             "n_failed": len(inputs.failures),
@@ -147,15 +149,18 @@ def _comparison_rows(inputs: ExperimentInputs, record: Json) -> list[dict[str, A
             "parameters": entry["compute"]["inference"]["parameters"],
             "speed": entry["compute"]["inference"]["structures_per_s"],
             "training": entry["compute"]["wall_time_sec"],
-            "start": _start(entry),
+            "start": start_text(entry),
         }
         for entry in records
     ]
 
 
-def _start(record: Json) -> str:
+def start_text(record: Json) -> str:
+    """What an experiment's models started from, in a word."""
     if record["leakage"]["recorded_teachers"]:
         return "recorded"
+    if made_elsewhere(record):
+        return "unknown"
     return "pretrained" if record["leakage"]["pretrained"] else "scratch"
 
 

@@ -8,6 +8,7 @@ from statistics import mean, median, median_low
 from foldwise.experiment.inputs.combined import combined_compute_block
 from foldwise.experiment.inputs.types import ExperimentInputs, Json, Model
 from foldwise.network.transform import RIDGE
+from foldwise.prediction.outside import TRANSFORM as UNKNOWN_PRECISION
 
 LAST_EPOCHS = 5
 
@@ -81,6 +82,13 @@ def transform_block(inputs: ExperimentInputs) -> Json:
     return block
 
 
+def _is_mixed(precision: str) -> bool | None:
+    """Whether products are shorter than what they are added to; `None` where nobody knows."""
+    if precision == UNKNOWN_PRECISION:
+        return None
+    return precision not in {"float32", "fp32", "float64", "tf32"}
+
+
 def compute_block(inputs: ExperimentInputs) -> Json:
     """The `compute` block: hardware, training time summed over fits, and the cost of predicting."""
     if inputs.combined is not None:
@@ -93,7 +101,7 @@ def compute_block(inputs: ExperimentInputs) -> Json:
         "device": first["device"],
         "gpu_name": first["gpu_name"],
         "precision": first["precision"],
-        "mixed_precision": str(first["precision"]) not in {"float32", "fp32", "float64", "tf32"},
+        "mixed_precision": _is_mixed(str(first["precision"])),
         "threads": first["threads"],
         "wall_time_sec": training + predicting,
         "sec_per_epoch": _median([fit["sec_per_epoch"] for fit in fits]),

@@ -16,6 +16,9 @@ from foldwise.statistics.answer_intervals import CONFIDENCE, CONSTANT, DISAGREEM
 from foldwise.statistics.bootstrap import mean_interval
 from foldwise.statistics.metrics import Floats
 from foldwise.statistics.wording import plural, value_text
+from foldwise.study.kinds import NETWORK
+from foldwise.study.outside.program import PROGRAM
+from foldwise.study.outside.text import TEXT
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _HOW = {
@@ -130,9 +133,7 @@ def interval_statement(inputs: ExperimentInputs, rows: TestRows) -> str:
     if any(one.conformal.rank(CONFIDENCE) is None for one in made):
         needed = int(np.ceil(CONFIDENCE / (1 - CONFIDENCE) - 1e-9))
         parts.append(f"That is too few: an interval of {100 * CONFIDENCE:.0f} % takes {needed}.")
-    parts.append(
-        "The kept epoch was chosen on these rows too, so errors on them are a little too small."
-    )
+    parts += _chosen_on(inputs)
     parts += _knowledge(inputs)
     held, test = _held_out_mae(inputs), _test_mae(inputs)
     parts.append(
@@ -140,6 +141,18 @@ def interval_statement(inputs: ExperimentInputs, rows: TestRows) -> str:
         "on test rows."
     )
     return " ".join(parts)
+
+
+def _chosen_on(inputs: ExperimentInputs) -> list[str]:
+    """What was chosen by the held-out rows, which makes errors on them too small."""
+    kinds = {str(model.fit.get("kind", NETWORK)) for model in inputs.models}
+    small = "so errors on them are a little too small"
+    parts = {
+        NETWORK: f"The kept epoch was chosen on these rows too, {small}.",
+        PROGRAM: f"A program may have chosen by these rows, {small}.",
+        TEXT: f"What a language model's recipe chooses, it chose on these rows, {small}.",
+    }
+    return [text for kind, text in parts.items() if kind in kinds]
 
 
 def _knowledge(inputs: ExperimentInputs) -> list[str]:

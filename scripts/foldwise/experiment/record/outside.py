@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from foldwise.experiment.inputs.types import ExperimentInputs, Json, Model
+from foldwise.study.kinds import NETWORK
+from foldwise.study.outside.own_predictions import PREDICTIONS
 
-NETWORK = "network"
+
+def made_elsewhere(record: Json) -> list[str]:
+    """Recipes of a `results.json` whose answers were made elsewhere: nobody here made a model."""
+    models = (record.get("outside") or {"models": []})["models"]
+    return list(dict.fromkeys(one["recipe"] for one in models if one["kind"] == PREDICTIONS))
 
 
 def outside_block(inputs: ExperimentInputs) -> Json | None:

@@ -141,7 +141,8 @@ def _config(inputs: ExperimentInputs) -> Check:
         }
     )
     count = plural(len(inputs.models), "model")
-    detail = f"{count} trained as config.json says" if not different else listing(different[:3])
+    made = "read" if inputs.made_elsewhere else "trained"
+    detail = f"{count} {made} as config.json says" if not different else listing(different[:3])
     return Check("resolved config", not different, detail)
 
 

@@ -6,8 +6,9 @@ from foldwise.experiment.comparison.fallback import mae_of_all_rows
 from foldwise.experiment.comparison.leaderboard import read_leaderboard
 from foldwise.experiment.inputs.mixture import Mixture
 from foldwise.experiment.inputs.types import Combined, ExperimentInputs, Json
+from foldwise.experiment.record.outside import made_elsewhere
 from foldwise.experiment.review.types import Check
-from foldwise.statistics.wording import value_text
+from foldwise.statistics.wording import listing, value_text
 
 LAST_EPOCH_SHARE = 0.5
 SUSPICIOUS_GAIN = 0.5
@@ -184,7 +185,10 @@ def _contamination(record: Json) -> Check:
     )
     if leakage["recorded_teachers"]:
         seen_text = "members of the other folds were trained on each fold's labels (cross-fold)"
+    elsewhere = made_elsewhere(record)
+    if elsewhere:
+        seen_text = f"what {listing(elsewhere)} has seen only its maker knows"
     copies_text = "an unknown number of" if copies is None else str(copies)
     detail = f"{seen_text}; {copies_text} test crystals have a near-copy in training"
-    clean = not seen and copies == 0 and not leakage["recorded_teachers"]
+    clean = not seen and copies == 0 and not leakage["recorded_teachers"] and not elsewhere
     return Check("leakage", True if clean else "look", detail)
