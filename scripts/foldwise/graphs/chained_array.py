@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,14 +54,19 @@ class ChainedArray:
             found[own] = part[rows[own] - self._starts[at]]
         return found
 
-    def _range(self, start: int, stop: int, _step: int) -> NDArray[Any]:
-        """Mostly the graph of one crystal, which lies in one part."""
+    def located(self, start: int, stop: int) -> Iterator[tuple[NDArray[Any], slice]]:
+        """Where a range of rows lies: each array that it touches, one at least, and its rows there.
+
+        Mostly it is the graph of one crystal, which lies in one array.
+        """
         at = min(bisect_right(self._starts, start), len(self.parts)) - 1
-        pieces = []
         while True:
-            begun = self._starts[at]
-            pieces.append(self.parts[at][max(start - begun, 0) : max(stop - begun, 0)])
+            part, begun = self.parts[at], self._starts[at]
+            yield part, slice(max(start - begun, 0), min(max(stop - begun, 0), len(part)))
             at += 1
             if at == len(self.parts) or self._starts[at] >= stop:
                 break
+
+    def _range(self, start: int, stop: int, _step: int) -> NDArray[Any]:
+        pieces = [part[rows] for part, rows in self.located(start, stop)]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)

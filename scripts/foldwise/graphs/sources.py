@@ -19,6 +19,7 @@ from foldwise.graphs.batch import (
     join_skin_pieces,
     ranges,
 )
+from foldwise.graphs.mapped import ask_for, expect_pieces
 from foldwise.graphs.store import GraphStore
 
 RESIDENT_BYTES_PER_STORED_BYTE = 2  # indices are kept as int64
@@ -184,6 +185,8 @@ class StreamedStore:
         self.atoms = np.diff(store.offsets[:, 0])
         self._store = store
         self._read_bytes = 0
+        for array in store.arrays.values():
+            expect_pieces(array)
 
     def batch(self, rows: Tensor) -> GraphBatch:
         """Graphs of the crystals at `rows` (int64, [n_crystals]), in that order."""
@@ -218,6 +221,8 @@ class StreamedStore:
         ends = (atom_ends, starts[_EDGE] + counts[:, 0], starts[_ANGLE] + counts[:, 2])
         slices = [list(map(slice, *pair)) for pair in zip(starts, ends, strict=True)]
         arrays = self._store.arrays
+        for name in names:
+            ask_for(arrays[name], slices[_COUNTED_BY[name]])
         read = [
             np.concatenate([arrays[name][part] for part in slices[_COUNTED_BY[name]]])
             for name in names

@@ -15,7 +15,6 @@ A structure is converted once and shared by all folds, seeds and experiments. La
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,6 +44,7 @@ from foldwise.crystals.neighbors import (
 )
 from foldwise.graphs.chained_array import ChainedArray
 from foldwise.graphs.growing_array import GrowingArray
+from foldwise.graphs.mapped import let_go
 
 FORMAT_VERSION = 1
 _CRYSTAL_ARRAYS = ("numbers", "frac", "lattice")
@@ -155,9 +155,7 @@ class GraphStore:
         a queue that ends jobs for it.
         """
         for array in self.arrays.values():
-            for part in array.parts if isinstance(array, ChainedArray) else [array]:
-                if isinstance(part.base, mmap.mmap):
-                    part.base.madvise(mmap.MADV_DONTNEED)
+            let_go(array)
 
     def rows_of(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Positions of `ids` in the store, int64, shape [len(ids)].
