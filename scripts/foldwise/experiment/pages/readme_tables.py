@@ -15,6 +15,7 @@ from foldwise.experiment.inputs.types import Json
 from foldwise.experiment.pages.ablation import training_passes_text
 from foldwise.experiment.pages.board_table import board_table
 from foldwise.experiment.pages.measured_table import measured_table
+from foldwise.experiment.pages.readme import start_text
 from foldwise.experiment.pages.summary import read_records
 from foldwise.experiment.pages.text_table import text_table
 from foldwise.statistics.bootstrap import Resamples, absolute_errors, resample_means
@@ -106,7 +107,7 @@ def study_table(study: Study, results: Path, names: Sequence[str] = ()) -> list[
         comparisons = [next(starred) for _ in of_table[name]]
         first = [
             f"`{record['experiment']}` {record['title']}",
-            _start(record),
+            start_text(record),
             training_passes_text(record, by_name),
             str(record["compute"]["inference"]["passes_per_prediction"]),
             _mae(record),
@@ -228,10 +229,6 @@ def _roles(study: Study) -> tuple[str, str, str]:
     teacher = study.recipes[students[0].recipe].teacher
     assert teacher is not None
     return study.names[0], teacher.ensemble, controls[0]
-
-
-def _start(record: Json) -> str:
-    return "pretrained" if record["leakage"]["pretrained"] else "scratch"
 
 
 def _mae(record: Json) -> str:
