@@ -5,7 +5,8 @@
 # make test   set up, then every check and test
 # make proofs set up, then the tests that take minutes each: kills at random moments, whole trainings
 # make cluster-test  set up, then faults of a cluster on a real Slurm of two nodes on this machine (root)
-# make rehearsal TASK=matbench_jdft2d  set up, then an official task at its full size on stand-in crystals
+# make rehearsal TASK=matbench_jdft2d TARGETS=jdft2d.csv  set up, then an official task at its full size on stand-in
+#             crystals; TARGETS: CSV with mbid, composition and target; without it: the official download
 # make bench  set up, then the engine against stock CHGNet
 
 # Hundreds of jobs and tests start Python: let it keep what it has compiled.
@@ -94,7 +95,8 @@ cluster-test: setup
 
 TASK ?= matbench_jdft2d
 rehearsal: setup
-	PATH="$(BIN):$$PATH" "$(BIN)/python" scripts/make_rehearsal.py --task $(TASK) --cores $(CORES)
+	PATH="$(BIN):$$PATH" "$(BIN)/python" scripts/make_rehearsal.py --task $(TASK) --cores $(CORES) \
+		$(if $(TARGETS),--targets "$(TARGETS)")
 
 bench: setup
 	"$(BIN)/python" scripts/bench_engine.py --dataset $(BENCH_DATASET) \

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from foldwise.bench.rehearsal.dataset import write_rehearsal
+from foldwise.bench.rehearsal.dataset import official_rows, write_rehearsal
 from foldwise.bench.rehearsal.job import Bounds, Rehearsal, rehearse
 from foldwise.common.errors import run_program
 
@@ -14,7 +14,12 @@ from foldwise.common.errors import run_program
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", required=True, help="official task, as in matbench_jdft2d")
-    parser.add_argument("--targets", type=Path, help="CSV with mbid, composition and target")
+    parser.add_argument(
+        "--targets",
+        type=Path,
+        help="CSV with mbid, composition and the target's column; "
+        "without it the compositions come from the official file, where it was downloaded",
+    )
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--epochs", type=int, default=1, help="of every training")
     parser.add_argument("--model", choices=("chgnet", "chgnet_lite"), default="chgnet_lite")
@@ -32,7 +37,8 @@ def main() -> None:
     parser.add_argument("--go-on", action="store_true", help="keep what an earlier call has made")
     options = parser.parse_args()
     if options.dataset_only:
-        write_rehearsal(options.task, options.dataset_only, targets=options.targets)
+        rows = official_rows(options.task, options.targets)
+        print(write_rehearsal(rows, options.dataset_only))
         return
     plan = Rehearsal(
         options.task,

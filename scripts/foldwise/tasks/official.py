@@ -72,12 +72,22 @@ def official_task(task: str) -> OfficialTask | None:
     """
     if not task.startswith(PREFIX):
         return None
-    trainable = {
+    return _named(
+        task, crystal_tasks(), "official Matbench task with structures and a numeric target"
+    )
+
+
+def crystal_tasks() -> dict[str, OfficialTask]:
+    """The official tasks with structures and a numeric target, by name.
+
+    Raises:
+        FoldwiseError: A package is not installed.
+    """
+    return {
         name: entry
         for name, entry in _official_tasks().items()
         if entry.input_type == "structure" and not entry.is_classification
     }
-    return _named(task, trainable, "official Matbench task with structures and a numeric target")
 
 
 def any_official_task(task: str) -> OfficialTask | None:

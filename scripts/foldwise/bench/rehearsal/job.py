@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 
 from foldwise.bench.rehearsal.bounded import STUDENT, FirstFold
-from foldwise.bench.rehearsal.dataset import write_rehearsal
+from foldwise.bench.rehearsal.dataset import official_rows, write_rehearsal
 from foldwise.cluster.demands import DEMANDS
 from foldwise.cluster.sizes import TaskSize
 from foldwise.common.errors import FoldwiseError
@@ -75,7 +75,7 @@ class Rehearsal:
 
     Attributes:
         task: Official task.
-        targets: Table of compositions, see `compositions_of`.
+        targets: Table of compositions, see `official_rows`.
         cores: Cores for Snakemake.
         epochs: Of every training.
         model: Network to train.
@@ -119,12 +119,13 @@ def rehearse(plan: Rehearsal, say: Callable[[str], None]) -> Path:
         FoldwiseError: The dataset cannot be made, or a job fails.
     """
     root = plan.root
-    if not plan.goes_on:
-        shutil.rmtree(root, ignore_errors=True)
     file = root / f"{plan.name}.json.gz"
-    if not file.exists():
-        rows = write_rehearsal(plan.task, file, targets=plan.targets)
-        say(f"{rows} stand-in crystals with the official ids of {plan.task}: {file}")
+    if not (plan.goes_on and file.exists()):
+        # Before anything goes: a mistyped path must not cost the hours of an earlier rehearsal.
+        rows = official_rows(plan.task, plan.targets)
+        if not plan.goes_on:
+            shutil.rmtree(root, ignore_errors=True)
+        say(write_rehearsal(rows, file))
     config = root / "study.yaml"
     write_text(config, yaml.safe_dump(_study(plan, file, taught=False)))
     goals = (f"{EXPERIMENT}/results.json", "site/index.html")
@@ -256,7 +257,7 @@ def _study(plan: Rehearsal, file: Path, *, taught: bool) -> dict[str, Any]:
     """The rehearsal as a config; with a student of its one model where it is `taught`."""
     task = plan.task
     official = official_task(task)
-    assert official is not None  # write_rehearsal has refused it
+    assert official is not None  # official_rows has refused it
     energy = official.name == "matbench_mp_e_form"
     recipe = {
         "model": plan.model, "init": "scratch", "epochs": plan.epochs,

@@ -1,8 +1,5 @@
 """Stand-in crystals are as dense with edges and angles as real ones, and say what they are."""
 
-import gzip
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,12 +12,10 @@ from foldwise.bench.rehearsal.crystals import (
     most_cubic,
     stand_in,
 )
-from foldwise.bench.rehearsal.dataset import as_dict, write_rehearsal
-from foldwise.common.errors import FoldwiseError
+from foldwise.bench.rehearsal.dataset import as_dict
 from foldwise.crystals.neighbors import build_graph
 from foldwise.crystals.parsing import check_crystal, parse_structure
 from foldwise.tasks.matbench_json import read_split_json
-from foldwise.tasks.official import official_task
 from paths import REPOSITORY
 
 
@@ -84,27 +79,6 @@ def test_pymatgen_reads_a_stand_in_as_it_reads_matbenchs_structures(real):
     structure = Structure.from_dict(as_dict(crystal))
     assert structure.composition.reduced_formula == "Fe2O3"
     np.testing.assert_allclose(structure.lattice.matrix, crystal.lattice, atol=1e-6)
-
-
-def test_the_file_has_the_official_ids_targets_and_compositions(tmp_path):
-    task = official_task("matbench_jdft2d")
-    formulas = ["Hf2 Si2 Te2", "As4", "Ti2 Br2 O2"]
-    rows = [
-        f"{task.crystal_id(row)},{formulas[row % 3]},{row / 7}" for row in range(task.n_samples)
-    ]
-    table = tmp_path / "jdft2d.csv"
-    table.write_text("\n".join([f"mbid,composition,{task.target}", *rows]))
-    out = tmp_path / "rehearsal.json.gz"
-    assert write_rehearsal(task.name, out, targets=table) == 636
-    content = json.loads(gzip.decompress(out.read_bytes()))
-    assert content["columns"] == ["structure", task.target]
-    assert content["index"][:2] == ["mb-jdft2d-001", "mb-jdft2d-002"]
-    structure = Structure.from_dict(content["data"][1][0])
-    assert structure.formula == "As4"
-    assert content["data"][1][1] == pytest.approx(1 / 7)
-    table.write_text("\n".join([f"mbid,composition,{task.target}", *rows[:9]]))
-    with pytest.raises(FoldwiseError, match="9 rows instead of 636"):
-        write_rehearsal(task.name, out, targets=table)
 
 
 def test_no_two_atoms_of_the_densest_element_meet(real):
