@@ -20,6 +20,7 @@ from foldwise.study.passes import passes_per_epoch
 from foldwise.study.recipe import Recipe
 from foldwise.study.study import Study
 
+STAGES = "stages.csv"
 ONCE = ("prepare_dataset", "build_graphs", "report_duplicates", "make_splits")
 """Stages that a study makes once, the last one for each fold."""
 
@@ -54,12 +55,18 @@ def read_rates(folder: Path, study: Study, model: str = "chgnet") -> Rates:
     Raises:
         FoldwiseError: A table is missing, or holds no such network or stage.
     """
+    card = f"data/{study.task}/card.json"
+    for name in (TRAININGS, STAGES, card):
+        if not (folder / name).is_file():
+            raise _no_rehearsal(study, model, folder / name, "the file is missing")
     try:
         trainings = pd.read_csv(folder / TRAININGS).set_index("training")
         own = trainings[trainings["model"] == model]
+        if "teacher" not in own.index:
+            raise _no_rehearsal(study, model, folder / TRAININGS, f"no training of {model} in it")
         step = float(own["cpu_seconds_per_step"]["teacher"])
-        seconds = pd.read_csv(folder / "stages.csv").set_index("stage")["cpu_seconds"]
-        structures = int(read_json(folder / "data" / study.task / "card.json")["n_accepted"])
+        seconds = pd.read_csv(folder / STAGES).set_index("stage")["cpu_seconds"]
+        structures = int(read_json(folder / card)["n_accepted"])
         folds = int(study.splits["folds"])
         once = {name: float(seconds[name]) for name in ONCE}
         # A prediction asks about the test rows twice, to time them, and about the training rows.
@@ -72,11 +79,21 @@ def read_rates(folder: Path, study: Study, model: str = "chgnet") -> Rates:
             folder=float(seconds["write_experiment"]),
         )
     except (OSError, KeyError, ValueError) as error:
-        raise FoldwiseError(
-            f"no rehearsal of {study.task} with {model} ({error})",
-            where=str(folder),
-            hint="Run scripts/make_rehearsal.py with --fit and --model.",
-        ) from error
+        problem = (
+            f"its tables hold no {error}"
+            if isinstance(error, KeyError)
+            else f"its tables cannot be read ({error})"
+        )
+        raise _no_rehearsal(study, model, folder, problem) from error
+
+
+def _no_rehearsal(study: Study, model: str, place: Path, problem: str) -> FoldwiseError:
+    return FoldwiseError(
+        problem,
+        where=str(place),
+        hint=f"Run python scripts/make_rehearsal.py --task {study.task} --model {model} "
+        f"--fit 2000, then give --rehearsal results/rehearsal_{study.task}.",
+    )
 
 
 def experiment_hours(study: Study, rates: Rates) -> pd.DataFrame:

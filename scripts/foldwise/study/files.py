@@ -21,6 +21,10 @@ def load_config(paths: Sequence[str | Path]) -> dict[str, Any]:
     for path in paths:
         try:
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise FoldwiseError(
+                "the file does not exist", where=str(path), hint="Give a YAML file."
+            ) from None
         except (OSError, yaml.YAMLError) as error:
             message = " ".join(str(error).split())
             raise FoldwiseError(message, where=str(path), hint="Give a YAML file.") from error

@@ -18,6 +18,11 @@ HOUR = 3600
 RATES = Rates(structures=1000, fit=0.1, answer=0.03, data=36.0, folder=72.0)
 OFFICIAL = [REPOSITORY / "config" / name for name in ("config.yaml", "matbench_mp_e_form.yaml")]
 
+MAKE = (
+    ". Run python scripts/make_rehearsal.py --task matbench_mp_e_form --model chgnet --fit 2000, "
+    "then give --rehearsal results/rehearsal_matbench_mp_e_form."
+)
+
 
 @pytest.fixture(scope="module")
 def study():
@@ -68,8 +73,36 @@ def write_rehearsal(folder):
 def test_rates_are_read_from_a_rehearsal(study, tmp_path):
     write_rehearsal(tmp_path / "made")
     assert read_rates(tmp_path / "made", study) == Rates(1000, 0.1, 0.03, 70.0, 72.0)
-    with pytest.raises(FoldwiseError, match=r"no rehearsal of matbench_mp_e_form .*--fit"):
-        read_rates(tmp_path / "none", study)
+
+
+@pytest.mark.parametrize("name", ["trainings.csv", "stages.csv"])
+def test_a_missing_table_is_named_with_the_command_that_makes_it(study, tmp_path, name):
+    write_rehearsal(tmp_path / "made")
+    (tmp_path / "made" / name).unlink()
+    assert refused(tmp_path / "made", study) == f"{tmp_path}/made/{name}: the file is missing{MAKE}"
+    first = f"{tmp_path}/none/trainings.csv: the file is missing{MAKE}"
+    assert refused(tmp_path / "none", study) == first
+
+
+def test_a_rehearsal_of_another_task_network_or_stage_says_what_is_not_in_it(study, tmp_path):
+    made = tmp_path / "made"
+    write_rehearsal(made)
+    table = (made / "trainings.csv").read_text()
+    (made / "trainings.csv").write_text(table.replace("chgnet", "chgnet_lite"))
+    assert refused(made, study) == f"{made}/trainings.csv: no training of chgnet in it{MAKE}"
+    (made / "trainings.csv").write_text(table)
+    stages = (made / "stages.csv").read_text()
+    (made / "stages.csv").write_text(stages.replace("predict", "other"))
+    assert refused(made, study) == f"{made}: its tables hold no 'predict'{MAKE}"
+    card = made / "data" / "matbench_mp_e_form" / "card.json"
+    card.unlink()
+    assert refused(made, study) == f"{card}: the file is missing{MAKE}"
+
+
+def refused(folder, study):
+    with pytest.raises(FoldwiseError) as caught:
+        read_rates(folder, study)
+    return str(caught.value)
 
 
 @pytest.mark.slow  # buys: the program itself, with its page
