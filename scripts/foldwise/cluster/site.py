@@ -76,7 +76,7 @@ def read_site(path: str | Path) -> Site:
         absent="Copy the folder profiles/slurm and edit its site.yaml: docs/cluster.md.",
         broken="Compare profiles/slurm/site.yaml.",
     )
-    return checked(Site, content or {}, where=str(path))
+    return checked(Site, content or {}, file=str(path))
 
 
 def resources_of(site: Site, *, wants_gpu: bool) -> dict[str, str | int]:

@@ -53,7 +53,8 @@ def check_slurm() -> None:
         raise FoldwiseError(
             f"the controller does not answer ({error})",
             where="Slurm",
-            hint="Wait for it (scontrol ping), then call again.",
+            hint="Wait for it (scontrol ping), then call again, or call on a login node of the "
+            "cluster.",
         ) from error
 
 

@@ -64,13 +64,14 @@ def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
 DIFFERENT = (AfterValidator(_different), Field(json_schema_extra={"uniqueItems": True}))
 
 
-def checked(kind: type[T], values: Any, where: str = "") -> T:
+def checked(kind: type[T], values: Any, where: str = "", *, file: str = "") -> T:
     """A config from plain values; what is absent takes its default.
 
     Args:
         kind: Class of the config.
         values: What the user has written.
         where: Place of the config, for the message; empty for a whole file.
+        file: File that holds it, where the message has to name one.
 
     Raises:
         FoldwiseError: An unknown or missing key, a wrong type, or a value that is not allowed; the
@@ -82,7 +83,7 @@ def checked(kind: type[T], values: Any, where: str = "") -> T:
     except ValidationError as error:
         # A mistyped key is both unknown and missing; what was written says more.
         found = sorted(error.errors(include_url=False), key=lambda one: one["type"] not in _UNKNOWN)
-        raise _in_one_line(found[0], schema_of(kind), where) from None
+        raise _in_one_line(found[0], schema_of(kind), where, file) from None
 
 
 def with_defaults(section: Any, given: Json) -> Json:
@@ -216,11 +217,13 @@ def _shown(value: Any) -> str:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
-def _in_one_line(error: ErrorDetails, schema: Json, where: str) -> FoldwiseError:
+def _in_one_line(error: ErrorDetails, schema: Json, where: str, file: str) -> FoldwiseError:
     """The first thing that pydantic found, as this project says it."""
     kind, parts = error["type"], list(error["loc"])
     written, node = place_of(schema, parts[:-1] if kind in (*_UNKNOWN, "missing") else parts)
-    place = ".".join([*([where] if where else []), *written]) or "config"
+    key = ".".join([*([where] if where else []), *written])
+    # A colon between them: "site.yaml.gpu" would be a file of that name.
+    place = ": ".join(filter(None, (file, key))) or "config"
     if kind in _UNKNOWN:
         keys = ", ".join(node.get("properties", {}))
         return FoldwiseError(f"unknown key {parts[-1]!r}", where=place, hint=f"Allowed: {keys}.")

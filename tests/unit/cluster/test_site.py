@@ -49,17 +49,18 @@ def test_partition_account_and_gpu_reach_the_rules_that_they_are_for(tmp_path):
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ({"acount": "x"}, "unknown key 'acount'"),
+        ({"acount": "x"}, "unknown key 'acount'. Allowed: account, cpu,"),
+        ({"gpu": "h100"}, "gpu: 'h100' is not accepted. Allowed: key: value pairs of partition,"),
         ({"cores": 0}, "cores: 0 is not accepted. Allowed: a whole number of at least 1."),
-        ({"short_jobs": "never"}, "Allowed: local, batched."),
-        ({"gpu": {"kind": "h200"}}, "unknown key 'kind'"),
+        ({"short_jobs": "never"}, "short_jobs: 'never' is not accepted. Allowed: local, batched."),
+        ({"gpu": {"kind": "h200"}}, "gpu: unknown key 'kind'"),
     ],
 )
-def test_a_wrong_site_file_is_one_line(tmp_path, content, line):
+def test_a_wrong_site_file_is_one_line_of_file_and_key(tmp_path, content, line):
+    path = written(tmp_path / "site.yaml", content)
     with pytest.raises(FoldwiseError) as caught:
-        read_site(written(tmp_path / "site.yaml", content))
-    assert line in str(caught.value)
-    assert "site.yaml" in str(caught.value)
+        read_site(path)
+    assert str(caught.value).startswith(f"{path}: {line}")
 
 
 def test_no_yaml_and_no_file_are_one_line_too(tmp_path):

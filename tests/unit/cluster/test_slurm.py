@@ -100,6 +100,20 @@ def test_without_slurm_the_line_says_so(monkeypatch, tmp_path):
         check_slurm()
 
 
+def test_a_controller_that_is_not_there_may_be_that_of_another_machine(monkeypatch):
+    def silent(*_command):
+        raise NoAnswer("scontrol: error: Unknown host")
+
+    monkeypatch.setattr(slurm.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(slurm, "ask", silent)
+    with pytest.raises(FoldwiseError) as caught:
+        check_slurm()
+    assert str(caught.value) == (
+        "Slurm: the controller does not answer (scontrol: error: Unknown host). "
+        "Wait for it (scontrol ping), then call again, or call on a login node of the cluster."
+    )
+
+
 def test_a_silent_controller_is_asked_again_and_pre_emption_is_an_end(caplog):
     answers = [
         (None, None),
