@@ -49,7 +49,7 @@ def distances(structure):
 
 def main():
     job = json.loads(Path("job.json").read_text())
-    rows = pd.read_csv(job["rows"], index_col="id")
+    rows = pd.read_csv(job["rows"], index_col="id", dtype={"id": str})
     content = json.loads(gzip.decompress(Path(job["structures"]).read_bytes()))
     warnings.simplefilter("ignore")
     table = np.array([features(Structure.from_dict(cells[0])) for cells in content["data"]])

@@ -114,7 +114,7 @@ def neighbours(vectors, fit, validate, target):
 def main():
     job = json.loads(Path("job.json").read_text())
     options = job["options"]
-    rows = pd.read_csv(job["rows"], index_col="id")
+    rows = pd.read_csv(job["rows"], index_col="id", dtype={"id": str})
     content = json.loads(gzip.decompress(Path(job["structures"]).read_bytes()))
     order = {name: at for at, name in enumerate(content["index"])}
     structures = [Structure.from_dict(content["data"][order[name]][0]) for name in rows.index]

@@ -23,7 +23,7 @@ def describe(atoms):
 
 def main():
     job = json.loads(Path("job.json").read_text())  # the working folder is the job's
-    rows = pd.read_csv(job["rows"], index_col="id")  # columns part and target
+    rows = pd.read_csv(job["rows"], index_col="id", dtype={"id": str})  # part, target
     crystals = [read(Path(job["cif"]) / f"{name}.cif") for name in rows.index]
     features = np.array([describe(one) for one in crystals])
 

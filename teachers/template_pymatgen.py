@@ -25,7 +25,7 @@ def describe(structure):
 
 def main():
     job = json.loads(Path("job.json").read_text())  # the working folder is the job's
-    rows = pd.read_csv(job["rows"], index_col="id")  # columns part and target
+    rows = pd.read_csv(job["rows"], index_col="id", dtype={"id": str})  # part, target
     content = json.loads(gzip.decompress(Path(job["structures"]).read_bytes()))
     structures = [Structure.from_dict(cells[0]) for cells in content["data"]]
     features = pd.DataFrame([describe(one) for one in structures], index=content["index"])

@@ -95,12 +95,18 @@ class Fold:
         )
 
 
-def write_fold(root: Path, fitted: int = FITTED, held: int = HELD, tested: int = TEST) -> Fold:
+def write_fold(
+    root: Path,
+    fitted: int = FITTED,
+    held: int = HELD,
+    tested: int = TEST,
+    ids: Sequence[str] | None = None,
+) -> Fold:
     table = json.loads(gzip.decompress((REPOSITORY / "data" / "demo.json.gz").read_bytes()))
     at, label = table["columns"].index("structure"), table["columns"].index("e_form")
     size = fitted + held + tested
     rows = table["data"][:: len(table["data"]) // size][:size]
-    ids = [f"tiny-{number:03d}" for number in range(len(rows))]
+    ids = list(ids or [f"tiny-{number:03d}" for number in range(len(rows))])
     target = [float(row[label]) for row in rows]
     crystals = [parse_structure(row[at]) for row in rows]
     write_structures(root / "structures.npz", ids, crystals)

@@ -92,14 +92,18 @@ def _table(folder: Path) -> pd.DataFrame:
         if not path.is_file():
             continue
         try:
-            reader = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
-            table: pd.DataFrame = reader(path)
+            table = pd.read_parquet(path) if path.suffix == ".parquet" else _csv(path)
         except (OSError, ValueError) as error:
             raise _bad(
                 f"its {name} cannot be read ({' '.join(str(error).split())[:120]})"
             ) from None
         return table
     raise _bad(f"it left no {' or '.join(ANSWERS)} in its folder")
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    """Ids as they are written: `007` is no number, and `NA` is not missing."""
+    return pd.read_csv(path, dtype={"id": str}, keep_default_na=False)
 
 
 def _check_values(answers: pd.Series[float], known: pd.Series[float]) -> None:

@@ -41,6 +41,11 @@ def test_test_rows_and_held_out_rows_are_taken_and_fitted_ones_are_not(fold, tmp
     assert (fit["kind"], fit["n_validation"]) == ("predictions", 4)
 
 
+def test_ids_that_look_like_numbers_are_read_as_they_are_written(numbered, tmp_path):
+    read(numbered, tmp_path, table_of(numbered))
+    assert pd.read_parquet(tmp_path / "test.parquet")["id"].tolist()[-2:] == ["007", "1001"]
+
+
 def test_without_held_out_rows_there_is_no_validation_error(fold, tmp_path):
     read(fold, tmp_path, table_of(fold))
     assert pd.read_parquet(tmp_path / "train.parquet").empty

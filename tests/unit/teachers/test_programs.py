@@ -197,6 +197,33 @@ def test_an_interpreter_named_from_the_repository_is_found_from_the_program_s_fo
     assert (tmp_path / "left" / "fit.json").read_text() == "here"
 
 
+ALONE = """
+import csv
+rows = list(csv.DictReader(open("rows.csv")))
+asked = [row["id"] for row in rows if row["part"] != "fit"]
+open("predictions.csv", "w").write("id,prediction\\n" + "".join(f"{name},0.5\\n" for name in asked))
+"""
+
+
+def test_ids_that_look_like_numbers_are_read_as_they_are_written(numbered, tmp_path):
+    assert numbered.run(write(tmp_path, ALONE), tmp_path)["failed"] is None
+    assert numbered.collect(tmp_path) is None
+    assert pd.read_parquet(tmp_path / "test.parquet")["id"].tolist()[-2:] == ["007", "1001"]
+
+
+@pytest.mark.slow  # buys: what ships and is copied from finds rows whose ids look like numbers
+@pytest.mark.parametrize(
+    ("name", "job"),
+    [("template_pymatgen", {}), ("template_ase", {"cif": True}), ("boosting", {})],
+)
+def test_what_ships_answers_ids_that_look_like_numbers(numbered, tmp_path, name, job):
+    program = REPOSITORY / "teachers" / f"{name}.py"
+    outcome = numbered.run(program, tmp_path, options={"trees": 5}, **job)
+    assert outcome["failed"] is None, (tmp_path / "program.log").read_text()
+    assert numbered.collect(tmp_path) is None
+    assert pd.read_parquet(tmp_path / "test.parquet")["id"].tolist() == numbered.test
+
+
 @pytest.mark.slow  # buys: the page's templates, run as a user would
 @pytest.mark.parametrize(
     ("name", "job"),
