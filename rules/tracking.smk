@@ -1,11 +1,20 @@
 # The life of a run: what Snakemake tells the registry, and in which order experiments finish.
 from foldwise.study.order import experiment_priorities, first, model_priorities
+from foldwise.teachers.outcomes import forget_failures
 from foldwise.tracking.calls.locks import enter
 from foldwise.tracking.calls.session import begin, end
 
 if workflow.is_main_process:
     for message in enter(Path(".snakemake")):
         print(message, file=sys.stderr)
+
+# Snakemake sees no reason to run a program again that failed: its job, to try, was done. A member that a
+# study goes on without stays left out until it is forced, or every call would try it again.
+if CALLED and not CALLED.dryrun and not any(Path(".snakemake/locks").glob("*.lock")):
+    forget_failures(
+        f"{ROOT}/models",
+        [name for name in PROGRAMS if STUDY.recipes[name].on_failure == "stop"],
+    )
 
 FIRST = first(STUDY)
 OF_EXPERIMENT = experiment_priorities(STUDY)

@@ -45,7 +45,11 @@ def main() -> None:
         predictions=options.predictions,
     )
     if reason is not None:
-        print(f"warning: {options.recipe_name} is left out: {reason}", file=sys.stderr)
+        name = options.recipe_name
+        print(
+            f"warning: {name} is left out: {reason}. Once it is mended, add --forcerun run_{name}",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

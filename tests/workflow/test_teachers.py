@@ -24,6 +24,14 @@ open("predictions.csv", "w").write(
     "id,prediction\\n" + "".join(f"{name},{handmade.ANSWER}\\n" for name in asked)
 )
 """
+# What its rule does not know of decides how it ends.
+OUTSIDE = """
+import json, pathlib
+import pandas as pd
+answer = json.loads((pathlib.Path(__file__).parent / "luck.json").read_text())
+rows = pd.read_csv("rows.csv")
+rows.loc[rows["part"] != "fit", ["id"]].assign(prediction=answer).to_parquet("predictions.parquet")
+"""
 WORDS = {"title": "Something", "purpose": "What is it worth?"}
 
 
@@ -50,6 +58,7 @@ def mixed(study, tmp_path_factory):
     house = study.copy(tmp_path_factory.mktemp("teachers") / "house")
     (house.root / "mean.py").write_text(MEAN)
     (house.root / "alone.py").write_text(ALONE)
+    (house.root / "outside.py").write_text(OUTSIDE)
     write_package(house.root)
     (house.root / "dies.py").write_text("print('no luck today')\nraise SystemExit(3)\n")
     content = json.loads((house.root / "tiny.json").read_text())
@@ -63,6 +72,7 @@ def mixed(study, tmp_path_factory):
         "mean": program("mean.py"),
         "dies": program("dies.py", on_failure="leave_out"),
         "dies_for_all": program("dies.py"),
+        "mended": program("outside.py"),
         "alone": program("alone.py", environment="handmade.yaml"),
         "own": {"model": "predictions", "path": "own.csv"},
     }
@@ -70,6 +80,7 @@ def mixed(study, tmp_path_factory):
     content["experiments"] = {
         "mean": {"recipe": "mean", "seeds": [0], **WORDS},
         "dies_for_all": {"recipe": "dies_for_all", "seeds": [0], **WORDS},
+        "mended": {"recipe": "mended", "seeds": [0], **WORDS},
         "alone": {"recipe": "alone", "seeds": [0], **WORDS},
         "cross": {"members": members, "combine": "mean", "compare_with": ["mean"], **WORDS},
     }
@@ -154,3 +165,32 @@ def test_a_program_that_dies_ends_the_call_unless_the_config_goes_on_without_it(
         "luck today."
     }
     assert not (mixed.root / answers_of("dies_for_all")).exists()
+
+
+def test_a_program_that_failed_runs_again_though_none_of_its_files_has_changed(mixed):
+    """First it dies, then its answers are refused, then it is mended: each call tries it anew."""
+    luck, asked = mixed.root / "luck.json", answers_of("mended")
+    luck.write_text("gone")
+    done = mixed.snakemake(asked, config="mixed.json")
+    assert "it ended with exit code 1" in done.stderr
+    luck.write_text("NaN")
+    assert mixed.snakemake(asked, "-n", config="mixed.json").returncode == 0
+    outcome = next((mixed.results / "models" / "mended").rglob("outcome.json"))
+    assert json.loads(outcome.read_text())["failed"] is not None  # a dry run changes nothing
+    done = mixed.snakemake(asked, config="mixed.json")
+    assert "of its answers are not finite" in done.stderr
+    luck.write_text("0.5")
+    done = mixed.snakemake(asked, config="mixed.json")
+    assert done.returncode == 0, done.stderr
+    assert set(pd.read_parquet(mixed.root / asked)["prediction"]) == {0.5}
+
+
+def test_a_member_that_was_left_out_runs_again_where_it_is_forced(mixed):
+    outcome = next((mixed.results / "models" / "dies").rglob("outcome.json"))
+    before = outcome.stat().st_mtime_ns
+    done = mixed.snakemake(answers_of("dies"), config="mixed.json")
+    assert outcome.stat().st_mtime_ns == before, done.stderr
+    done = mixed.snakemake(answers_of("dies"), "--forcerun", "run_dies", config="mixed.json")
+    assert done.returncode == 0, done.stderr
+    assert outcome.stat().st_mtime_ns > before
+    assert "Once it is mended, add --forcerun run_dies" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from foldwise.prediction.outside import OutsideAnswers, OutsideFit, write_outsid
 from foldwise.tasks.splits import FoldSplit
 from foldwise.teachers.checking import BadTeacherError, Left, read_left
 from foldwise.teachers.folder import job_rows
+from foldwise.teachers.outcomes import refuse
+from foldwise.teachers.running import WORK
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ def collect(
     """Check what a program left and write the files of its model.
 
     Test rows that have no graph are left out, as every other model of the study leaves them out.
+    The folder in which the program ran is removed where its answers are good. Where they are not
+    and the study does not go on, the outcome is marked as failed: the next call runs it again.
 
     Args:
         about: Which model it is.
@@ -99,14 +104,18 @@ def collect(
     except BadTeacherError as error:
         where = f"recipes.{about.recipe}, fold {fold.fold}, seed {about.seed}"
         if not about.goes_on:
+            refuse(outcome, error.what)  # the next call runs it again
             raise FoldwiseError(
                 error.what,
                 where=where,
-                hint=f"Its log is {Path(model) / 'program.log'}; mend it and call again, or set "
+                hint=f"Its log is {Path(model) / 'program.log'}, its folder "
+                f"{Path(left).with_name(WORK)}; mend it and call again, or set "
                 "on_failure: leave_out.",
             ) from None
         reason = error.what
         found = Left(pd.Series(dtype=float), None, {})
+    if reason is None:
+        shutil.rmtree(Path(left).with_name(WORK), ignore_errors=True)
     more = {"packages": facts["packages"], "said": found.said, "failed": reason}
     lost = _failed_ids(graph_failures)
     test = [name for name in fold.test if name not in lost]

@@ -22,6 +22,7 @@ from types import FrameType
 from typing import IO, Any
 
 JOB = "job.json"
+WORK = "work"
 LEFT = ("predictions.parquet", "predictions.csv", "history.csv", "fit.json")
 """What is kept of the folder."""
 LOG_BYTES = 64 * 2**20
@@ -51,8 +52,8 @@ def run_program(
     Args:
         job: Archive of the job's folder.
         words: The command; words that are files are made absolute.
-        out: Folder for what it leaves (`LEFT`), made anew. Beside it, `work` is the folder in which
-            the program runs; it stays where the program failed.
+        out: Folder for what it leaves (`LEFT`), made anew. Beside it, `WORK` is the folder in which
+            the program runs; it stays until the answers have been checked and found good.
         log: File of what the program prints.
         threads: CPU threads that it may use.
         gpu: Whether it may use a GPU where there is one.
@@ -62,7 +63,7 @@ def run_program(
     Returns:
         Content of `outcome.json`: `failed` (a reason, or `None`), seconds, memory, packages.
     """
-    work = out.with_name("work")
+    work = out.with_name(WORK)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     with zipfile.ZipFile(job) as archive:
@@ -82,9 +83,7 @@ def run_program(
     for name in LEFT if failed is None else ():
         if (work / name).is_file():
             shutil.copyfile(work / name, out / name)
-    if failed is None:
-        shutil.rmtree(work, ignore_errors=True)
-    else:
+    if failed is not None:
         failed = failed.replace("{minutes}", f"{minutes:g}")
     return {
         "failed": failed,

@@ -11,6 +11,7 @@ import pytest
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json
 from foldwise.teachers import running
+from foldwise.teachers.outcomes import forget_failures
 from paths import REPOSITORY
 
 GOOD = """
@@ -103,6 +104,28 @@ def test_a_bad_program_ends_with_its_reason(fold, tmp_path, name):
     check_that_it_is_out(fold, tmp_path, reason)
 
 
+@pytest.mark.parametrize("name", ["dies", "nan"])
+def test_a_failure_is_forgotten_where_it_ended_the_call(fold, tmp_path, name):
+    """Good outcomes stay, and those of recipes without which the study goes on."""
+    places = [
+        tmp_path / recipe / "task" / "fold_0" / "seed_0" for recipe in ("mine", "good", "goes_on")
+    ]
+    good = f"{GOOD}\nasked.to_parquet('predictions.parquet')"
+    for place, text in zip(places, (BAD[name][0], good, BAD[name][0]), strict=True):
+        fold.run(write(place, text), place)
+    with pytest.raises(FoldwiseError):
+        fold.collect(places[0])
+    assert fold.collect(places[1]) is None
+    before = (places[2] / "outcome.json").read_bytes()
+    assert fold.collect(places[2], goes_on=True) is not None
+    assert (places[2] / "outcome.json").read_bytes() == before
+    assert (places[2] / "work").is_dir()
+    gone = places[0] / "outcome.json"
+    assert forget_failures(tmp_path, ["mine", "good", "absent"]) == [gone]
+    assert not gone.exists()
+    assert (places[1] / "outcome.json").is_file()
+
+
 def check_that_it_is_out(fold, place, reason):
     """One line ends the call; where the study goes on, the record has it and there is no answer."""
     with pytest.raises(FoldwiseError) as caught:
@@ -110,6 +133,9 @@ def check_that_it_is_out(fold, place, reason):
     line = str(caught.value)
     assert line.startswith(f"recipes.mine, fold 0, seed 0: {reason}")
     assert "\n" not in line
+    assert f"Its log is {place / 'program.log'}, its folder {place / 'work'};" in line
+    assert (place / "work" / "rows.csv").is_file()
+    assert read_json(place / "outcome.json")["failed"].startswith(reason)
     assert not (place / "fit.json").exists()
     assert str(fold.collect(place, goes_on=True)).startswith(reason)
     assert read_json(place / "fit.json")["failed"].startswith(reason)
