@@ -112,22 +112,26 @@ def _soft_target_text(inputs: ExperimentInputs, record: Json) -> str | None:
     weighting = teacher.get("weighting")
     fits = [model.fit for model in inputs.models]
     tried = teacher["soft_weight"]
-    if isinstance(tried, list):
+    labelled = "in the loss of a crystal that they labelled,"
+    # A mixed ensemble answers by its rule, others with the mean of their models.
+    answer = "its answer" if teacher.get("members") else "their mean"
+    if teacher["targets"] == "augmented":
+        share = f"a copy of a crystal is fitted to {answer} alone, a crystal to its DFT value"
+    elif isinstance(tried, list):
         chosen = sorted({float(flatten(fit["hyperparams"])["teacher.soft_weight"]) for fit in fits})
         listed = listing([f"{weight:g}" for weight in tried])
         share = (
-            f"their mean weighs {listing([f'{weight:g}' for weight in chosen])} (of {listed}, by "
-            "the error on the hold-out) and the DFT value the rest"
+            f"{labelled} {answer} weighs {listing([f'{weight:g}' for weight in chosen])} (of "
+            f"{listed}, by the error on the hold-out) and the DFT value the rest"
         )
     else:
-        share = f"their mean weighs {tried:g} and the DFT value {1 - tried:g}"
+        share = f"{labelled} {answer} weighs {tried:g} and the DFT value {1 - tried:g}"
     soft, hard = (mean(fit[key] for fit in fits) for key in ("n_soft_targets", "n_train"))
     agreement = (
         " Rows on which the teachers disagree count less." if weighting == "disagreement" else ""
     )
     return (
-        f"The student learns from {teacher_text(teacher)}: in the loss of a crystal that they "
-        f"labelled, {share}.{agreement} Per "
+        f"The student learns from {teacher_text(teacher)}: {share}.{agreement} Per "
         f"model, {soft:,.0f} soft targets go with {hard:,.0f} labelled training crystals. "
         f"{record['leakage']['soft_targets']['statement']}"
     )
