@@ -149,6 +149,17 @@ def test_a_soft_weight_chosen_on_the_hold_out_is_said_and_no_contradiction(copy)
     assert next(one for one in checks if one["name"] == "resolved config")["passed"] is True
 
 
+def test_a_copy_has_no_dft_value_and_the_page_gives_it_none(copy):
+    path = copy.paths("e4").config
+    config = read_json(path)
+    config["recipe"]["teacher"]["targets"] = "augmented"
+    write_json(path, config)
+    write_experiment(load_inputs(copy.paths("e4"), "e4"), copy.out("e4"))
+    text = " ".join((copy.out("e4") / "README.txt").read_text().split())
+    assert "a copy of a crystal is fitted to their mean alone, a crystal to its DFT value." in text
+    assert "weighs 0.5" not in text
+
+
 def test_e4_compares_itself_with_e0_and_e3(study):
     record = read_json(study.out("e4") / "results.json")
     text = " ".join((study.out("e4") / "README.txt").read_text().split())
