@@ -28,8 +28,8 @@ def main() -> None:
         "--fit",
         type=int,
         metavar="ROWS",
-        help="fit one fold's model to so few rows and let it answer for all folds; trainings on "
-        "all rows of that fold are cut off after --seconds, and tell what a step takes",
+        help="fit one fold's model to so few rows and let it answer for all folds; a teacher's "
+        "and a student's training on them are cut off after --seconds, and tell what a step takes",
     )
     parser.add_argument(
         "--seconds", type=float, default=240, help="of each training that is cut off"

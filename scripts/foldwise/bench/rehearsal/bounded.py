@@ -1,7 +1,9 @@
 """A task whose trainings would take hours: one that is cut off, and one fold that serves for all.
 
-What a step takes is measured on the whole fold, in a training that is asked to end after minutes.
-The model that the later stages need is fitted to few rows; the other folds take its answers.
+What a step takes is measured on the store of the whole task, in trainings on few rows of the fold:
+before its first step a training asks the network about every row that it fits, which takes minutes
+of all of them. The model that the later stages need is fitted to few rows too; the other folds take
+its answers.
 """
 
 from __future__ import annotations
@@ -130,7 +132,7 @@ class FirstFold:
     threads: int
 
     def cut_training(self, seconds: float, *, student: bool) -> CutTraining:
-        """Train on all of its rows, and end when a time limit of so many seconds comes near.
+        """Train on its few rows, and end when a time limit of so many seconds comes near.
 
         Args:
             seconds: After which it is asked to end.
@@ -144,7 +146,7 @@ class FirstFold:
         shutil.rmtree(out, ignore_errors=True)
         recipe = self._recipe(name)
         log = self.root / "logs" / "bounded" / f"{name}.log"
-        command = self._training(recipe, self._split(0), out)
+        command = self._training(recipe, self._few, out)
         if student:
             graphs, labels = self.copies
             command += ["--copies", str(graphs), "--soft-targets", str(labels)]
@@ -156,12 +158,18 @@ class FirstFold:
         return CutTraining(taken, steps, of_all // recipe.epochs, rate, bytes_of(out))
 
     def fit_few(self, rows: int) -> None:
-        """Fit its model to few of its rows, and give that to the other folds too."""
-        few = self.root / "bounded" / "few.json"
-        write_json(few, few_rows(FoldSplit.read(self._split(0)), rows).as_json())
+        """Fit its model to few of its rows, and give that to the other folds too.
+
+        What an earlier call has fitted to the same rows stays.
+        """
+        few = few_rows(FoldSplit.read(self._split(0)), rows).as_json()
+        done = all((self._models(fold) / "fit.json").exists() for fold in self.study.folds)
+        if done and self._few.exists() and read_json(self._few) == few:
+            return
+        write_json(self._few, few)
         first = self._models(0)
         log = self.root / "logs" / "bounded" / "few.log"
-        measured(self._training(self._recipe(RECIPE), few, first), log)
+        measured(self._training(self._recipe(RECIPE), self._few, first), log)
         for fold in self.study.folds[1:]:
             out = self._models(fold)
             out.mkdir(parents=True, exist_ok=True)
@@ -225,6 +233,10 @@ class FirstFold:
             "--engine", json.dumps(asdict(self.study.engine)), "--threads", str(self.threads),
             "--out", str(out),
         ]  # fmt: skip
+
+    @property
+    def _few(self) -> Path:
+        return self.root / "bounded" / "few.json"
 
     def _split(self, fold: int) -> Path:
         return self.root / "splits" / self.study.task / f"fold_{fold}.json"

@@ -62,7 +62,7 @@ class Bounds:
 
     Attributes:
         rows: Training rows that the first fold's model is fitted to; it answers for all folds.
-        seconds: Of a training on all rows of that fold, of each network, which is then cut off.
+        seconds: Of a teacher's and of a student's training on these rows, at most.
     """
 
     rows: int
