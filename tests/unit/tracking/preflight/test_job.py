@@ -139,7 +139,7 @@ def test_study_files_are_laid_over_each_other(tmp_path):
         (tmp_path / "c.yaml").write_text(text)
         with pytest.raises(FoldwiseError, match=r"c\.yaml"):
             load_config([tmp_path / "c.yaml"])
-    with pytest.raises(FoldwiseError, match="No such file"):
+    with pytest.raises(FoldwiseError, match="the file does not exist"):
         load_config([tmp_path / "absent.yaml"])
 
 
