@@ -108,9 +108,17 @@ def _high_water(process: int) -> int:
 
 
 def few_rows(split: FoldSplit, rows: int) -> FoldSplit:
-    """The split with about `rows` training rows, as many of each hold-out; the test stays."""
+    """The split with about `rows` training rows, as many of each hold-out; the test stays.
+
+    They lie evenly among all: the first rows of a task may be small crystals alone.
+    """
     share = max(1, rows // len(split.validation))
-    parts = tuple(part[:share] for part in split.validation)
+    parts = tuple(
+        tuple(part[at * len(part) // share] for at in range(min(share, len(part))))
+        if share < len(part)
+        else part
+        for part in split.validation
+    )
     kept = {name for part in parts for name in part}
     return replace(
         split, train=tuple(name for name in split.train if name in kept), validation=parts

@@ -1,6 +1,7 @@
 """One fold that is trained and asked for all, and a program that is asked to end."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -30,6 +31,11 @@ def test_few_rows_are_a_split_with_the_same_test():
     assert len(few.train) == 8
     assert [len(part) for part in few.validation] == [2, 2, 2, 2]
     assert list(few.train) == [name for name in split.train if name in few.train]
+    # Evenly among all, not the first ones.
+    wide = replace(split, train=tuple(f"d{at}" for at in range(80)),
+                   validation=tuple(tuple(f"d{at}" for at in range(part, 80, 4))
+                                    for part in range(4)))  # fmt: skip
+    assert few_rows(wide, 8).validation[1] == ("d1", "d41")
     few_rows(split, 1).check("one of each")
     assert few_rows(split, 10_000) == split
 
