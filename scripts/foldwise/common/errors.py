@@ -53,12 +53,17 @@ def run_program(main: Callable[[], None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_READER_GONE)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full_disk(error):
             raise
         place = error.filename or "disk"
         _say_somewhere(f"error: {place}: {error.strerror}. Make room, then call again.")
         sys.exit(EXIT_USER_ERROR)
     sys.exit(0)
+
+
+def is_full_disk(error: OSError) -> bool:
+    """Whether a disk is full, or its user's share of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _say_somewhere(line: str) -> None:

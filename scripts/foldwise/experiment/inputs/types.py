@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from foldwise.experiment.inputs.mixture import Mixture
-from foldwise.study.outside.own_predictions import PREDICTIONS
 
 Json = dict[str, Any]
 Paths = Sequence[str | Path]
@@ -282,12 +281,6 @@ class ExperimentInputs:
     def recipe(self) -> Json:
         """The resolved recipe."""
         return dict(self.config["recipe"])
-
-    @property
-    def made_elsewhere(self) -> list[str]:
-        """Recipes whose answers were made elsewhere: only their maker knows what they saw."""
-        kinds = {model.recipe: model.fit.get("kind") for model in self.models}
-        return [recipe for recipe, kind in kinds.items() if kind == PREDICTIONS]
 
     @property
     def pretrained(self) -> bool:

@@ -53,7 +53,7 @@ def readme_text(
             "quantity": str(inputs.card["target_name"]).replace("_", " "),
             "split": next(iter(inputs.splits.values())),
             "folds": listing([str(fold) for fold in sorted(inputs.splits)]),
-            "made_elsewhere": listing(inputs.made_elsewhere),
+            "made_elsewhere": listing(made_elsewhere(record)),
             "seeds": listing([str(seed) for seed in inputs.seeds]),
             "n_test": len(rows.table),
             "n_failed": len(inputs.failures),

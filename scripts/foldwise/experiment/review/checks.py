@@ -24,6 +24,7 @@ from foldwise.experiment.review.types import Check, Verdict
 from foldwise.experiment.tables.groups import Group
 from foldwise.statistics.metrics import fold_metrics
 from foldwise.statistics.wording import listing, plural, signed_text, value_text
+from foldwise.study.outside.own_predictions import PREDICTIONS
 from foldwise.study.outside.text import PROBES
 
 MAX_FAILURES_ACCEPTED = 0.01
@@ -141,7 +142,7 @@ def _config(inputs: ExperimentInputs) -> Check:
         }
     )
     count = plural(len(inputs.models), "model")
-    made = "read" if inputs.made_elsewhere else "trained"
+    made = "read" if inputs.recipe.get("model") == PREDICTIONS else "trained"
     detail = f"{count} {made} as config.json says" if not different else listing(different[:3])
     return Check("resolved config", not different, detail)
 

@@ -6,13 +6,13 @@ A call that is killed leaves its file in `runs/.sessions`, and the reaper ends i
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from foldwise.common.errors import is_full_disk
 from foldwise.common.files import read_json, write_json, write_text
 from foldwise.tracking.calls.process import has_ended, this_process
 from foldwise.tracking.calls.reasons import Failure, call_failure, job_failure, oom_kills, tail
@@ -86,7 +86,7 @@ def end(root: str) -> None:
     try:
         _say(_end_session(Registry(root), path, vanished=False))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full_disk(error):
             raise
         _say(
             [
