@@ -150,11 +150,6 @@ def all_members(pattern, exp):
     return members(pattern, exp, seeds=STUDY.experiments[exp].all_seeds)
 
 
-def each_seed(pattern, seeds):
-    """`pattern` for every seed; its other wildcards stay."""
-    return [pattern.replace("{seed}", str(seed)) for seed in seeds]
-
-
 def answers(exp):
     """Folder of the predictions that an experiment's models answer with."""
     tta = STUDY.experiments[exp].tta

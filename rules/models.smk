@@ -99,42 +99,18 @@ rule pretrain_model:
         ' --threads {threads} --out "$(dirname {output.backbone:q})" 2> {log:q}'
 
 
-# What one job trains and what several seeds at once train differ in their outputs alone.
-TRAINING_INPUT = {
-    "targets": f"{DATA}/targets.parquet",
-    "graphs": f"{DATA}/graphs",
-    "split": SPLIT,
-    "soft": soft_targets,
-    "copies": copy_graphs,
-    "weight": soft_weight,
-    "gate": ancient(gate),
-    "code": sources_of("train_model.py"),
-}
-TRAINING_PARAMS = {
-    "recipe": recipe_json,
-    "engine": ENGINE,
-    "transform": lambda wildcards: STUDY.datasets[wildcards.task]["transform"],
-    "extensive": lambda wildcards: (
-        "" if STUDY.datasets[wildcards.task]["intensive"] else "--extensive"
-    ),
-    "soft": lambda wildcards, input: given("--soft-targets", input.soft),
-    "copies": lambda wildcards, input: given("--copies", input.copies),
-    "weight": lambda wildcards, input: given("--soft-weight-from", input.weight),
-}
-TRAINING_COMMAND = (
-    "python scripts/train_model.py --targets {input.targets:q} --graphs {input.graphs:q}"
-    " --split {input.split:q} --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
-    " --seed {params.seed} --holdout {params.holdout} --transform {params.transform}"
-    " {params.extensive} {params.soft} {params.copies} {params.weight} --engine {params.engine:q} --threads {threads}"
-    " --out {params.out:q}"
-)
-
-
 rule train_model:
     input:
-        **TRAINING_INPUT,
+        targets=f"{DATA}/targets.parquet",
+        graphs=f"{DATA}/graphs",
+        split=SPLIT,
+        soft=soft_targets,
+        copies=copy_graphs,
+        weight=soft_weight,
         backbone=pretrained_file("backbone.safetensors"),
         pretraining=pretrained_file("pretrain.json"),
+        gate=ancient(gate),
+        code=sources_of("train_model.py"),
     output:
         model=f"{MODEL}/model.safetensors",
         fit=f"{MODEL}/fit.json",
@@ -144,7 +120,7 @@ rule train_model:
     benchmark:
         f"{BENCHMARKS}/train_model/{{recipe}}/{{task}}/fold_{{fold}}_seed_{{seed}}.tsv"
     wildcard_constraints:
-        recipe=one_of(set(NETWORKS) - set(STUDY.trained_together())),
+        recipe=one_of(NETWORKS),
     conda:
         "../envs/crystals.yaml"
     threads: 4
@@ -152,49 +128,27 @@ rule train_model:
         **training_needs(),
         gpu=1,
     params:
-        **TRAINING_PARAMS,
-        seed=lambda wildcards: wildcards.seed,
+        recipe=recipe_json,
         holdout=holdout,
+        engine=ENGINE,
+        transform=lambda wildcards: STUDY.datasets[wildcards.task]["transform"],
         out=MODEL,
-        backbone=lambda wildcards, input: " ".join(
-            given(f"--{name}", input[name])
-            for name in ("backbone", "pretraining")
-            if input[name]
+        options=lambda wildcards, input: " ".join(
+            [
+                "" if STUDY.datasets[wildcards.task]["intensive"] else "--extensive",
+                given("--soft-targets", input.soft),
+                given("--copies", input.copies),
+                given("--soft-weight-from", input.weight),
+                given("--backbone", input.backbone),
+                given("--pretraining", input.pretraining),
+            ]
         ),
     shell:
-        f"{TRAINING_COMMAND} {{params.backbone}} 2> {{log:q}}"
-
-
-for name, seeds in STUDY.trained_together().items():
-
-    rule:
-        name:
-            f"train_{name}_together"
-        input:
-            **TRAINING_INPUT,
-        output:
-            models=each_seed(f"{MODEL}/model.safetensors", seeds),
-            fits=each_seed(f"{MODEL}/fit.json", seeds),
-            histories=each_seed(f"{MODEL}/history.csv", seeds),
-        log:
-            f"{LOGS}/train_together/{{recipe}}/{{task}}/fold_{{fold}}.log",
-        benchmark:
-            f"{BENCHMARKS}/train_together/{{recipe}}/{{task}}/fold_{{fold}}.tsv"
-        wildcard_constraints:
-            recipe=name,
-        conda:
-            "../envs/crystals.yaml"
-        threads: 4
-        resources:
-            **training_needs(),
-            gpu=1,
-        params:
-            **TRAINING_PARAMS,
-            seed=seeds,
-            holdout=[STUDY.holdout(name, seed) for seed in seeds],
-            out=each_seed(MODEL, seeds),
-        shell:
-            f"{TRAINING_COMMAND} 2> {{log:q}}"
+        "python scripts/train_model.py --targets {input.targets:q} --graphs {input.graphs:q}"
+        " --split {input.split:q} --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
+        " --seed {wildcards.seed} --holdout {params.holdout} --transform {params.transform}"
+        " {params.options} --engine {params.engine:q} --threads {threads}"
+        " --out {params.out:q} 2> {log:q}"
 
 
 rule choose_soft_weight:

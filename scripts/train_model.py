@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.common.errors import FoldwiseError, run_program
+from foldwise.common.errors import run_program
 from foldwise.common.files import json_object
 from foldwise.network.machine import add_machine_options, machine_of
 from foldwise.network.transform import TRANSFORMS
@@ -22,12 +22,8 @@ def main() -> None:
     parser.add_argument("--split", type=Path, required=True, help="split file of the fold")
     parser.add_argument("--recipe-name", required=True)
     parser.add_argument("--recipe", required=True, help="the recipe's options as JSON")
-    parser.add_argument(
-        "--seed", type=int, nargs="+", required=True, help="several are trained at once"
-    )
-    parser.add_argument(
-        "--holdout", type=int, nargs="+", required=True, help="hold-out that validates, per seed"
-    )
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--holdout", type=int, required=True, help="hold-out that validates")
     parser.add_argument("--transform", choices=TRANSFORMS, required=True)
     parser.add_argument("--extensive", action="store_true", help="the target is a sum over atoms")
     parser.add_argument("--soft-targets", type=Path, help="soft targets of a student")
@@ -36,16 +32,8 @@ def main() -> None:
     parser.add_argument("--backbone", type=Path, help="checkpoint of the joint pretraining")
     parser.add_argument("--pretraining", type=Path, help="record of the joint pretraining")
     add_machine_options(parser)
-    parser.add_argument(
-        "--out", type=Path, nargs="+", required=True, help="folder of the checkpoint, per seed"
-    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
     options = parser.parse_args()
-    if not len(options.seed) == len(options.holdout) == len(options.out):
-        raise FoldwiseError(
-            "as many hold-outs and folders as seeds are needed",
-            where="--seed, --holdout, --out",
-            hint="Give one of each per model.",
-        )
     train(
         TrainingFiles(
             targets=options.targets,
@@ -64,10 +52,7 @@ def main() -> None:
             extensive=options.extensive,
             machine=machine_of(options),
         ),
-        [
-            SeedJob(seed, holdout, out, options.backbone, options.pretraining)
-            for seed, holdout, out in zip(options.seed, options.holdout, options.out, strict=True)
-        ],
+        SeedJob(options.seed, options.holdout, options.out, options.backbone, options.pretraining),
     )
 
 

@@ -123,8 +123,7 @@ def training(
     def work() -> int:
         for batch in batches:
             optimiser.zero_grad()
-            # The mean over a batch, added up over the networks that are stepped at once.
-            loss = (energies(batch) - targets[batch]).abs().mean(dim=-1).sum()
+            loss = (energies(batch) - targets[batch]).abs().mean()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         return sum(map(len, batches))
@@ -232,7 +231,7 @@ def flat_fit(data: Data, epochs: int, batch_size: int, device: torch.device) -> 
             )
             with io.StringIO() as silent:
                 log = ProgressLog(silent, 1)
-                fit([Training(network, problem, folder / "state.pt", "bench", log)])
+                fit(Training(network, problem, folder / "state.pt", "bench", log))
             save_model(folder / "model.safetensors", TrainedModel("chgnet", network, transform))
         return epochs * len(rows)
 

@@ -1,4 +1,4 @@
-"""Batches filled up to one of few sizes, and several of one size side by side.
+"""Batches filled up to one of few sizes.
 
 What fills a batch up is one more crystal: its edges are as long as the cut-off, where every
 envelope is zero, and nothing of it reaches a real crystal.
@@ -7,7 +7,6 @@ envelope is zero, and nothing of it reaches a real crystal.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,11 +56,6 @@ class SizeClasses:
         return Size(*np.maximum(filled, np.array(size) + 1).tolist())
 
 
-def enclosing(batches: Sequence[GraphBatch]) -> Size:
-    """The smallest size to which all of these can be filled up."""
-    return Size(*(max(counts) + 1 for counts in zip(*map(size_of, batches), strict=True)))
-
-
 def pad(batch: GraphBatch, size: Size) -> GraphBatch:
     """Fill a batch up to `size`, which must exceed its own in every number."""
     own = size_of(batch)
@@ -91,31 +85,4 @@ def pad(batch: GraphBatch, size: Size) -> GraphBatch:
         angle_right=filled(batch.angle_right, missing.angles, bond),
         angle_centre=filled(batch.angle_centre, missing.angles, atom),
         angle_theta=filled(batch.angle_theta, missing.angles, 0.0),
-    )
-
-
-def side_by_side(batches: Sequence[GraphBatch]) -> GraphBatch:
-    """One batch of several of the same size: what belongs to one model is one equal part."""
-    size = size_of(batches[0])
-    shifts = {
-        "crystal_of_atom": size.crystals,
-        "edge_first": size.atoms,
-        "edge_second": size.atoms,
-        "short_edges": size.edges,
-        "angle_left": size.short_edges,
-        "angle_right": size.short_edges,
-        "angle_centre": size.atoms,
-    }
-    return GraphBatch(
-        *(
-            torch.cat(
-                [
-                    getattr(batch, name) + place * shifts[name]
-                    if name in shifts
-                    else getattr(batch, name)
-                    for place, batch in enumerate(batches)
-                ]
-            )
-            for name in GraphBatch._fields
-        )
     )

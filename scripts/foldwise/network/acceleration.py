@@ -7,20 +7,20 @@ touches it. The same code also runs compiled on a CPU, which is how it is tested
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._triton import has_triton
 
 from foldwise.common.files import cache_folder
 from foldwise.graphs.batch import GraphBatch
 from foldwise.graphs.padding import SizeClasses, pad, size_of
 from foldwise.graphs.store import GraphStore
-from foldwise.network.chgnet import FlatCHGNet, plain_torch, uses_kernels
+from foldwise.network.chgnet import FlatCHGNet, uses_kernels
 from foldwise.network.machine import EngineSettings
 
 # Compiling takes 30 to 60 s of an H200 and doubles its 7,700 structures/s at best.
@@ -80,63 +80,6 @@ class Accelerator:
         return torch.is_grad_enabled() and waiting
 
 
-class _Plain(nn.Module):
-    """A network without its accelerator."""
-
-    def __init__(self, network: FlatCHGNet) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, batch: GraphBatch) -> Tensor:
-        return self.network.energies(batch)
-
-
-class StackedEnergies:
-    """Several networks of one size in one pass, each on its own part of a batch.
-
-    Args:
-        compiled: Whether to compile that pass.
-        precision: As in `foldwise.network.machine.EngineSettings`.
-        compiler: `torch.compile`, or what a test puts in its place.
-    """
-
-    def __init__(
-        self,
-        *,
-        compiled: bool = False,
-        precision: str = "float32",
-        compiler: Callable[..., Any] = torch.compile,
-    ) -> None:
-        self.compiled, self._precision = compiled, precision
-        self._energies = (
-            compiler(_stacked_energies, dynamic=True) if compiled else _stacked_energies
-        )
-
-    def __call__(self, networks: Sequence[FlatCHGNet], batch: GraphBatch) -> Tensor:
-        """Energies per atom, [n_networks, n_crystals]; the parts of the batch are equal."""
-        half = self._precision == "bf16"
-        device = batch.species.device.type
-        with plain_torch(), torch.autocast(device, torch.bfloat16, enabled=half):
-            energies: Tensor = self._energies([_Plain(network) for network in networks], batch)
-        return energies
-
-
-def _stacked_energies(networks: Sequence[_Plain], batch: GraphBatch) -> Tensor:
-    own = [dict(network.named_parameters()) for network in networks]
-    stacked = {name: torch.stack([state[name] for state in own]) for name in own[0]}
-    energies: Tensor = torch.func.functional_call(networks[0], stacked, (batch,))
-    return energies.view(len(networks), -1)
-
-
-def stacked_energies(
-    settings: EngineSettings, device: torch.device, *, passes: int
-) -> StackedEnergies:
-    """How several networks run at once, as the settings say; arguments as of `accelerate`."""
-    if device.type == "cpu":
-        return StackedEnergies()
-    return StackedEnergies(compiled=_compiles(settings, passes), precision=settings.precision)
-
-
 def accelerate(
     network: FlatCHGNet,
     store: GraphStore,
@@ -183,15 +126,8 @@ def mean_size(store: GraphStore) -> NDArray[np.float64]:
     return np.array([atoms.mean(), *store.core.mean(axis=0)])
 
 
-def engine_of(network: FlatCHGNet, stacked: StackedEnergies | None) -> str:
-    """What runs the network: `fused` CPU kernels, `compiled`, or plain `torch`.
-
-    Args:
-        network: A trained network.
-        stacked: What trained several networks at once, where there were several.
-    """
-    if stacked is not None:
-        return "compiled" if stacked.compiled else "torch"
+def engine_of(network: FlatCHGNet) -> str:
+    """What runs the network: `fused` CPU kernels, `compiled`, or plain `torch`."""
     if isinstance(network.accelerator, Accelerator) and network.accelerator.compiled:
         return "compiled"
     return "fused" if uses_kernels(next(network.parameters())) else "torch"

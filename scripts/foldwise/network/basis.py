@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from foldwise.network.layers import scale
-
 ENVELOPE_POWER = 8  # CHGNet 0.3.0's `cutoff_coeff`
 
 
@@ -32,7 +30,7 @@ class RadialBasis(nn.Module):
         """Basis values, [n, n_radial]."""
         scaled = length / self.cutoff
         factor = (2 / self.cutoff) ** 0.5 * envelope(scaled) / length
-        basis: Tensor = factor[:, None] * torch.sin(scale(scaled[:, None], self.frequencies))
+        basis: Tensor = factor[:, None] * torch.sin(scaled[:, None] * self.frequencies)
         return basis
 
 
@@ -45,7 +43,7 @@ class AngularBasis(nn.Module):
 
     def forward(self, theta: Tensor) -> Tensor:
         """Basis values: a constant, the sines, the cosines; [n, n_angular]."""
-        phase = scale(theta[:, None], self.frequencies)
+        phase = theta[:, None] * self.frequencies
         constant = torch.full_like(theta[:, None], 0.5**0.5)
         basis: Tensor = torch.cat([constant, torch.sin(phase), torch.cos(phase)], dim=1)
         normalised: Tensor = basis / torch.pi**0.5

@@ -32,7 +32,6 @@ from foldwise.network.kernels.functions import (
     split_by_crystal,
 )
 from foldwise.network.kernels.library import load_kernels
-from foldwise.network.layers import Embedding, LayerNorm, Linear, add, multiply
 
 N_ELEMENTS = 94  # CHGNet embeds hydrogen (Z = 1) to plutonium (Z = 94)
 
@@ -80,7 +79,7 @@ def uses_kernels(features: Tensor) -> bool:
 
 
 class GatedMLP(nn.Module):
-    """`silu(norm(core)) * sigmoid(norm(gate))`; both halves share one set of stacked weights.
+    """`silu(norm(core)) * sigmoid(norm(gate))`; both halves share the first layer's weights.
 
     Args:
         n_inputs: Number of feature blocks that the first layer receives, each `width` wide.
@@ -97,16 +96,16 @@ class GatedMLP(nn.Module):
         )
         self.input_bias = nn.Parameter(torch.empty(2 * width).uniform_(-bound, bound))
         if hidden:
-            self.core: Linear | None = Linear(width, width)
-            self.gate: Linear | None = Linear(width, width)
+            self.core: nn.Linear | None = nn.Linear(width, width)
+            self.gate: nn.Linear | None = nn.Linear(width, width)
         else:
             self.core = self.gate = None
-        self.core_norm = LayerNorm(width)
-        self.gate_norm = LayerNorm(width)
+        self.core_norm = nn.LayerNorm(width)
+        self.gate_norm = nn.LayerNorm(width)
 
     def project(self, block: int, features: Tensor) -> Tensor:
         """Input block `block` of the first layer, [n, width] to [n, 2 * width]."""
-        return multiply(features, self.input_weight[..., block, :, :])
+        return features @ self.input_weight[block].T
 
     def weights(self, block: int) -> GatedWeights:
         """The weights as the CPU kernels take them; `block` is the input that they project."""
@@ -140,11 +139,11 @@ class AtomConv(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.messages = GatedMLP(3, width, hidden=True)
-        self.out = Linear(width, width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
 
     def forward(self, atoms: Tensor, bonds: Tensor, weights: Tensor, batch: GraphBatch) -> Tensor:
         """New atom features, [n_atoms, width]."""
-        centre = add(self.messages.project(0, atoms), self.messages.input_bias)
+        centre = self.messages.project(0, atoms) + self.messages.input_bias
         neighbour = self.messages.project(2, atoms)
         first, second = batch.edge_first, batch.edge_second
         if uses_kernels(atoms):
@@ -173,7 +172,7 @@ class AngleLayer(nn.Module):
 
     def project(self, atoms: Tensor, bonds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Parts of the first layer that are gathered: left bond, right bond, centre atom."""
-        left = add(self.messages.project(0, bonds), self.messages.input_bias)
+        left = self.messages.project(0, bonds) + self.messages.input_bias
         return left, self.messages.project(1, bonds), self.messages.project(3, atoms)
 
     def fused(
@@ -213,7 +212,7 @@ class BondConv(AngleLayer):
 
     def __init__(self, width: int) -> None:
         super().__init__(width, hidden=True)
-        self.out = Linear(width, width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
 
     def forward(
         self, atoms: Tensor, bonds: Tensor, angles: Tensor, weights: Tensor, batch: GraphBatch
@@ -262,20 +261,20 @@ class FlatCHGNet(nn.Module):
         self.spec = spec
         self.accelerator: Callable[[GraphBatch], Tensor] | None = None
         width = spec.width
-        self.atom_embedding = Embedding(N_ELEMENTS, width)
+        self.atom_embedding = nn.Embedding(N_ELEMENTS, width)
         self.atom_basis = RadialBasis(spec.n_radial, atom_cutoff)
         self.bond_basis = RadialBasis(spec.n_radial, bond_cutoff)
         self.angle_basis = AngularBasis(spec.n_angular)
-        self.bond_embedding = Linear(spec.n_radial, width, bias=False)
-        self.atom_weights = Linear(spec.n_radial, width, bias=False)
-        self.bond_weights = Linear(spec.n_radial, width, bias=False)
-        self.angle_embedding = Linear(spec.n_angular, width, bias=False)
+        self.bond_embedding = nn.Linear(spec.n_radial, width, bias=False)
+        self.atom_weights = nn.Linear(spec.n_radial, width, bias=False)
+        self.bond_weights = nn.Linear(spec.n_radial, width, bias=False)
+        self.angle_embedding = nn.Linear(spec.n_angular, width, bias=False)
         self.atom_convs = nn.ModuleList(AtomConv(width) for _ in range(spec.n_conv))
         self.bond_convs = nn.ModuleList(BondConv(width) for _ in range(spec.n_conv - 1))
         self.angle_updates = nn.ModuleList(AngleUpdate(width) for _ in range(spec.n_conv - 2))
-        self.readout_norm = LayerNorm(width)
-        hidden = [layer for _ in range(3) for layer in (Linear(width, width), nn.SiLU())]
-        self.readout = nn.Sequential(*hidden, Linear(width, 1))
+        self.readout_norm = nn.LayerNorm(width)
+        hidden = [layer for _ in range(3) for layer in (nn.Linear(width, width), nn.SiLU())]
+        self.readout = nn.Sequential(*hidden, nn.Linear(width, 1))
 
     def forward(self, batch: GraphBatch) -> Tensor:
         """Energy per atom relative to the element reference, eV/atom, [n_crystals]."""

@@ -7,13 +7,11 @@ out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.schemas import SCHEMAS
 from foldwise.common.settings import checked, with_defaults
-from foldwise.network.machine import EngineSettings
 from foldwise.study.checks import check_known, check_names
 from foldwise.study.declaration import Dataset, StudyFile
 from foldwise.study.kinds import parse_any
@@ -37,6 +35,12 @@ def parse_study(config: Mapping[str, Any]) -> Study:
             exist.
     """
     written = selected(config)
+    if "seeds_together" in (written.get("engine") or {}):
+        raise FoldwiseError(
+            "this key no longer exists, every seed is trained in a job of its own",
+            where="engine.seeds_together",
+            hint="Delete it from the study file.",
+        )
     declared = checked(StudyFile, written)
     named = set(config["experiments"])
     datasets = {
@@ -69,8 +73,6 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         ),
         weights,
     )
-    engine = asdict(declared.engine)
-    together = engine.pop("seeds_together")
     recorded = parse_recorded(written, declared.experiments)
     parents = {name: entry.compare_with for name, entry in experiments.items()}
     mixed = parse_mixed(declared.experiments)
@@ -93,8 +95,7 @@ def parse_study(config: Mapping[str, Any]) -> Study:
         decisions=parse_decisions(declared.decisions, parents, named),
         series=parse_series(declared.series, experiments, named),
         force=declared.force,
-        engine=EngineSettings(**engine),
-        seeds_together=together,
+        engine=declared.engine,
     )
     check_names(study)
     return study

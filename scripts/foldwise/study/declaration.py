@@ -126,16 +126,6 @@ class Copies:
     )
 
 
-@dataclass(frozen=True, config=CLOSED)
-class Engine(EngineSettings):
-    """What a GPU may do; a CPU takes no notice, but for `seeds_together`."""
-
-    seeds_together: Flag = Field(
-        default=False,
-        description="the seeds of a fold are trained in one job that steps them at once",
-    )
-
-
 @dataclass(frozen=True, config=CLOSED, kw_only=True)
 class Report:
     """Depth of the result folders."""
@@ -184,7 +174,7 @@ class StudyFile:
     splits: Splits = Field(description="folds, hold-outs and seed of the protocol")
     copies: Copies = Field(description="copies of the crystals that teachers label")
     views: Augment = Field(description="views at test time (`tta`), for recipes without `augment`")
-    engine: Engine = Field(description="what a GPU may do")
+    engine: EngineSettings = Field(description="what a GPU may do")
     recipes: dict[Name, AnyWrittenRecipe | None] = Field(
         description="how a model is trained, or where its answers come from"
     )

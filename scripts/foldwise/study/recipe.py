@@ -135,11 +135,6 @@ class Recipe:
     )
 
     @property
-    def trains_together(self) -> bool:
-        """Whether several seeds may take their steps at the same time."""
-        return self.augment is None and self.pretrain is None
-
-    @property
     def is_flat_between_targets(self) -> bool:
         """Whether no gradient tells a student its soft targets.
 

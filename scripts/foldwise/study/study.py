@@ -84,7 +84,6 @@ class Study:
         series: Series by name.
         force: Whether a series goes on whatever its first experiment shows.
         engine: What a GPU may do.
-        seeds_together: Whether the seeds of a fold are trained in one job.
     """
 
     run: str
@@ -104,7 +103,6 @@ class Study:
     series: dict[str, Series]
     force: bool
     engine: EngineSettings
-    seeds_together: bool
 
     @property
     def names(self) -> list[str]:
@@ -171,14 +169,6 @@ class Study:
         """Hold-outs on which none of these seeds validates."""
         count = self.splits["holdouts"]
         return sorted(set(range(count)) - {seed % count for seed in seeds})
-
-    def trained_together(self) -> dict[str, list[int]]:
-        """Seeds of every recipe whose models are trained in one job per fold."""
-        seeds: dict[str, set[int]] = {}
-        for experiment in self.experiments.values():
-            if self.seeds_together and self.recipes[experiment.recipe].trains_together:
-                seeds.setdefault(experiment.recipe, set()).update(experiment.all_seeds)
-        return {recipe: sorted(used) for recipe, used in seeds.items() if len(used) > 1}
 
     def view_strength(self, recipe: str) -> dict[str, float]:
         """Displacement (Å) and strain of the views at test time: those of the training, if any."""
@@ -299,6 +289,6 @@ class Study:
             "copies": self.copies,
             "folds": self.folds,
             "report": self.report,
-            "engine": asdict(self.engine) | {"seeds_together": self.seeds_together},
+            "engine": asdict(self.engine),
             "random_state": self.splits["seed"],
         }

@@ -14,7 +14,7 @@ from foldwise.training.soft_targets import SoftTargets, read_soft_targets
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """What all models of one training job read.
+    """What all models of a fold read.
 
     Attributes:
         targets: targets.parquet of the task.
@@ -33,7 +33,7 @@ class TrainingFiles:
 
 @dataclass(frozen=True)
 class SeedJob:
-    """One model of a training job.
+    """The model of a training job.
 
     Attributes:
         seed: Decides random weights, batch order, bootstrap.

@@ -1,25 +1,17 @@
-"""Train one network, or several of one fold at once, and resume what a kill has interrupted."""
+"""Train a network, and resume what a kill has interrupted."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from foldwise.common.lease import Lease
 from foldwise.common.progress import ProgressLog
-from foldwise.graphs.padding import enclosing, pad, side_by_side
-from foldwise.network.acceleration import StackedEnergies
 from foldwise.network.chgnet import FlatCHGNet
-from foldwise.network.devices import is_out_of_memory
-from foldwise.training.optimisation import mixed_loss
 from foldwise.training.resume import Clock, load_state, save_state
 from foldwise.training.stopping import NEAR_TIME_LIMIT, Stopped, StopRequest
 from foldwise.training.trainer import Problem, Progress, Trainer
@@ -72,140 +64,72 @@ class Training:
 
 
 def fit(
-    trainings: Sequence[Training],
-    stacked: StackedEnergies | None = None,
+    training: Training,
     clock: Clock | None = None,
     stop: StopRequest | None = None,
     after_epoch: Callable[[Trainer], None] | None = None,
-) -> list[FitResult]:
-    """Train every network in place; after every epoch its state is saved, and where `stop` asks.
-
-    Several networks of one size, on graphs of one store, take their steps at the same time, each
-    on its own batch: one pass through stacked weights serves all of them. What becomes of each is
-    what it would become alone, up to rounding.
+) -> FitResult:
+    """Train the network in place; after every epoch its state is saved, and if `stop` asks.
 
     Args:
-        trainings: Without views where there are several.
-        stacked: How that pass runs; by default in plain PyTorch.
+        training: The network and what it is trained on.
         clock: Takes up the time of the interrupted processes.
         stop: Asked between two steps.
-        after_epoch: Called with every training after each of its epochs; what it raises ends all.
+        after_epoch: Called after each epoch; what it raises ends the training.
 
     Raises:
-        FoldwiseError: A loss is no longer finite.
-        Stopped: `stop` asked for the end, and the states are saved.
+        FoldwiseError: The loss is no longer finite.
+        Stopped: `stop` asked for the end, and the state is saved.
     """
     clock, stop = clock or Clock(), stop or StopRequest()
-    trainers = [Trainer(training.network, training.problem, training.log) for training in trainings]
-    seconds: list[list[float]] = [[] for _ in trainers]
+    trainer = Trainer(training.network, training.problem, training.log)
+    seconds: list[float] = []
     begun = 0.0
-    for training, trainer, spent in zip(trainings, trainers, seconds, strict=True):
-        saved = load_state(training.state_path, training.fingerprint)
-        if saved is not None:
-            trainer.resume(saved)
-            spent.extend(saved["seconds_per_epoch"])
-            begun = max(begun, saved["seconds_in_epoch"])
-            clock.resume(saved["clock"])
-    joint = JointStep(stacked or StackedEnergies(), trainers[0].log.line)
-    while active := [number for number, trainer in enumerate(trainers) if not trainer.finished]:
+    saved = load_state(training.state_path, training.fingerprint)
+    if saved is not None:
+        trainer.resume(saved)
+        seconds.extend(saved["seconds_per_epoch"])
+        begun = saved["seconds_in_epoch"]
+        clock.resume(saved["clock"])
+    while not trainer.finished:
         started = time.perf_counter() - begun
-        whole = _run_epoch([trainers[number] for number in active], joint, stop)
-        begun = 0.0 if whole else time.perf_counter() - started
-        for number in active:
-            if whole:
-                seconds[number].append((time.perf_counter() - started) / len(active))
-            cost = {
-                "seconds_per_epoch": seconds[number],
-                "seconds_in_epoch": begun,
-                "clock": clock.read(),
-            }
-            trainings[number].save(trainers[number], cost)
-            if whole and after_epoch is not None:
-                after_epoch(trainers[number])
+        whole = _run_epoch(trainer, stop)
+        spent = time.perf_counter() - started
+        begun = 0.0 if whole else spent
+        if whole:
+            seconds.append(spent)
+        cost = {"seconds_per_epoch": seconds, "seconds_in_epoch": begun, "clock": clock.read()}
+        training.save(trainer, cost)
+        if whole and after_epoch is not None:
+            after_epoch(trainer)
         if stop.signal is not None:
-            _say_stopped(trainings, trainers, stop)
+            _say_stopped(training, trainer, stop)
             raise Stopped
-    return [_result(trainer, spent) for trainer, spent in zip(trainers, seconds, strict=True)]
+    return _result(trainer, seconds)
 
 
-def _run_epoch(trainers: Sequence[Trainer], joint: JointStep, stop: StopRequest) -> bool:
-    """What is left of an epoch of every training, then their validations.
+def _run_epoch(trainer: Trainer, stop: StopRequest) -> bool:
+    """What is left of an epoch, then its validation.
 
     Returns:
-        Whether the epoch is over; not so where a signal asks for the end.
+        Whether the epoch is over, which it is not if a signal asks for the end.
     """
-    for step in zip_longest(*(trainer.epoch_batches() for trainer in trainers)):
-        working = [pair for pair in zip(trainers, step, strict=True) if pair[1] is not None]
-        joint.run([trainer for trainer, _ in working], [picked for _, picked in working])
+    for picked in trainer.epoch_batches():
+        trainer.run_step(picked)
         if stop.signal is not None:
             return False
-    for trainer in trainers:
-        trainer.end_epoch()
+    trainer.end_epoch()
     return True
 
 
-def _say_stopped(
-    trainings: Sequence[Training], trainers: Sequence[Trainer], stop: StopRequest
-) -> None:
+def _say_stopped(training: Training, trainer: Trainer, stop: StopRequest) -> None:
     assert stop.signal is not None
     near = stop.signal == NEAR_TIME_LIMIT
     why = "time limit near" if near else f"{stop.signal.name} received"
-    for training, trainer in zip(trainings, trainers, strict=True):
-        training.log.line(
-            f"{why}: state saved at step {trainer.step} of {trainer.total_steps}; "
-            "called again, the training goes on there"
-        )
-
-
-class JointStep:
-    """One optimiser step of several trainings, in one pass where there is more than one.
-
-    Args:
-        energies: That pass.
-        report: Takes the line that says that memory does not suffice for it.
-    """
-
-    def __init__(self, energies: StackedEnergies, report: Callable[[str], None]) -> None:
-        self._energies, self._report = energies, report
-        self._together = True
-
-    def run(self, trainers: Sequence[Trainer], picked: Sequence[Tensor]) -> None:
-        """Step every training on the samples at its entry of `picked`."""
-        if len(trainers) > 1 and self._together:
-            try:
-                losses = self._gradients(trainers, picked)
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-            else:
-                for trainer, own, loss in zip(trainers, picked, losses, strict=True):
-                    trainer.update(own, loss)
-                return
-            torch.cuda.empty_cache()
-            self._together = False
-            self._report("out of memory: from here on the seeds take their steps in turn")
-        for trainer, own in zip(trainers, picked, strict=True):
-            trainer.run_step(own)
-
-    def _gradients(self, trainers: Sequence[Trainer], picked: Sequence[Tensor]) -> list[Tensor]:
-        """Every training's gradient of its own mean loss, and these losses."""
-        batches = [
-            trainer.problem.store.batch(trainer.rows[own])
-            for trainer, own in zip(trainers, picked, strict=True)
-        ]
-        size = enclosing(batches)
-        for trainer in trainers:
-            trainer.optimiser.zero_grad()
-        outputs = self._energies(
-            [trainer.network for trainer in trainers],
-            side_by_side([pad(batch, size) for batch in batches]),
-        )
-        losses = [
-            mixed_loss(output[: len(own)], *trainer.targets(own), trainer.problem.recipe)
-            for trainer, own, output in zip(trainers, picked, outputs, strict=True)
-        ]
-        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
-        return [loss.detach() for loss in losses]
+    training.log.line(
+        f"{why}: state saved at step {trainer.step} of {trainer.total_steps}; "
+        "called again, the training goes on there"
+    )
 
 
 def _result(trainer: Trainer, seconds: list[float]) -> FitResult:

@@ -1,10 +1,9 @@
-"""One training job: from the files of a fold to the checkpoints and their records."""
+"""One training job: from the files of a fold to the checkpoint and its records."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from foldwise.common.lease import Lease
 from foldwise.common.progress import ProgressLog
 from foldwise.graphs.sources import SkinSource, open_batches
 from foldwise.graphs.store import GraphStore, join_stores, store_sha256
-from foldwise.network.acceleration import accelerate, engine_of, stacked_energies
+from foldwise.network.acceleration import accelerate, engine_of
 from foldwise.network.checkpoint import TrainedModel, load_model, new_network, save_model
 from foldwise.network.chgnet import FlatCHGNet
 from foldwise.network.engine import set_up_engine
@@ -51,7 +50,7 @@ _FRESH_HEAD = "readout.6.weight"
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """How the models of a job are trained.
+    """How the model of a job is trained.
 
     Attributes:
         recipe_name: Name of the recipe, for the record.
@@ -70,7 +69,7 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class OpenFold:
-    """What all models of a job share, opened."""
+    """What all models of a fold share, opened."""
 
     files: TrainingFiles
     split: FoldSplit
@@ -90,64 +89,49 @@ class OpenFold:
         )
 
 
-def train(files: TrainingFiles, job: TrainingJob, seeds: Sequence[SeedJob]) -> None:
-    """Train one model per seed and write model.safetensors, fit.json and history.csv of each.
-
-    Several seeds take their steps at the same time.
+def train(files: TrainingFiles, job: TrainingJob, seed: SeedJob) -> None:
+    """Train a model and write its model.safetensors, fit.json and history.csv.
 
     Raises:
-        FoldwiseError: An input is missing or broken, a loss is no longer finite, or several seeds
-            belong to a recipe that does not allow it.
+        FoldwiseError: An input is missing or broken, or the loss is no longer finite.
     """
     clock = Clock()
-    if len(seeds) > 1 and not job.recipe.trains_together:
-        raise FoldwiseError(
-            "seeds cannot be trained at once with views or a joint pretraining",
-            where="--seed",
-            hint="Give one seed per call.",
-        )
     device = set_up_engine(job.machine)
     fold = open_fold(files, job.recipe, device)
-    trainings = [prepare(fold, job, seed, device) for seed in seeds]
-    passes = sum(len(each.problem.samples.rows) * each.problem.recipe.epochs for each in trainings)
-    for training in trainings:
-        accelerate(
-            training.network,
-            fold.store,
-            job.machine.engine,
-            passes=passes,
-            several_views=job.recipe.augment is not None,
-        )
-    stacked = stacked_energies(job.machine.engine, device, passes=passes)
+    training = prepare(fold, job, seed, device)
+    accelerate(
+        training.network,
+        fold.store,
+        job.machine.engine,
+        passes=len(training.problem.samples.rows) * training.problem.recipe.epochs,
+        several_views=job.recipe.augment is not None,
+    )
     with stop_requests() as stop:
-        results = fit(trainings, stacked, clock, stop)
+        result = fit(training, clock, stop)
     spent = clock.read()
-    for training in trainings:
-        if training.lease is not None:
-            training.lease.yield_to_holder(training.outputs, training.log.line)
-    for seed, training, result in zip(seeds, trainings, results, strict=True):
-        cost = compute(
-            result,
-            device,
-            threads=job.machine.threads,
-            engine=engine_of(training.network, stacked if len(seeds) > 1 else None),
-            precision=job.machine.engine.precision if device.type == "cuda" else "float32",
-            seconds=spent["wall"] / len(seeds),
-            cpu_seconds=spent["cpu"] / len(seeds),
-            trained_together=len(seeds),
-            pretraining=pretraining_cost(seed, job.recipe),
-        )
-        write_json(seed.out / "fit.json", _record(fold, job, seed, training, result) | cost)
-        write_csv(seed.out / "history.csv", pd.DataFrame(result.progress.history))
-        model = TrainedModel(job.recipe.model, training.network, training.problem.transform)
-        save_model(seed.out / "model.safetensors", model)
-        shutil.rmtree(seed.out / ".resume")  # what a kill has left half-written included
-        best = result.progress.history[result.progress.best_epoch - 1]
-        training.log.line(f"done: best validation MAE {best['val_mae']:.5f}")
+    if training.lease is not None:
+        training.lease.yield_to_holder(training.outputs, training.log.line)
+    cost = compute(
+        result,
+        device,
+        threads=job.machine.threads,
+        engine=engine_of(training.network),
+        precision=job.machine.engine.precision if device.type == "cuda" else "float32",
+        seconds=spent["wall"],
+        cpu_seconds=spent["cpu"],
+        pretraining=pretraining_cost(seed, job.recipe),
+    )
+    write_json(seed.out / "fit.json", _record(fold, job, seed, training, result) | cost)
+    write_csv(seed.out / "history.csv", pd.DataFrame(result.progress.history))
+    model = TrainedModel(job.recipe.model, training.network, training.problem.transform)
+    save_model(seed.out / "model.safetensors", model)
+    shutil.rmtree(seed.out / ".resume")  # what a kill has left half-written included
+    best = result.progress.history[result.progress.best_epoch - 1]
+    training.log.line(f"done: best validation MAE {best['val_mae']:.5f}")
 
 
 def open_fold(files: TrainingFiles, recipe: Recipe, device: torch.device) -> OpenFold:
-    """Open what all models of a job share.
+    """Open what all models of a fold share.
 
     Raises:
         FoldwiseError: A file is missing or broken.

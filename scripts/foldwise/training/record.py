@@ -43,7 +43,6 @@ def compute(
     precision: str,
     seconds: float,
     cpu_seconds: float,
-    trained_together: int,
     pretraining: Mapping[str, float],
 ) -> dict[str, Any]:
     """What the training cost.
@@ -54,10 +53,8 @@ def compute(
         threads: CPU threads.
         engine: What ran the network.
         precision: Of matrix products.
-        seconds: Wall time of the training, interrupted processes included: its share, where
-            several were trained at once.
+        seconds: Wall time of the training, interrupted processes included.
         cpu_seconds: As `seconds`, over all threads.
-        trained_together: Models trained at once.
         pretraining: `wall_time_sec`, `cpu_time_sec` and `passes` of the joint pretraining before
             it; empty without one.
     """
@@ -70,7 +67,6 @@ def compute(
         "engine": engine,
         "precision": precision,
         "threads": threads,
-        "trained_together": trained_together,
         "wall_time_sec": seconds + before["wall_time_sec"],
         "pretraining_time_sec": before["wall_time_sec"],
         "pretraining_passes": int(before["passes"]),

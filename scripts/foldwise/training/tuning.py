@@ -145,7 +145,7 @@ class _Runner:
                 raise optuna.TrialPruned
 
         try:
-            result = fit([training], after_epoch=judge)[0]
+            result = fit(training, after_epoch=judge)
         finally:
             shutil.rmtree(out, ignore_errors=True)
             seconds = time.monotonic() - started

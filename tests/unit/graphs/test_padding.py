@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from crystal_files import small_store
 from foldwise.graphs.batch import GraphBatch
-from foldwise.graphs.padding import Size, SizeClasses, pad, side_by_side, size_of
+from foldwise.graphs.padding import Size, SizeClasses, pad, size_of
 from foldwise.graphs.sources import open_batches
 from foldwise.network.acceleration import mean_size
 from foldwise.network.checkpoint import new_network
-from foldwise.network.chgnet import plain_torch
 
 COUNT = 24
 
@@ -90,13 +89,3 @@ def test_random_batches_of_one_length_share_few_sizes(source, store):
     drawn = (generator.choice(COUNT, 16, replace=False) for _ in range(200))
     sizes = [classes.smallest(size_of(source.batch(torch.from_numpy(each)))) for each in drawn]
     assert len(set(sizes)) <= 4
-
-
-def test_batches_side_by_side_do_not_touch(source, network):
-    batches = [doubled(source.batch(torch.arange(at, at + n))) for at, n in ((0, 3), (5, 8))]
-    size = Size(*(max(pair) + 1 for pair in zip(*map(size_of, batches), strict=True)))
-    with plain_torch(), torch.no_grad():
-        joint = network(side_by_side([pad(batch, size) for batch in batches]))
-        for part, batch in zip(joint.split(size.crystals), batches, strict=True):
-            own = network(batch)
-            torch.testing.assert_close(part[: len(own)], own, rtol=1e-9, atol=1e-11)

@@ -1,4 +1,4 @@
-"""What a GPU may do, on a CPU: several networks at once, settings and their mistakes."""
+"""What a GPU may do, on a CPU: settings and their mistakes."""
 
 import argparse
 
@@ -7,16 +7,10 @@ import torch
 
 from crystal_files import small_store
 from foldwise.common.errors import FoldwiseError
-from foldwise.graphs.padding import pad, side_by_side, size_of
 from foldwise.graphs.sources import open_batches
-from foldwise.network.acceleration import Accelerator, StackedEnergies, accelerate, mean_size
+from foldwise.network.acceleration import Accelerator, accelerate, mean_size
 from foldwise.network.checkpoint import new_network
-from foldwise.network.chgnet import plain_torch
 from foldwise.network.machine import EngineSettings, add_machine_options, machine_of
-
-
-def traced(function, **_):
-    return torch.compile(function, dynamic=True, backend="aot_eager")
 
 
 @pytest.fixture(scope="module")
@@ -28,35 +22,6 @@ def store(tmp_path_factory):
 def parts(store):
     source = open_batches(store, torch.device("cpu"))
     return [source.batch(torch.arange(8 * number, 8 * number + 8)) for number in range(3)]
-
-
-def gradients(network):
-    return [parameter.grad.clone() for parameter in network.parameters()]
-
-
-@pytest.mark.slow  # buys: seeds trained together are what each is alone
-@pytest.mark.parametrize("compiler", [None, traced])
-def test_several_networks_at_once_are_each_itself(parts, compiler):
-    networks = []
-    for seed in range(3):
-        torch.manual_seed(seed)
-        networks.append(new_network("chgnet_lite", "scratch"))
-    size = size_of(parts[0])._replace(**{
-        name: max(getattr(size_of(part), name) for part in parts) + 1
-        for name in size_of(parts[0])._fields
-    })  # fmt: skip
-    stacked = StackedEnergies(compiled=True, compiler=compiler) if compiler else StackedEnergies()
-    energies = stacked(networks, side_by_side([pad(part, size) for part in parts]))[:, :8]
-    energies.square().sum().backward()
-    together = [gradients(network) for network in networks]
-    for number, (network, part) in enumerate(zip(networks, parts, strict=True)):
-        network.zero_grad()
-        with plain_torch():
-            own = network(part)
-            own.square().sum().backward()
-        torch.testing.assert_close(energies[number], own, rtol=1e-4, atol=1e-5)
-        for joint, alone in zip(together[number], gradients(network), strict=True):
-            assert (joint - alone).norm() <= 1e-4 * alone.norm() + 1e-7
 
 
 def test_a_large_batch_is_not_filled_up(store, parts, monkeypatch):
@@ -85,6 +50,10 @@ def test_a_large_batch_is_not_filled_up(store, parts, monkeypatch):
     assert seen[0][1] > 8
     assert seen[1] == (None, 8)
     torch.testing.assert_close(small, large, rtol=1e-4, atol=1e-5)
+
+
+def gradients(network):
+    return [parameter.grad.clone() for parameter in network.parameters()]
 
 
 class Recorder:

@@ -107,7 +107,7 @@ def test_a_training_goes_on_with_the_same_result(tmp_path, monkeypatch):
         torch.manual_seed(0)
         network = new_network("chgnet_lite", "scratch")
         with io.StringIO() as stream:
-            fit([Training(network, problem, tmp_path / name, "work", ProgressLog(stream, 6))])
+            fit(Training(network, problem, tmp_path / name, "work", ProgressLog(stream, 6)))
             assert ("out of memory" in stream.getvalue()) == (name == "halved")
         weights[name] = torch.cat([p.detach().flatten() for p in network.parameters()])
     difference = (weights["whole"] - weights["halved"]).norm() / weights["whole"].norm()

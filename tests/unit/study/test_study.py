@@ -246,6 +246,12 @@ def test_mistakes(path, value, line):
     assert line_of(changed(path, value)) == line
 
 
+def test_a_removed_key_says_what_to_do():
+    line = line_of(changed("engine.seeds_together", True))
+    assert line.startswith("engine.seeds_together: ")
+    assert line.endswith("Delete it from the study file.")
+
+
 def test_a_class_is_no_sum_over_atoms():
     config = changed("datasets.demo_e_form.intensive", False)
     assert not parse_study(config).datasets["demo_e_form"]["intensive"]

@@ -83,7 +83,7 @@ def trained(store, folder, epochs=3, **options):
     network = new_network("chgnet_lite", "scratch")
     with io.StringIO() as stream:
         log = ProgressLog(stream, 9)
-        return fit([Training(network, problem, folder / "state", "work", log)])[0]
+        return fit(Training(network, problem, folder / "state", "work", log))
 
 
 def weights(result):

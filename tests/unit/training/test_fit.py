@@ -11,9 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from crystal_files import small_store
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.progress import ProgressLog
-from foldwise.network.acceleration import StackedEnergies
 from foldwise.network.checkpoint import new_network
-from foldwise.network.chgnet import plain_torch
 from foldwise.network.output import predict
 from foldwise.network.transform import fit_transform
 from foldwise.study.passes import with_derived_epochs
@@ -30,7 +28,7 @@ def run(problem, folder):
     stream = io.StringIO()
     network = new_network("chgnet_lite", "scratch")
     training = Training(network, problem, folder / "state", "work", ProgressLog(stream, 100))
-    return fit([training])[0], stream
+    return fit(training), stream
 
 
 @pytest.fixture(scope="module")
@@ -77,73 +75,6 @@ def test_training_stops_early(store, tmp_path):
     result, _ = run(lite_problem(store, epochs=40, lr=0.2, patience=2), tmp_path)
     assert result.early_stopped
     assert result.progress.epoch == result.progress.best_epoch + 2
-
-
-@pytest.mark.slow  # buys: whole trainings, together and alone, end alike
-@pytest.mark.parametrize("patience", [1, 9])
-def test_seeds_at_once_end_as_they_would_alone(store, tmp_path, patience):
-    """Three seeds of unequal length, one of which may stop early, up to rounding."""
-    problems = [
-        replace(
-            lite_problem(store, epochs=4, patience=patience, lr=2e-2),
-            seed=seed,
-            validation_rows=np.arange(8 - seed),
-            validation_targets=lite_problem(store, epochs=4).validation_targets[: 8 - seed],
-        )
-        for seed in range(3)
-    ]
-    problems[1] = shortened(problems[1], 20)
-
-    def trainings(name):
-        for problem in problems:
-            torch.manual_seed(problem.seed)
-            network = new_network("chgnet_lite", "scratch")
-            path = tmp_path / f"{name}_{problem.seed}"
-            yield Training(network, problem, path, "work", ProgressLog(io.StringIO(), 100))
-
-    with plain_torch():
-        alone = [fit([training])[0] for training in trainings("alone")]
-        together = fit(list(trainings("together")))
-    for one, many in zip(alone, together, strict=True):
-        assert one.steps == many.steps
-        assert one.early_stopped == many.early_stopped
-        for key in ("val_mae", "train_mae", "train_loss"):
-            own, joint = ([row[key] for row in r.progress.history] for r in (one, many))
-            np.testing.assert_allclose(joint, own, rtol=2e-3)
-        for ours, theirs in zip(many.network.parameters(), one.network.parameters(), strict=True):
-            assert (ours - theirs).norm() <= 2e-3 * theirs.norm() + 1e-6
-
-
-def shortened(problem, count):
-    """The first samples of a problem alone."""
-    s = problem.samples
-    samples = Samples(s.rows[:count], s.hard[:count], s.soft[:count], s.weights[:count])
-    return replace(problem, samples=samples)
-
-
-def test_without_memory_for_all_the_seeds_take_their_steps_in_turn(store, tmp_path):
-    """A pass that no memory suffices for changes the order of the work, not its outcome."""
-
-    class Starved(StackedEnergies):
-        def __call__(self, networks, batch):
-            raise torch.OutOfMemoryError
-
-    weights = {}
-    for name, stacked in (("enough", StackedEnergies()), ("starved", Starved())):
-        stream = io.StringIO()
-        trainings = []
-        for seed in range(2):
-            torch.manual_seed(seed)
-            network = new_network("chgnet_lite", "scratch")
-            problem = replace(lite_problem(store, epochs=2), seed=seed)
-            path = tmp_path / f"{name}_{seed}"
-            trainings.append(Training(network, problem, path, "work", ProgressLog(stream, 100)))
-        with plain_torch():
-            results = fit(trainings, stacked)
-        assert ("the seeds take their steps in turn" in stream.getvalue()) == (name == "starved")
-        weights[name] = torch.cat([p.flatten() for r in results for p in r.network.parameters()])
-    difference = (weights["enough"] - weights["starved"]).norm() / weights["enough"].norm()
-    assert difference < 1e-3
 
 
 def test_a_diverging_batch_is_named(store, tmp_path):

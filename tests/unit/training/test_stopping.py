@@ -61,7 +61,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(store, tmp_path_factory):
-    return fit([training(store, tmp_path_factory.mktemp("whole"))])[0]
+    return fit(training(store, tmp_path_factory.mktemp("whole")))
 
 
 # 4 steps an epoch and a question after each, one more after the epoch: within epochs and between.
@@ -71,8 +71,8 @@ def test_a_stopped_training_goes_on_at_its_step_with_the_same_bytes(
 ):
     for count in questions:
         with pytest.raises(Stopped):
-            fit([training(store, tmp_path)], stop=StopAt(count))
-    result = fit([training(store, tmp_path)])[0]
+            fit(training(store, tmp_path), stop=StopAt(count))
+    result = fit(training(store, tmp_path))
     for ours, theirs in zip(
         result.network.parameters(), undisturbed.network.parameters(), strict=True
     ):

@@ -25,7 +25,6 @@ class OutsideRecipe:
     pretrain: ClassVar[None] = None
     labels: ClassVar[str] = "unchanged"
     epochs: ClassVar[int] = 0
-    trains_together: ClassVar[bool] = False
     is_flat_between_targets: ClassVar[bool] = False
 
     pretrained_on: str | None = Field(

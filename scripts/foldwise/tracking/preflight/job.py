@@ -85,7 +85,7 @@ def preflight(flight: Flight, max_hours: float, timed: dict[str, Trial]) -> list
         )
     jobs = dry_run([flight.target, *flight.arguments])
     checks = [_stability(flight), *place_checks(Path(flight.study.root))]
-    trained = [job for job in jobs if _trains(job)]
+    trained = [job for job in jobs if job.rule == "train_model"]
     trials = _trials(flight, trained, timed) if trained else {}
     if trained:
         checks += [_rows(flight), _shapes(flight, trained)]
@@ -248,11 +248,6 @@ def _seconds(
         seconds = trial.overhead + epochs * trial.seconds_per_epoch
         return Said(seconds + PER_JOB, seconds * trial.busy)
     return usual_seconds(Path(flight.study.root), job)
-
-
-def _trains(job: PlannedJob) -> bool:
-    """Whether a job trains one model, or the seeds of a fold at once."""
-    return job.rule == "train_model" or job.rule.endswith("_together")
 
 
 def longest_hours(config: Mapping[str, Any]) -> float:

@@ -44,9 +44,8 @@ class Workload:
         recipe = self.study.recipes.get(name)
         if not isinstance(recipe, Recipe):
             return None
-        if job.rule == "train_model" or job.rule.endswith("_together"):
-            together = self.study.trained_together().get(name, [0])
-            return recipe.bounded(self.n_fitted).epochs * len(together) * self.rows_factor(name)
+        if job.rule == "train_model":
+            return recipe.bounded(self.n_fitted).epochs * self.rows_factor(name)
         asked = self._asked(job)
         return None if asked is None else FORWARD_SHARE * asked / self.fitted
 
