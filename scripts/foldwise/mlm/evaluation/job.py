@@ -67,6 +67,7 @@ class Evaluation:
         surfaces: The model's vocabulary.
         tokenizer: The model's tokenizer.
         identity: Hash of weights, config and tokenizer.
+        notes: What loading changed.
         parameters: Number of weights.
         key: Cache key of the answers.
     """
@@ -84,6 +85,7 @@ class Evaluation:
     surfaces: Surfaces
     tokenizer: Any
     identity: str
+    notes: tuple[str, ...]
     parameters: int
     key: str
 
@@ -153,6 +155,7 @@ def evaluate(
         surfaces=surfaces,
         tokenizer=loaded.tokenizer,
         identity=loaded.identity,
+        notes=loaded.notes,
         parameters=parameters,
         key=key,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,24 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+from transformers import (
+    MODEL_FOR_MASKED_LM_MAPPING,
+    AutoConfig,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+)
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import logging
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import canonical_sha256, file_sha256, read_json
+from foldwise.common.progress import ProgressLog
+from foldwise.mlm.evaluation.positions import (
+    max_positions,
+    only_relative,
+    surplus_note,
+    surplus_rows,
+)
 
 logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -29,8 +42,6 @@ _TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "adde
 _UNTELLING = frozenset(
     {"_name_or_path", "name_or_path", "transformers_version", "torch_dtype", "dtype"}
 )
-_PADDED_POSITIONS = ("roberta", "camembert", "mpnet", "longformer", "luke", "data2vec", "ibert",
-                     "xmod")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,51 +51,42 @@ class MaskedModel:
     Attributes:
         model: The network, in evaluation mode, on the CPU, in float32.
         tokenizer: Its tokenizer.
-        max_length: Longest sequence that its positions allow; `None` where the config sets none.
+        max_length: Its own sequence length; `None` if the config names none.
+        limit: Longest sequence that it takes; `None` for any.
         identity: Hash of its weights, config and tokenizer; never of its path.
+        notes: What was changed while loading, a sentence each.
     """
 
     model: Any
     tokenizer: Any
     max_length: int | None
+    limit: int | None
     identity: str
+    notes: tuple[str, ...] = ()
 
 
 def load_masked_model(folder: str | Path) -> MaskedModel:
     """Load a checkpoint folder in the Hugging Face layout, weights as safetensors.
 
+    Every program that needs a model loads it here. Rows of position matrices that the model does
+    not read are left out, with a line on stderr; nothing is ever drawn at random.
+
     Raises:
         FoldwiseError: The folder, its config, tokenizer or weights are missing or broken; it is no
-            masked language model; a weight is not finite.
+            masked language model; a weight is not finite; weights and config do not fit.
     """
     place = Path(folder)
     config = _config(place)
     tokenizer = load_tokenizer(place)
     weights = _weight_files(place)
+    rows: dict[str, int] = {}
     for path in weights:
-        _check_weights(path)
-    try:
-        model, loading = AutoModelForMaskedLM.from_pretrained(
-            place,
-            config=config,
-            local_files_only=True,
-            use_safetensors=True,
-            output_loading_info=True,
-            dtype=torch.float32,
-        )
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise FoldwiseError(
-            f"the weights do not fit the config ({_first_line(error)})",
-            where=str(place),
-            hint="Save the model again with save_pretrained.",
-        ) from error
-    missing = sorted(loading["missing_keys"])
-    if missing:
-        raise FoldwiseError(
-            f"{len(missing)} weights are missing, the first is {missing[0]}",
-            where=str(place),
-            hint="Save the whole masked language model, with its head.",
-        )
+        rows |= _check_weights(path)
+    surplus = surplus_rows(config, rows, str(place))
+    model = _network(place, config, weights, surplus)
+    notes = tuple(surplus_note(config, name, rows[name], kept) for name, kept in surplus.items())
+    for note in notes:
+        ProgressLog(sys.stderr, 1).line(f"{place}: {note}")
     identity = canonical_sha256(
         {
             "weights": [file_sha256(path) for path in weights],
@@ -92,7 +94,39 @@ def load_masked_model(folder: str | Path) -> MaskedModel:
             "tokenizer": tokenizer_sha256(place),
         }
     )
-    return MaskedModel(model.eval(), tokenizer, max_positions(config), identity)
+    own, limit = max_positions(config), max_positions(config)
+    if only_relative(config):
+        lengthened = [rows[name] for name in surplus]
+        own, limit = max([own or 0, *lengthened]) or None, None
+    return MaskedModel(model.eval(), tokenizer, own, limit, identity, notes)
+
+
+def _network(folder: Path, config: Any, weights: list[Path], surplus: dict[str, int]) -> Any:
+    options = {"config": config, "output_loading_info": True, "dtype": torch.float32}
+    try:
+        if surplus:
+            state = {name: tensor for path in weights for name, tensor in _tensors(path)}
+            state |= {name: state[name][:kept].clone() for name, kept in surplus.items()}
+            kind: Any = MODEL_FOR_MASKED_LM_MAPPING[type(config)]
+            model, loading = kind.from_pretrained(None, state_dict=state, **options)
+        else:
+            model, loading = AutoModelForMaskedLM.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, **options
+            )
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        raise FoldwiseError(
+            f"the weights do not fit the config ({_first_line(error)})",
+            where=str(folder),
+            hint="Save the model again with save_pretrained.",
+        ) from error
+    missing = sorted(loading["missing_keys"])
+    if missing:
+        raise FoldwiseError(
+            f"{len(missing)} weights are missing, the first is {missing[0]}",
+            where=str(folder),
+            hint="Save the whole masked language model, with its head.",
+        )
+    return model
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -138,25 +172,14 @@ def tokenizer_sha256(folder: Path) -> str:
     return canonical_sha256({"files": files, "settings": settings})
 
 
-def max_positions(config: Any) -> int | None:
-    """Longest sequence, special tokens included, that a model's positions allow."""
-    positions = getattr(config, "max_position_embeddings", None)
-    if not isinstance(positions, int) or positions < 1:
-        return None
-    if any(kind in config.model_type for kind in _PADDED_POSITIONS):
-        # These models count positions from the one after the padding's.
-        return positions - int(config.pad_token_id) - 1
-    return positions
-
-
 def sequence_length(loaded: MaskedModel, asked: int | None, where: str) -> int:
     """The length to evaluate with: the one asked for, or the model's own.
 
     Raises:
         FoldwiseError: It is longer than the model allows, or neither is known.
     """
-    limit = loaded.max_length
-    if asked is None and limit is None:
+    own, limit = loaded.max_length, loaded.limit
+    if asked is None and own is None:
         raise FoldwiseError(
             "the config names no sequence length", where=where, hint="Give --seq-len."
         )
@@ -166,7 +189,7 @@ def sequence_length(loaded: MaskedModel, asked: int | None, where: str) -> int:
             where=where,
             hint="Leave --seq-len out to take the model's own length.",
         )
-    return asked or limit or 0
+    return asked or own or 0
 
 
 def _config(folder: Path) -> Any:
@@ -210,9 +233,12 @@ def _weight_files(folder: Path) -> list[Path]:
     return paths
 
 
-def _check_weights(path: Path) -> None:
+def _check_weights(path: Path) -> dict[str, int]:
+    """Rows of each weight of a file whose numbers are all finite."""
+    rows: dict[str, int] = {}
     try:
         for name, tensor in _tensors(path):
+            rows[name] = len(tensor) if tensor.ndim else 1
             if tensor.is_floating_point() and not math.isfinite(
                 float(tensor.sum(dtype=torch.float64))
             ):
@@ -227,6 +253,7 @@ def _check_weights(path: Path) -> None:
             where=str(path),
             hint="Copy it again.",
         ) from error
+    return rows
 
 
 def _tensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:

@@ -63,6 +63,7 @@ def build_record(
             "identity": evaluation.identity,
             "parameters": evaluation.parameters,
             "vocabulary": len(evaluation.surfaces.text),
+            "notes": list(evaluation.notes),
         },
         "data": {
             "samples_sha256": evaluation.frozen.sha256,

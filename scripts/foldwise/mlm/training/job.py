@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForMaskedLM, set_seed
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256
 from foldwise.mlm.declaration import BertSize
-from foldwise.mlm.evaluation.model_folder import load_masked_model, max_positions
+from foldwise.mlm.evaluation.model_folder import load_masked_model
 from foldwise.mlm.texts.tagged_texts import read_tagged_texts
 from foldwise.mlm.training.trainer import LONGEST, TrainingPlan, train
 from foldwise.mlm.training.vocabulary import learn_vocabulary, make_tokenizer
@@ -103,11 +103,10 @@ def finetune_entities(
 def _continued(checkpoint: Path, plan: TrainingPlan) -> tuple[Any, Any, str, TrainingPlan]:
     """Model, tokenizer and identity of a checkpoint, and the plan with a length that it allows."""
     loaded = load_masked_model(checkpoint)
-    limit = max_positions(loaded.model.config)
-    plan = plan.fitted(limit)
-    if limit is not None and plan.max_length is not None and plan.max_length > limit:
+    plan = plan.fitted(loaded.max_length)
+    if loaded.limit is not None and (plan.max_length or 0) > loaded.limit:
         raise FoldwiseError(
-            f"a length of {plan.max_length} is above the model's {limit}",
+            f"a length of {plan.max_length} is above the model's {loaded.limit}",
             where=str(checkpoint),
             hint="Give a smaller --max-length.",
         )

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from transformers import BertModel, GPT2Config, GPT2LMHeadModel, RobertaConfig
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.mlm.evaluation.model_folder import load_masked_model, max_positions, sequence_length
+from foldwise.mlm.evaluation.model_folder import load_masked_model, sequence_length
+from foldwise.mlm.evaluation.positions import max_positions
 from mlm_models import LENGTH, small_bert
 
 
