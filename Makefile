@@ -91,15 +91,15 @@ proofs: setup
 	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest -m proof
 
 cluster-test: setup
-	PATH="$(BIN):$$PATH" "$(BIN)/python" scripts/cluster_test.py
+	PATH="$(BIN):$$PATH" "$(BIN)/python" scripts/maintenance/cluster_test.py
 
 TASK ?= matbench_jdft2d
 rehearsal: setup
-	PATH="$(BIN):$$PATH" "$(BIN)/python" scripts/make_rehearsal.py --task $(TASK) --cores $(CORES) \
+	PATH="$(BIN):$$PATH" "$(BIN)/python" scripts/maintenance/make_rehearsal.py --task $(TASK) --cores $(CORES) \
 		$(if $(TARGETS),--targets "$(TARGETS)")
 
 bench: setup
-	"$(BIN)/python" scripts/bench_engine.py --dataset $(BENCH_DATASET) \
+	"$(BIN)/python" scripts/maintenance/bench_engine.py --dataset $(BENCH_DATASET) \
 		$(if $(BENCH_TARGET),--target $(BENCH_TARGET)) --device $(BENCH_DEVICE) \
 		--batch-sizes $(BENCH_BATCHES) --structures $(BENCH_STRUCTURES) --threads $(CORES) \
 		--out results/bench/$(BENCH_DEVICE).json

@@ -1,7 +1,7 @@
 rule prepare_dataset:
     input:
         file=lambda wildcards: dataset_file(wildcards.task),
-        code=sources_of("prepare_dataset.py"),
+        code=sources_of("jobs/prepare_dataset.py"),
     output:
         targets=f"{DATA}/targets.parquet",
         structures=f"{DATA}/structures.npz",
@@ -21,14 +21,14 @@ rule prepare_dataset:
     params:
         options=lambda wildcards: dataset_options(wildcards.task),
     shell:
-        "python scripts/prepare_dataset.py --task {wildcards.task} {params.options}"
+        "python scripts/jobs/prepare_dataset.py --task {wildcards.task} {params.options}"
         ' --out "$(dirname {output.targets:q})" 2>&1 | tee {log:q} >&2'
 
 
 rule build_graphs:
     input:
         structures=f"{DATA}/structures.npz",
-        code=sources_of("build_graphs.py"),
+        code=sources_of("jobs/build_graphs.py"),
     output:
         graphs=directory(f"{DATA}/graphs"),
     log:
@@ -43,7 +43,7 @@ rule build_graphs:
     params:
         copies="",
     shell:
-        "python scripts/build_graphs.py --structures {input.structures:q} {params.copies}"
+        "python scripts/jobs/build_graphs.py --structures {input.structures:q} {params.copies}"
         " --workers {threads} --out {output.graphs:q} 2>&1 | tee {log:q} >&2"
 
 
@@ -51,7 +51,7 @@ rule perturb_structures:
     input:
         structures=f"{DATA}/structures.npz",
         split=SPLIT,
-        code=sources_of("perturb_structures.py"),
+        code=sources_of("jobs/perturb_structures.py"),
     output:
         structures=f"{COPIES}/structures.npz",
     log:
@@ -66,7 +66,7 @@ rule perturb_structures:
     params:
         how=STUDY.copies,
     shell:
-        "python scripts/perturb_structures.py --structures {input.structures:q}"
+        "python scripts/jobs/perturb_structures.py --structures {input.structures:q}"
         " --split {input.split:q} --copies {params.how[copies]} --displacement {params.how[displacement]}"
         " --strain {params.how[strain]} --substitution {params.how[substitution]}"
         " --out {output.structures:q} 2> {log:q}"
@@ -75,7 +75,7 @@ rule perturb_structures:
 use rule build_graphs as build_copy_graphs with:
     input:
         structures=f"{COPIES}/structures.npz",
-        code=sources_of("build_graphs.py"),
+        code=sources_of("jobs/build_graphs.py"),
     output:
         graphs=directory(f"{COPIES}/graphs"),
     log:
@@ -92,7 +92,7 @@ rule make_splits:
     input:
         targets=f"{DATA}/targets.parquet",
         table=lambda wildcards: split_rule(wildcards.task).get("table", []),
-        code=sources_of("make_splits.py"),
+        code=sources_of("jobs/make_splits.py"),
     output:
         split=SPLIT,
     log:
@@ -111,7 +111,7 @@ rule make_splits:
             for key, value in split_rule(wildcards.task).items()
         ),
     shell:
-        "python scripts/make_splits.py --targets {input.targets:q} --task {wildcards.task}"
+        "python scripts/jobs/make_splits.py --targets {input.targets:q} --task {wildcards.task}"
         " --fold {wildcards.fold} --n-folds {params.splits[folds]}"
         " --holdouts {params.splits[holdouts]} --seed {params.splits[seed]}"
         " {params.rule} --out {output.split:q} 2> {log:q}"
@@ -122,7 +122,7 @@ rule report_duplicates:
         targets=f"{DATA}/targets.parquet",
         structures=f"{DATA}/structures.npz",
         splits=expand(SPLIT, fold=STUDY.folds, allow_missing=True),
-        code=sources_of("report_duplicates.py"),
+        code=sources_of("jobs/report_duplicates.py"),
     output:
         json=f"{ROOT}/splits/{{task}}/duplicates.json",
         csv=report(
@@ -143,6 +143,6 @@ rule report_duplicates:
     resources:
         **needs("report_duplicates"),
     shell:
-        "python scripts/report_duplicates.py --targets {input.targets:q}"
+        "python scripts/jobs/report_duplicates.py --targets {input.targets:q}"
         " --structures {input.structures:q} --splits {input.splits:q}"
         " --workers {threads} --out-json {output.json:q} --out-csv {output.csv:q} 2> {log:q}"

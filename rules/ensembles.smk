@@ -1,7 +1,7 @@
 rule average_predictions:
     input:
         members=ensemble_members,
-        code=sources_of("combine_predictions.py"),
+        code=sources_of("jobs/combine_predictions.py"),
     output:
         ensemble=f"{ENSEMBLE}/{{subset}}.parquet",
     log:
@@ -19,7 +19,7 @@ rule average_predictions:
     params:
         kind="mean",
     shell:
-        "python scripts/combine_predictions.py --members {input.members:q} --kind {params.kind}"
+        "python scripts/jobs/combine_predictions.py --members {input.members:q} --kind {params.kind}"
         " --out {output.ensemble:q} 2> {log:q}"
 
 
@@ -28,7 +28,7 @@ use rule average_predictions as average_held_out_predictions with:
         members=lambda wildcards: members(
             f"{PREDICTIONS}/train.parquet", wildcards.exp, wildcards.fold
         ),
-        code=sources_of("combine_predictions.py"),
+        code=sources_of("jobs/combine_predictions.py"),
     output:
         ensemble=f"{ENSEMBLE}/crossfit.parquet",
     log:

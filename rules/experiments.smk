@@ -67,7 +67,7 @@ EXPERIMENT_INPUT = {
         "config/schemas/results.schema.json",
         *leaderboard(STUDY.task),
     ],
-    "code": sources_of("write_experiment.py"),
+    "code": sources_of("jobs/write_experiment.py"),
 }
 EXPERIMENT_OUTPUT = {
     "results": f"{ROOT}/{{exp}}/results.json",
@@ -144,7 +144,7 @@ rule write_experiment:
         ],
         more="",
     shell:
-        "python scripts/write_experiment.py --experiment {wildcards.exp} --config {input.config:q}"
+        "python scripts/jobs/write_experiment.py --experiment {wildcards.exp} --config {input.config:q}"
         " --targets {input.targets:q} --card {input.card:q}"
         " --dataset-failures {input.dataset_failures:q}"
         " --graph-failures {input.graphs:q}/failures.csv --duplicates {input.duplicates:q}"
@@ -173,7 +173,7 @@ rule summarise:
     input:
         experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
         template=["reports/RESULTS.md.j2", *leaderboard(STUDY.task)],
-        code=sources_of("write_summary.py"),
+        code=sources_of("jobs/write_summary.py"),
     output:
         markdown=report(
             f"{ROOT}/RESULTS.md", category="Summary", caption="../reports/summary.rst"
@@ -197,7 +197,7 @@ rule summarise:
             path.rsplit("/", 1)[0] for path in input.experiments
         ],
     shell:
-        "python scripts/write_summary.py --experiments {params.folders:q}"
+        "python scripts/jobs/write_summary.py --experiments {params.folders:q}"
         " --out-markdown {output.markdown:q} --out-csv {output.csv:q} 2> {log:q}"
 
 
@@ -205,7 +205,7 @@ rule write_ablation:
     input:
         experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
         template="reports/ablation.md.j2",
-        code=sources_of("write_ablation.py"),
+        code=sources_of("jobs/write_ablation.py"),
     output:
         markdown=report(
             f"{ROOT}/ablation.md",
@@ -233,6 +233,6 @@ rule write_ablation:
             path.rsplit("/", 1)[0] for path in input.experiments
         ],
     shell:
-        "python scripts/write_ablation.py --experiments {params.folders:q}"
+        "python scripts/jobs/write_ablation.py --experiments {params.folders:q}"
         " --out-markdown {output.markdown:q} --out-csv {output.csv:q} --out-figure {output.figure:q}"
         " 2> {log:q}"

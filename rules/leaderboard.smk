@@ -52,7 +52,7 @@ rule read_board_members:
     input:
         submissions=[str(path) for path in BOARD.files.values()],
         targets=expand(f"{DATA}/targets.parquet", task=BOARD.tasks),
-        code=sources_of("read_board_members.py"),
+        code=sources_of("jobs/read_board_members.py"),
     output:
         members=directory(MEMBERS),
     log:
@@ -69,7 +69,7 @@ rule read_board_members:
         tasks=quoted(BOARD.tasks),
         checksums=json.dumps(BOARD.checksums),
     shell:
-        "python scripts/read_board_members.py --names {params.names}"
+        "python scripts/jobs/read_board_members.py --names {params.names}"
         " --submissions {input.submissions:q} --tasks {params.tasks}"
         " --targets {input.targets:q} --checksums {params.checksums:q}"
         " --out {output.members:q} > {log:q} 2>&1"
@@ -78,7 +78,7 @@ rule read_board_members:
 rule describe_structures:
     input:
         structures=lambda wildcards: str(BOARD.structures[wildcards.task]),
-        code=sources_of("describe_structures.py"),
+        code=sources_of("jobs/describe_structures.py"),
     output:
         table=CRYSTALS,
     log:
@@ -93,7 +93,7 @@ rule describe_structures:
     resources:
         **needs("describe_structures"),
     shell:
-        "python scripts/describe_structures.py --task {wildcards.task}"
+        "python scripts/jobs/describe_structures.py --task {wildcards.task}"
         " --structures {input.structures:q} --threads {threads} --out {output.table:q} 2> {log:q}"
 
 
@@ -101,7 +101,7 @@ rule combine_board_task:
     input:
         members=MEMBERS,
         structures=crystals,
-        code=sources_of("combine_board_task.py"),
+        code=sources_of("jobs/combine_board_task.py"),
     output:
         answers=directory(ANSWERS),
     log:
@@ -118,7 +118,7 @@ rule combine_board_task:
     params:
         settings=lambda wildcards: quoted(board_settings(wildcards)),
     shell:
-        "python scripts/combine_board_task.py --task {wildcards.task}"
+        "python scripts/jobs/combine_board_task.py --task {wildcards.task}"
         " --members {input.members:q}/{wildcards.task}/members.parquet"
         " {params.settings} --out {output.answers:q} 2> {log:q}"
 
@@ -137,7 +137,7 @@ rule write_board_task:
             "reports/board_README.txt.j2",
             "config/schemas/results.schema.json",
         ],
-        code=sources_of("write_board_task.py"),
+        code=sources_of("jobs/write_board_task.py"),
     output:
         folder=directory(f"{ROOT}/{{task}}"),
     log:
@@ -156,7 +156,7 @@ rule write_board_task:
             STUDY.shared_with(wildcards.task), sort_keys=True
         ),
     shell:
-        "python scripts/write_board_task.py --task {wildcards.task} --study {params.study:q}"
+        "python scripts/jobs/write_board_task.py --task {wildcards.task} --study {params.study:q}"
         " --members {input.members:q}/{wildcards.task} --answers {input.answers:q}"
         " --targets {input.targets:q} --card {input.card:q}"
         " --dataset-failures {input.dataset_failures:q} --duplicates {input.duplicates:q}"
@@ -171,7 +171,7 @@ rule write_board:
         answers=expand(ANSWERS, task=BOARD.tasks),
         published=[path for task in BOARD.tasks for path in leaderboard(task)],
         template="reports/LEADERBOARD.md.j2",
-        code=sources_of("write_board.py"),
+        code=sources_of("jobs/write_board.py"),
     output:
         markdown=report(
             f"{ROOT}/LEADERBOARD.md",
@@ -193,7 +193,7 @@ rule write_board:
         absent=quoted(BOARD.absent),
         resamples=STUDY.report["bootstrap"],
     shell:
-        "python scripts/write_board.py --answers {input.answers:q}"
+        "python scripts/jobs/write_board.py --answers {input.answers:q}"
         " --census {input.members:q}/census.json --absent {params.absent}"
         " --resamples {params.resamples} --out-markdown {output.markdown:q}"
         " --out-csv {output.csv:q} --out-steps {output.steps:q} 2> {log:q}"

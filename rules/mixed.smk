@@ -5,7 +5,7 @@ rule combine_mixed:
         held_out=mixed_members(f"{PREDICTIONS}/train.parquet"),
         fits=mixed_members(f"{MODEL}/fit.json", STUDY.folds),
         targets=f"{DATA}/targets.parquet",
-        code=sources_of("combine_mixed.py"),
+        code=sources_of("jobs/combine_mixed.py"),
     output:
         combined=f"{ENSEMBLE}/test.parquet",
         done=f"{ENSEMBLE}/test.json",
@@ -29,7 +29,7 @@ rule combine_mixed:
             f" --out-without {output.without}"
         ),
     shell:
-        "python scripts/combine_mixed.py {params.how} --asked {input.asked:q}"
+        "python scripts/jobs/combine_mixed.py {params.how} --asked {input.asked:q}"
         " --held-out {input.held_out:q} --fits {input.fits:q} --targets {input.targets:q}"
         " --fold {wildcards.fold} --out {output.combined:q} {params.out} 2> {log:q}"
 
@@ -40,7 +40,7 @@ use rule combine_mixed as label_copies_by_mixed with:
         held_out=mixed_members(f"{PREDICTIONS}/train.parquet"),
         fits=mixed_members(f"{MODEL}/fit.json", STUDY.folds),
         targets=f"{DATA}/targets.parquet",
-        code=sources_of("combine_mixed.py"),
+        code=sources_of("jobs/combine_mixed.py"),
     output:
         combined=f"{ENSEMBLE}/copies.parquet",
     log:

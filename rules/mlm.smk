@@ -233,7 +233,7 @@ rule summarise_mlm:
         results=mlm_results,
         records=mlm_records,
         template="reports/mlm_summary.md.j2",
-        code=sources_of("write_mlm_summary.py"),
+        code=sources_of("jobs/write_mlm_summary.py"),
     output:
         markdown=report(
             f"{MLM_RUN}/summary.md",
@@ -268,6 +268,6 @@ rule summarise_mlm:
         ),
         bootstrap=MLM.config["evaluation"]["bootstrap"],
     shell:
-        "python scripts/write_mlm_summary.py --run {wildcards.mlm_run}"
+        "python scripts/jobs/write_mlm_summary.py --run {wildcards.mlm_run}"
         " --folders {params.folders:q} --compare {params.compare:q} --bootstrap {params.bootstrap}"
         " --command 'snakemake --cores 2 {output.markdown}' --out {output.markdown:q} 2> {log:q}"

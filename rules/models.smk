@@ -6,7 +6,7 @@ rule check_series:
             f"{answers(STUDY.series[wildcards.series].first)}/test.parquet",
             STUDY.series[wildcards.series].first,
         ),
-        code=sources_of("check_series.py"),
+        code=sources_of("jobs/check_series.py"),
     output:
         gate=f"{ROOT}/gates/{{series}}.json",
     log:
@@ -25,7 +25,7 @@ rule check_series:
         action=lambda wildcards: STUDY.series[wildcards.series].action,
         force="--force" if STUDY.force else "",
     shell:
-        "python scripts/check_series.py --series {wildcards.series} --first {params.first}"
+        "python scripts/jobs/check_series.py --series {wildcards.series} --first {params.first}"
         " --action {params.action} {params.force} --targets {input.targets:q} --splits {input.splits:q}"
         " --predictions {input.predictions:q} --out {output.gate:q} 2>&1 | tee {log:q} >&2"
 
@@ -34,7 +34,7 @@ rule group_structures:
     input:
         targets=of_joint_tasks(f"{DATA}/targets.parquet"),
         structures=of_joint_tasks(f"{DATA}/structures.npz"),
-        code=sources_of("group_structures.py"),
+        code=sources_of("jobs/group_structures.py"),
     output:
         groups=f"{ROOT}/joint/{{recipe}}/groups.parquet",
     log:
@@ -49,7 +49,7 @@ rule group_structures:
     params:
         tasks=lambda wildcards: joint_tasks(wildcards.recipe),
     shell:
-        "python scripts/group_structures.py --tasks {params.tasks} --targets {input.targets:q}"
+        "python scripts/jobs/group_structures.py --tasks {params.tasks} --targets {input.targets:q}"
         " --structures {input.structures:q} --out {output.groups:q} 2> {log:q}"
 
 
@@ -60,7 +60,7 @@ rule pretrain_model:
         splits=of_joint_tasks(SPLIT),
         groups=f"{ROOT}/joint/{{recipe}}/groups.parquet",
         gate=ancient(gate),
-        code=sources_of("pretrain_model.py"),
+        code=sources_of("jobs/pretrain_model.py"),
     output:
         backbone=f"{MODEL}/backbone.safetensors",
         record=f"{MODEL}/pretrain.json",
@@ -92,7 +92,7 @@ rule pretrain_model:
             if not STUDY.datasets[task]["intensive"]
         ],
     shell:
-        "python scripts/pretrain_model.py --tasks {params.tasks} --targets {input.targets:q}"
+        "python scripts/jobs/pretrain_model.py --tasks {params.tasks} --targets {input.targets:q}"
         " --graphs {input.graphs:q} --splits {input.splits:q} --transforms {params.transforms}"
         " --extensive {params.extensive} --groups {input.groups:q} --recipe {params.recipe:q}"
         " --seed {wildcards.seed} --holdout {params.holdout} --engine {params.engine:q}"
@@ -110,7 +110,7 @@ rule train_model:
         backbone=pretrained_file("backbone.safetensors"),
         pretraining=pretrained_file("pretrain.json"),
         gate=ancient(gate),
-        code=sources_of("train_model.py"),
+        code=sources_of("jobs/train_model.py"),
     output:
         model=f"{MODEL}/model.safetensors",
         fit=f"{MODEL}/fit.json",
@@ -144,7 +144,7 @@ rule train_model:
             ]
         ),
     shell:
-        "python scripts/train_model.py --targets {input.targets:q} --graphs {input.graphs:q}"
+        "python scripts/jobs/train_model.py --targets {input.targets:q} --graphs {input.graphs:q}"
         " --split {input.split:q} --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
         " --seed {wildcards.seed} --holdout {params.holdout} --transform {params.transform}"
         " {params.options} --engine {params.engine:q} --threads {threads}"
@@ -160,7 +160,7 @@ rule choose_soft_weight:
             fold=wildcards.fold,
             seed=STUDY.first_seed(wildcards.recipe),
         ),
-        code=sources_of("choose_soft_weight.py"),
+        code=sources_of("jobs/choose_soft_weight.py"),
     output:
         choice=f"{ROOT}/searches/{{recipe}}/{{task}}/fold_{{fold}}.json",
     log:
@@ -175,7 +175,7 @@ rule choose_soft_weight:
     resources:
         **needs("choose_soft_weight"),
     shell:
-        "python scripts/choose_soft_weight.py --fits {input.fits:q} --out {output.choice:q} 2> {log:q}"
+        "python scripts/jobs/choose_soft_weight.py --fits {input.fits:q} --out {output.choice:q} 2> {log:q}"
 
 
 rule predict:
@@ -183,7 +183,7 @@ rule predict:
         model=f"{MODEL}/model.safetensors",
         graphs=f"{DATA}/graphs",
         split=SPLIT,
-        code=sources_of("predict.py"),
+        code=sources_of("jobs/predict.py"),
     output:
         test=f"{PREDICTIONS}/test.parquet",
         train=f"{PREDICTIONS}/train.parquet",
@@ -206,7 +206,7 @@ rule predict:
         out=PREDICTIONS,
         engine=ENGINE,
     shell:
-        "python scripts/predict.py --model {input.model:q} --graphs {input.graphs:q}"
+        "python scripts/jobs/predict.py --model {input.model:q} --graphs {input.graphs:q}"
         " --split {input.split:q} --subsets {params.subsets} --holdout {params.holdout}"
         " --engine {params.engine:q} --threads {threads} --out {params.out:q} 2> {log:q}"
 
@@ -216,7 +216,7 @@ use rule predict as predict_copies with:
         model=f"{MODEL}/model.safetensors",
         graphs=f"{COPIES}/graphs",
         split=SPLIT,
-        code=sources_of("predict.py"),
+        code=sources_of("jobs/predict.py"),
     output:
         copies=f"{PREDICTIONS}/copies.parquet",
     log:
@@ -240,7 +240,7 @@ rule predict_views:
         model=f"{MODEL}/model.safetensors",
         graphs=f"{DATA}/graphs",
         split=SPLIT,
-        code=sources_of("predict_views.py"),
+        code=sources_of("jobs/predict_views.py"),
     output:
         test=f"{PREDICTIONS}/tta_{{tta}}/test.parquet",
         timing=f"{PREDICTIONS}/tta_{{tta}}/test_timing.json",
@@ -263,7 +263,7 @@ rule predict_views:
         strength=lambda wildcards: STUDY.view_strength(wildcards.recipe),
         engine=ENGINE,
     shell:
-        "python scripts/predict_views.py --model {input.model:q} --graphs {input.graphs:q}"
+        "python scripts/jobs/predict_views.py --model {input.model:q} --graphs {input.graphs:q}"
         " --split {input.split:q} --holdout {params.holdout} --views {wildcards.tta}"
         " --displacement {params.strength[displacement]} --strain {params.strength[strain]}"
         " --seed {wildcards.seed} --engine {params.engine:q} --threads {threads}"

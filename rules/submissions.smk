@@ -22,14 +22,14 @@ rule fetch_submission:
     params:
         sha256=checksum,
     shell:
-        "python scripts/fetch_submission.py --name {wildcards.submission} {params.sha256}"
+        "python scripts/jobs/fetch_submission.py --name {wildcards.submission} {params.sha256}"
         " --out {output.file:q} 2> {log:q}"
 
 
 rule prepare_targets:
     input:
         file=lambda wildcards: target_table(wildcards.task),
-        code=sources_of("prepare_targets.py"),
+        code=sources_of("jobs/prepare_targets.py"),
     output:
         targets=f"{DATA}/targets.parquet",
         failures=f"{DATA}/failures.csv",
@@ -48,7 +48,7 @@ rule prepare_targets:
     params:
         options=target_options,
     shell:
-        "python scripts/prepare_targets.py --task {wildcards.task} {params.options}"
+        "python scripts/jobs/prepare_targets.py --task {wildcards.task} {params.options}"
         ' --out "$(dirname {output.targets:q})" 2> {log:q}'
 
 
@@ -56,7 +56,7 @@ rule count_formula_duplicates:
     input:
         targets=f"{DATA}/targets.parquet",
         splits=expand(SPLIT, fold=STUDY.folds, allow_missing=True),
-        code=sources_of("count_formula_duplicates.py"),
+        code=sources_of("jobs/count_formula_duplicates.py"),
     output:
         json=f"{ROOT}/splits/{{task}}/duplicates.json",
     log:
@@ -71,7 +71,7 @@ rule count_formula_duplicates:
     resources:
         **needs("count_formula_duplicates"),
     shell:
-        "python scripts/count_formula_duplicates.py --targets {input.targets:q}"
+        "python scripts/jobs/count_formula_duplicates.py --targets {input.targets:q}"
         " --splits {input.splits:q} --out {output.json:q} 2> {log:q}"
 
 
@@ -79,7 +79,7 @@ rule read_submission:
     input:
         submission=lambda wildcards: STUDY.recorded.file(wildcards.submission),
         targets=f"{DATA}/targets.parquet",
-        code=sources_of("read_submission.py"),
+        code=sources_of("jobs/read_submission.py"),
     output:
         predictions=f"{RECORDED}/predictions.parquet",
         scores=f"{RECORDED}/scores.json",
@@ -95,7 +95,7 @@ rule read_submission:
     params:
         sha256=checksum,
     shell:
-        "python scripts/read_submission.py --submission {input.submission:q}"
+        "python scripts/jobs/read_submission.py --submission {input.submission:q}"
         " --name {wildcards.submission} --task {wildcards.task} --targets {input.targets:q}"
         ' {params.sha256} --out "$(dirname {output.scores:q})" 2> {log:q}'
 
@@ -104,7 +104,7 @@ rule combine_submissions:
     input:
         targets=f"{DATA}/targets.parquet",
         predictions=recorded(f"{RECORDED}/predictions.parquet"),
-        code=sources_of("combine_submissions.py"),
+        code=sources_of("jobs/combine_submissions.py"),
     output:
         ensemble=f"{COMBINED}/test.parquet",
         done=f"{COMBINED}/test.json",
@@ -121,7 +121,7 @@ rule combine_submissions:
         how=combining,
         rows="test",
     shell:
-        "python scripts/combine_submissions.py --targets {input.targets:q}"
+        "python scripts/jobs/combine_submissions.py --targets {input.targets:q}"
         " --predictions {input.predictions:q} {params.how} --fold {wildcards.fold}"
         " --rows {params.rows} --out {output.ensemble:q} --out-json {output.done:q} 2> {log:q}"
 
@@ -170,7 +170,7 @@ rule write_combination:
             "config/schemas/results.schema.json",
             *leaderboard(STUDY.task),
         ],
-        code=sources_of("write_experiment.py"),
+        code=sources_of("jobs/write_experiment.py"),
     output:
         results=f"{ROOT}/{{combination}}/results.json",
         readme=report(
@@ -222,7 +222,7 @@ rule write_combination:
             path.rsplit("/", 1)[0] for path in input.compared
         ],
     shell:
-        "python scripts/write_experiment.py --experiment {wildcards.combination}"
+        "python scripts/jobs/write_experiment.py --experiment {wildcards.combination}"
         " --config {input.config:q} --targets {input.targets:q} --card {input.card:q}"
         " --dataset-failures {input.dataset_failures:q} --duplicates {input.duplicates:q}"
         " --splits {input.splits:q} --submissions {input.scores:q}"

@@ -2,7 +2,7 @@
 rule make_environment:
     input:
         file=lambda wildcards: MADE[wildcards.environment],
-        code=sources_of("make_environment.py"),
+        code=sources_of("jobs/make_environment.py"),
     output:
         folder=directory(f"{ENVIRONMENTS}/{{environment}}/venv"),
         packages=f"{ENVIRONMENTS}/{{environment}}/packages.json",
@@ -18,7 +18,7 @@ rule make_environment:
     resources:
         **needs("make_environment"),
     shell:
-        "python scripts/make_environment.py --file {input.file:q} --out {output.folder:q}"
+        "python scripts/jobs/make_environment.py --file {input.file:q} --out {output.folder:q}"
         " --packages {output.packages:q} 2> {log:q}"
 
 
@@ -29,7 +29,7 @@ rule prepare_teacher:
         structures=f"{DATA}/structures.npz",
         split=SPLIT,
         copies=copies_of(f"{COPIES}/structures.npz"),
-        code=sources_of("prepare_teacher.py"),
+        code=sources_of("jobs/prepare_teacher.py"),
     output:
         job=temp(f"{MODEL}/job.zip"),
     log:
@@ -51,7 +51,7 @@ rule prepare_teacher:
         cif=lambda wildcards: "--cif" if STUDY.recipes[wildcards.recipe].cif else "",
         copies=lambda wildcards, input: given("--copies", input.copies),
     shell:
-        "python scripts/prepare_teacher.py --recipe-name {wildcards.recipe} --seed {wildcards.seed}"
+        "python scripts/jobs/prepare_teacher.py --recipe-name {wildcards.recipe} --seed {wildcards.seed}"
         " --holdout {params.holdout} --options {params.told:q} {params.cif} --targets {input.targets:q}"
         " --card {input.card:q} --structures {input.structures:q} --split {input.split:q}"
         " {params.copies} --out {output.job:q} 2> {log:q}"
@@ -66,7 +66,7 @@ for name in PROGRAMS:
             job=f"{MODEL}/job.zip",
             files=STUDY.recipes[name].files,
             environment=made_environment(name),
-            code=sources_of("run_teacher.py"),
+            code=sources_of("jobs/run_teacher.py"),
         output:
             left=directory(f"{MODEL}/left"),
             outcome=f"{MODEL}/outcome.json",
@@ -93,7 +93,7 @@ for name in PROGRAMS:
                 f"--python {input.environment}/bin/python" if input.environment else ""
             ),
         shell:
-            "python scripts/run_teacher.py --job {input.job:q} --command {params.command:q}"
+            "python scripts/jobs/run_teacher.py --job {input.job:q} --command {params.command:q}"
             " {params.python} --threads {threads} {params.gpu} --minutes {params.minutes}"
             " --log {log:q} --out {output.left:q} --out-json {output.outcome:q}"
 
@@ -115,7 +115,7 @@ rule collect_teacher:
         graphs=f"{DATA}/graphs",
         split=SPLIT,
         copies=copies_of(f"{COPIES}/graphs"),
-        code=sources_of("collect_teacher.py"),
+        code=sources_of("jobs/collect_teacher.py"),
     output:
         **COLLECTED,
     log:
@@ -139,7 +139,7 @@ rule collect_teacher:
         ),
         copies=lambda wildcards, input: given("--copies", input.copies),
     shell:
-        "python scripts/collect_teacher.py --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
+        "python scripts/jobs/collect_teacher.py --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
         " --seed {wildcards.seed} --holdout {params.holdout} {params.goes_on} --left {input.left:q}"
         " --outcome {input.outcome:q} --targets {input.targets:q} --split {input.split:q}"
         " --graph-failures {input.graphs:q}/failures.csv {params.copies}"
@@ -163,7 +163,7 @@ rule read_own_predictions:
         targets=f"{DATA}/targets.parquet",
         graphs=f"{DATA}/graphs",
         split=SPLIT,
-        code=sources_of("read_own_predictions.py"),
+        code=sources_of("jobs/read_own_predictions.py"),
     output:
         **COLLECTED,
     log:
@@ -180,7 +180,7 @@ rule read_own_predictions:
     params:
         recipe=recipe_json,
     shell:
-        "python scripts/read_own_predictions.py --recipe-name {wildcards.recipe}"
+        "python scripts/jobs/read_own_predictions.py --recipe-name {wildcards.recipe}"
         " --recipe {params.recipe:q} --seed {wildcards.seed} --table {input.table:q}"
         " --targets {input.targets:q} --split {input.split:q}"
         ' --graph-failures {input.graphs:q}/failures.csv --model "$(dirname {output.fit:q})"'

@@ -34,7 +34,7 @@ rule run_text_model:
         structures=f"{DATA}/structures.npz",
         graphs=f"{DATA}/graphs",
         split=SPLIT,
-        code=sources_of("run_text_model.py"),
+        code=sources_of("jobs/run_text_model.py"),
     output:
         fit=f"{MODEL}/fit.json",
         history=f"{MODEL}/history.csv",
@@ -59,7 +59,7 @@ rule run_text_model:
         holdout=holdout,
         engine=ENGINE,
     shell:
-        "python scripts/run_text_model.py --targets {input.targets:q} --card {input.card:q}"
+        "python scripts/jobs/run_text_model.py --targets {input.targets:q} --card {input.card:q}"
         " --structures {input.structures:q} --split {input.split:q}"
         " --graph-failures {input.graphs:q}/failures.csv --recipe-name {wildcards.recipe}"
         " --recipe {params.recipe:q} --seed {wildcards.seed} --holdout {params.holdout}"
@@ -74,7 +74,7 @@ rule measure_text_speed:
         card=f"{TASK_DATA}/card.json",
         structures=f"{TASK_DATA}/structures.npz",
         split=SPLIT.format(task=STUDY.task, fold=STUDY.folds[0]),
-        code=sources_of("bench_text.py"),
+        code=sources_of("maintenance/bench_text.py"),
     output:
         speed=f"{ROOT}/speed/{{recipe}}.csv",
         tokens=f"{ROOT}/speed/{{recipe}}_tokens.csv",
@@ -92,7 +92,7 @@ rule measure_text_speed:
     params:
         recipe=recipe_json,
     shell:
-        "python scripts/bench_text.py --targets {input.targets:q} --card {input.card:q}"
+        "python scripts/maintenance/bench_text.py --targets {input.targets:q} --card {input.card:q}"
         " --structures {input.structures:q} --split {input.split:q}"
         " --recipe-name {wildcards.recipe} --recipe {params.recipe:q} --seed 0 --holdout 0"
         " --device cpu --threads {threads} --speed {output.speed:q} --tokens {output.tokens:q}"

@@ -165,8 +165,9 @@ def run(
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         else:
             sys.argv = arguments
-            sys.path[0] = str(Path(arguments[0]).resolve().parent)
-            runpy.run_path(arguments[0], run_name="__main__")
+            program = Path(arguments[0]).absolute()
+            sys.path[0] = str(program.resolve().parent)
+            runpy.run_path(str(program), run_name="__main__")
         status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)

@@ -90,7 +90,7 @@ def train(**changes):
         options = {
             key: value(study, bad) if callable(value) else value for key, value in changes.items()
         }
-        return "train_model.py", *study.training(**{"out": out, **options})
+        return "jobs/train_model.py", *study.training(**{"out": out, **options})
 
     return arguments
 
@@ -101,7 +101,7 @@ def predict(model=None, **changes):
         options = {
             key: value(study, bad) if callable(value) else value for key, value in changes.items()
         }
-        return "predict.py", *study.prediction(path, out, **options)
+        return "jobs/predict.py", *study.prediction(path, out, **options)
 
     return arguments
 
@@ -110,14 +110,14 @@ def combine(first, second, kind="mean"):
     def arguments(study, bad, out):
         files = [member(study, bad) for member in (first, second)]
         options = {"members": files, "kind": kind, "out": out / "mean.parquet"}
-        return "combine_predictions.py", *flags(options)
+        return "jobs/combine_predictions.py", *flags(options)
 
     return arguments
 
 
 def graphs(structures):
     def arguments(study, bad, out):
-        return "build_graphs.py", *flags(
+        return "jobs/build_graphs.py", *flags(
             {"structures": structures(study, bad), "out": out / "graphs"}
         )
 
@@ -135,7 +135,7 @@ def dataset(path, **changes):
             "unit": "eV/atom",
             "out": out,
         }
-        return "prepare_dataset.py", *flags({**options, **changes})
+        return "jobs/prepare_dataset.py", *flags({**options, **changes})
 
     return arguments
 
@@ -355,7 +355,7 @@ CASES = {
     ),
     "broken config of an experiment": (
         lambda study, bad, out: (
-            "write_experiment.py",
+            "jobs/write_experiment.py",
             *flags(
                 {
                     "experiment": "e0",
@@ -390,7 +390,7 @@ def test_one_line_and_nothing_half_written(study, tmp_path, name):
 
 def test_divergence_names_step_and_crystals(study, tmp_path):
     recipe = json.dumps({**BASELINE, "lr": 1e30, "loss": "mse", "warmup": 0.0})
-    done = study.program("train_model.py", *study.training(tmp_path / "out", recipe=recipe))
+    done = study.program("jobs/train_model.py", *study.training(tmp_path / "out", recipe=recipe))
     assert done.returncode == 2
     assert re.fullmatch(
         r"error: training: loss \S+ and gradient norm \S+ at step \d+ \(crystals mp-.+\)\. "

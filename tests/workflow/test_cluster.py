@@ -51,7 +51,7 @@ def test_a_study_survives_the_cheapest_faults_with_the_same_bytes(study, tmp_pat
     assert "of a Snakemake that is gone are in the queue: cancelled" in again.said()
     assert on_cluster.endings().count("complete") == 1
     alone = tmp_path / "alone"
-    done = study.program("train_model.py", *study.training(alone, recipe=json.dumps(RECIPE)))
+    done = study.program("jobs/train_model.py", *study.training(alone, recipe=json.dumps(RECIPE)))
     assert done.returncode == 0, done.stderr
     made = house.results / f"models/baseline/{TASK}/fold_0/seed_0"
     for name in ("model.safetensors", "history.csv"):

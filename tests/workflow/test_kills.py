@@ -78,7 +78,7 @@ def test_a_joint_pretraining(tmp_path):
     def program(out):
         places = {name: [place / name for place in files.values()]
                   for name in ("targets.parquet", "graphs", "split.json")}  # fmt: skip
-        return ["scripts/pretrain_model.py", "--tasks", *files, "--targets",
+        return ["scripts/jobs/pretrain_model.py", "--tasks", *files, "--targets",
                 *places["targets.parquet"], "--graphs", *places["graphs"], "--splits",
                 *places["split.json"], "--transforms", "element_reference", "standardize",
                 "--groups", tmp_path / "groups.parquet", "--recipe", json.dumps(recipe), "--seed",

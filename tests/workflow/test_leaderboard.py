@@ -174,14 +174,17 @@ def test_each_step_is_seen_on_the_inner_folds_and_reported_on_the_test_folds(fin
 def test_the_page_of_the_repository_is_made_from_the_table(finished, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("<!-- leaderboard: board.json -->\n<!-- end -->\n")
-    done = finished.program("write_readme_tables.py", "--page", page)
+    done = finished.program("maintenance/write_readme_tables.py", "--page", page)
     assert done.returncode == 0, done.stderr
     lines = page.read_text().splitlines()
     assert [line.split("|")[1].strip() for line in lines[3:-1]] == ["steels", "expt_is_metal"]
     assert lines[3].startswith("| steels | MAE, MPa | 79.9468 (TPOT-Mat) |")
     value = pd.read_csv(finished.root / ROOT / "LEADERBOARD.csv").query("chosen")["value"].iloc[0]
     assert f"| {value:.4f} [" in next(line for line in lines if line.startswith("| steels"))
-    assert finished.program("write_readme_tables.py", "--check", "--page", page).returncode == 0
+    assert (
+        finished.program("maintenance/write_readme_tables.py", "--check", "--page", page).returncode
+        == 0
+    )
 
 
 def test_odd_submissions_are_members_and_defective_ones_are_named(finished):

@@ -104,7 +104,7 @@ def test_the_preflight_reckons_every_job_and_is_compared(finished, tmp_path):
     (line,) = [line for line in done.stdout.splitlines() if " ETA " in line]
     for job in ("3 evaluate_mlm_checkpoint", "1 train_mlm", "1 finetune_mlm_entities"):
         assert job in line
-    done = house.program("compare_preflight.py", "--results", "results/mlm")
+    done = house.program("maintenance/compare_preflight.py", "--results", "results/mlm")
     assert done.returncode == 0, done.stderr
     (row,) = done.stdout.splitlines()[2:]
     said, taken = (float(cell) for cell in row.split("|")[2:4])

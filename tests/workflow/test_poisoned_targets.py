@@ -116,7 +116,7 @@ def test_poisoned_test_targets_change_the_metrics(study, clean, poisoned, tmp_pa
         duplicates = study.results / "splits" / TASK / "duplicates.json"
         out = tmp_path / house.root.parent.name
         done = house.program(
-            "write_experiment.py", "--experiment", "e0", "--config", tmp_path / "config.json",
+            "jobs/write_experiment.py", "--experiment", "e0", "--config", tmp_path / "config.json",
             "--targets", data / "targets.parquet", "--card", data / "card.json",
             "--dataset-failures", data / "failures.csv",
             "--graph-failures", data / "graphs/failures.csv", "--duplicates", duplicates,

@@ -116,7 +116,7 @@ def test_poisoned_labels_of_a_fold_leave_its_answers_alone(finished, tmp_path):
         for number in (1, 2):
             booster = '{"iterations": 20, "composition": true}'
             done = finished.program(
-                "combine_submissions.py", "--targets", tmp_path / "targets.parquet", "--names",
+                "jobs/combine_submissions.py", "--targets", tmp_path / "targets.parquet", "--names",
                 *NAMES, "--predictions", *names, "--fold", number, "--rule", rule, "--booster",
                 booster, "--out", tmp_path / "test.parquet", "--out-json", tmp_path / "test.json",
             )  # fmt: skip
@@ -149,7 +149,7 @@ def test_a_wrong_folder_stops_before_the_first_job(house, options, line):
 
 def test_without_network_a_download_fails_in_one_line(house, tmp_path):
     done = house.call(
-        "env", "https_proxy=http://127.0.0.1:9", sys.executable, "scripts/fetch_submission.py",
+        "env", "https_proxy=http://127.0.0.1:9", sys.executable, "scripts/jobs/fetch_submission.py",
         "--name", "coGN", "--out", tmp_path / "results.json.gz",
     )  # fmt: skip
     assert done.returncode == 2
@@ -167,7 +167,7 @@ def test_a_changed_submission_fails_with_its_name(finished, tmp_path):
     content["tasks"][TASK]["results"]["fold_0"]["scores"]["mae"] += 0.5
     path.write_bytes(gzip.compress(json.dumps(content).encode()))
     done = finished.program(
-        "read_submission.py", "--submission", path, "--name", "gamma", "--task", TASK,
+        "jobs/read_submission.py", "--submission", path, "--name", "gamma", "--task", TASK,
         "--targets", finished.root / ROOT / "data" / TASK / "targets.parquet",
         "--out", tmp_path / "out",
     )  # fmt: skip

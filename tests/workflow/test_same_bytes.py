@@ -24,13 +24,13 @@ def same_bytes(first, second, names):
 def test_two_runs_of_one_seed_give_the_same_bytes(study, tmp_path):
     """The workflow's run and the programs' own; another seed gives another model."""
     out = tmp_path / "again"
-    done = study.program("train_model.py", *study.training(out))
+    done = study.program("jobs/train_model.py", *study.training(out))
     assert done.returncode == 0, done.stderr
     first = study.results / f"models/baseline/{TASK}/fold_0/seed_0"
     assert same_bytes(first, out, TRAINED) == dict.fromkeys(TRAINED, True)
     other = first.with_name("seed_1")
     assert same_bytes(first, other, TRAINED) == dict.fromkeys(TRAINED, False)
-    done = study.program("predict.py", *study.prediction(out / "model.safetensors", out))
+    done = study.program("jobs/predict.py", *study.prediction(out / "model.safetensors", out))
     assert done.returncode == 0, done.stderr
     answers = study.results / f"predictions/baseline/{TASK}/fold_0/seed_0"
     names = ("test.parquet", "train.parquet")
@@ -51,8 +51,8 @@ def test_any_number_of_threads_gives_the_same_bytes(study, tmp_path, threads):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
 
-    program("train_model.py", study.training(tmp_path))
-    program("predict.py", study.prediction(tmp_path / "model.safetensors", tmp_path))
+    program("jobs/train_model.py", study.training(tmp_path))
+    program("jobs/predict.py", study.prediction(tmp_path / "model.safetensors", tmp_path))
     where = f"baseline/{TASK}/fold_0/seed_0"
     for folder, names in (("models", TRAINED), ("predictions", ("test.parquet", "train.parquet"))):
         same = same_bytes(study.results / folder / where, tmp_path, names)
@@ -62,7 +62,7 @@ def test_any_number_of_threads_gives_the_same_bytes(study, tmp_path, threads):
 
 def kill_in_third_epoch(house, arguments, out):
     """Start a training, kill -9 it after its second epoch is saved; return what it had said."""
-    command = [sys.executable, "scripts/train_model.py", *map(str, arguments)]
+    command = [sys.executable, "scripts/jobs/train_model.py", *map(str, arguments)]
     said = out.with_suffix(".log")
     with said.open("w") as log:
         process = subprocess.Popen(command, cwd=house.root, env=house.environment, stderr=log)
@@ -95,7 +95,7 @@ def let_an_hour_pass(path):
 def test_a_killed_training_resumes_to_the_same_bytes(study, tmp_path):
     recipe = json.dumps(LONGER)
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    done = study.program("train_model.py", *study.training(undisturbed, recipe=recipe))
+    done = study.program("jobs/train_model.py", *study.training(undisturbed, recipe=recipe))
     assert done.returncode == 0, done.stderr
     arguments = study.training(killed, recipe=recipe)
     said = kill_in_third_epoch(study, arguments, killed)
@@ -104,7 +104,7 @@ def test_a_killed_training_resumes_to_the_same_bytes(study, tmp_path):
     assert not (killed / "model.safetensors").exists()
     (killed / ".resume" / ".state.pt.x.part").write_bytes(b"half a state")
     let_an_hour_pass(killed / ".resume" / "state.pt")
-    done = study.program("train_model.py", *arguments)
+    done = study.program("jobs/train_model.py", *arguments)
     assert done.returncode == 0, done.stderr
     assert "resumed after epoch 2" in done.stderr
     assert "epoch 2  validation MAE" not in done.stderr
@@ -124,7 +124,7 @@ def test_the_state_of_another_training_is_not_resumed(study, tmp_path):
     """Other work under the same path starts from the first epoch."""
     out = tmp_path / "model"
     kill_in_third_epoch(study, study.training(out, recipe=json.dumps(LONGER)), out)
-    done = study.program("train_model.py", *study.training(out))
+    done = study.program("jobs/train_model.py", *study.training(out))
     assert done.returncode == 0, done.stderr
     assert "resumed" not in done.stderr
     first = study.results / f"models/baseline/{TASK}/fold_0/seed_0"
@@ -138,7 +138,7 @@ def corrected(house, graphs, structures, scale):
     crystals[0] = replace(crystals[0], lattice=lattice)
     changed = graphs.with_suffix(".npz")
     write_structures(changed, ids, crystals)
-    done = house.program("build_graphs.py", "--structures", changed, "--out", graphs)
+    done = house.program("jobs/build_graphs.py", "--structures", changed, "--out", graphs)
     assert done.returncode == 0, done.stderr
     return graphs
 
@@ -156,7 +156,7 @@ def test_a_corrected_cell_starts_the_training_again(student, study, tmp_path, co
         assert after["ids"] == before["ids"]
         assert (after == before) == (part != corrected_part)
         options = {**options, part: store}
-    done = study.program("train_model.py", *study.training(tmp_path / "model", **options))
+    done = study.program("jobs/train_model.py", *study.training(tmp_path / "model", **options))
     assert done.returncode == 0, done.stderr
     assert ("resumed after epoch" in done.stderr) == (corrected_part is None)
 
@@ -168,7 +168,7 @@ def student(study, tmp_path_factory):
     data, split = study.results / "data" / TASK, study.results / f"splits/{TASK}/fold_0.json"
     copies = folder / "structures.npz"
     done = study.program(
-        "perturb_structures.py", "--structures", data / "structures.npz", "--split", split,
+        "jobs/perturb_structures.py", "--structures", data / "structures.npz", "--split", split,
         "--copies", 1, "--displacement", 0.03, "--strain", 0.01, "--out", copies,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -55,7 +55,7 @@ def stand_in_house(root):
     """A house whose programs are stand-ins; one experiment for each way in which a job can end."""
     house = build_house(root)
     for program in PROGRAMS:
-        (house.root / "scripts" / f"{program}.py").write_text(STAND_IN)
+        (house.root / "scripts/jobs" / f"{program}.py").write_text(STAND_IN)
     base = yaml.safe_load((house.root / "config" / "config.yaml").read_text())
     house.write_config(
         "endings.json",

@@ -94,13 +94,13 @@ def read_classes(path: str | os.PathLike[str]) -> list[SizeClass]:
         raise FoldwiseError(
             f"it holds no size classes ({error})",
             where=str(path),
-            hint="Give the …_sizes.json that scripts/bench_engine.py writes.",
+            hint="Give the …_sizes.json that scripts/maintenance/bench_engine.py writes.",
         ) from error
     if len(classes) < MIN_CLASSES:
         raise FoldwiseError(
             f"it has {len(classes)} size class(es)",
             where=str(path),
-            hint="Run scripts/bench_engine.py on crystals of different sizes.",
+            hint="Run scripts/maintenance/bench_engine.py on crystals of different sizes.",
         )
     return classes
 
@@ -150,7 +150,7 @@ def stage_hours(stages: str | os.PathLike[str], plan: StudyPlan) -> float:
         raise FoldwiseError(
             f"no table of stages ({error})",
             where=str(stages),
-            hint="Give the stages.csv that scripts/make_rehearsal.py writes.",
+            hint="Give the stages.csv that scripts/maintenance/make_rehearsal.py writes.",
         ) from error
     times = {"make_splits": plan.folds, "predict": plan.folds * plan.models}
     trainings = seconds.index.str.startswith(("train_model", "pretrain_model"))

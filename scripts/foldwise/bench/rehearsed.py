@@ -91,8 +91,8 @@ def _no_rehearsal(study: Study, model: str, place: Path, problem: str) -> Foldwi
     return FoldwiseError(
         problem,
         where=str(place),
-        hint=f"Run python scripts/make_rehearsal.py --task {study.task} --model {model} "
-        f"--fit 2000, then give --rehearsal results/rehearsal_{study.task}.",
+        hint=f"Run python scripts/maintenance/make_rehearsal.py --task {study.task} "
+        f"--model {model} --fit 2000, then give --rehearsal results/rehearsal_{study.task}.",
     )
 
 

@@ -2,7 +2,7 @@
 
 A config is a frozen pydantic dataclass whose fields carry type, bounds, default and meaning. A new
 key is one such field: the check, the error line, the JSON Schema and the tables of the
-documentation (`python scripts/write_config_pages.py`) all follow from it.
+documentation (`python scripts/maintenance/write_config_pages.py`) all follow from it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The masked-LM config: every key that it may have, with type, bounds, default and meaning.
 
-After a change, `python scripts/write_config_pages.py` writes the JSON Schema and the table of
-docs/mlm.md again. Where a default here is also that of a program's option, the program takes it
-from here.
+After a change, `python scripts/maintenance/write_config_pages.py` writes the JSON Schema and the
+table of docs/mlm.md again. Where a default here is also that of a program's option, the program
+takes it from here.
 """
 
 from __future__ import annotations

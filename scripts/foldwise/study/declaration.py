@@ -2,8 +2,9 @@
 
 Keys of a recipe stand in `foldwise.study.recipe`, of an experiment in `foldwise.study.study` and
 `foldwise.study.recorded_teachers`, of rules in `foldwise.study.rules`, of the engine in
-`foldwise.network.machine`; all others here. After a change, `python scripts/write_config_pages.py`
-writes the JSON Schema and the tables of the documentation again.
+`foldwise.network.machine`; all others here. After a change,
+`python scripts/maintenance/write_config_pages.py` writes the JSON Schema and the tables of the
+documentation again.
 """
 
 from __future__ import annotations

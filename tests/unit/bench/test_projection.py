@@ -37,9 +37,9 @@ def size_class(atoms, rate):
 def measured(tmp_path_factory):
     out = tmp_path_factory.mktemp("bench") / "cpu.json"
     command = [
-        sys.executable, "scripts/bench_engine.py", "--dataset", "data/demo.json.gz", "--target",
-        "e_form", "--structures", "48", "--batch-sizes", "16", "--rounds", "1", "--epochs", "1",
-        "--threads", "1", "--out", str(out),
+        sys.executable, "scripts/maintenance/bench_engine.py", "--dataset", "data/demo.json.gz",
+        "--target", "e_form", "--structures", "48", "--batch-sizes", "16", "--rounds", "1",
+        "--epochs", "1", "--threads", "1", "--out", str(out),
     ]  # fmt: skip
     subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
     return out
@@ -133,7 +133,7 @@ def test_inputs_that_cannot_be_projected(tmp_path):
         read_classes(tmp_path / "rows.json")
     assert str(caught.value) == (
         f"{tmp_path}/rows.json: it holds no size classes ('classes'). "
-        "Give the …_sizes.json that scripts/bench_engine.py writes."
+        "Give the …_sizes.json that scripts/maintenance/bench_engine.py writes."
     )
     (tmp_path / "t.csv").write_text("id,target\na,0\n")
     for path in (tmp_path / "t.csv", tmp_path / "none.csv"):

@@ -19,8 +19,8 @@ RATES = Rates(structures=1000, fit=0.1, answer=0.03, data=36.0, folder=72.0)
 OFFICIAL = [REPOSITORY / "config" / name for name in ("config.yaml", "matbench_mp_e_form.yaml")]
 
 MAKE = (
-    ". Run python scripts/make_rehearsal.py --task matbench_mp_e_form --model chgnet --fit 2000, "
-    "then give --rehearsal results/rehearsal_matbench_mp_e_form."
+    ". Run python scripts/maintenance/make_rehearsal.py --task matbench_mp_e_form --model chgnet "
+    "--fit 2000, then give --rehearsal results/rehearsal_matbench_mp_e_form."
 )
 
 
@@ -109,8 +109,9 @@ def refused(folder, study):
 def test_the_program_writes_a_page_and_asks_for_what_is_missing(tmp_path):
     write_rehearsal(tmp_path / "made")
     command = [
-        sys.executable, "scripts/project_study.py", "--rehearsal", str(tmp_path / "made"),
-        "--nodes", "4", "--price", "0.5", "--out", str(tmp_path / "out.json"),
+        sys.executable, "scripts/maintenance/project_study.py", "--rehearsal",
+        str(tmp_path / "made"), "--nodes", "4", "--price", "0.5", "--out",
+        str(tmp_path / "out.json"),
     ]  # fmt: skip
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "error: --config: it is missing. Give it too.\n")

@@ -7,7 +7,13 @@ from foldwise.common import code
 from foldwise.common.code import NEUTRAL, sources_of
 from paths import REPOSITORY
 
-PROGRAMS = sorted(path.name for path in (REPOSITORY / "scripts").glob("*.py"))
+SCRIPTS = REPOSITORY / "scripts"
+PROGRAMS = sorted(
+    str(path.relative_to(SCRIPTS))
+    for folder in ("", "jobs", "maintenance")
+    for path in (SCRIPTS / folder).glob("*.py")
+)
+TO_THE_LIBRARY = "sys.path.insert(0, str(Path(__file__).resolve().parents[1]))\n"
 
 
 def write(folder, **modules):
@@ -54,16 +60,30 @@ def test_every_program_names_existing_sources_by_relative_path(program, monkeypa
         assert path.rpartition("/")[2].removesuffix(".py") not in NEUTRAL
 
 
+def test_programs_in_folders_find_the_library_from_anywhere():
+    for program in PROGRAMS:
+        before, found, _ = (SCRIPTS / program).read_text().partition("\nfrom foldwise")
+        assert found
+        assert (TO_THE_LIBRARY in before) == ("/" in program), program
+
+
+def test_the_folder_of_programs_shows_what_a_user_calls():
+    assert len([path for path in SCRIPTS.iterdir() if path.is_file()]) <= 16
+    rules = "".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
+    for program in (path.name for path in (SCRIPTS / "jobs").glob("*.py")):
+        assert f"scripts/jobs/{program}" in rules, program
+
+
 def test_the_modules_that_decide_an_ensemble_decide_no_teacher(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
-    assert "scripts/foldwise/prediction/averages.py" in sources_of("combine_predictions.py")
-    assert "scripts/foldwise/prediction/averages.py" not in sources_of("train_model.py")
-    assert "scripts/foldwise/training/fit.py" not in sources_of("combine_predictions.py")
+    assert "scripts/foldwise/prediction/averages.py" in sources_of("jobs/combine_predictions.py")
+    assert "scripts/foldwise/prediction/averages.py" not in sources_of("jobs/train_model.py")
+    assert "scripts/foldwise/training/fit.py" not in sources_of("jobs/combine_predictions.py")
     for module in (
         "network/chgnet", "network/transform", "study/recipe", "tasks/splits",
         "training/fit", "training/soft_targets",
     ):  # fmt: skip
-        assert f"scripts/foldwise/{module}.py" in sources_of("train_model.py")
+        assert f"scripts/foldwise/{module}.py" in sources_of("jobs/train_model.py")
 
 
 def test_every_import_of_the_library_is_found(monkeypatch):

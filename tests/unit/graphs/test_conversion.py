@@ -76,7 +76,7 @@ def test_no_graph_at_all(tmp_path):
 def test_crystals_without_graph_are_told_before_any_training(tmp_path):
     crystals = {"a": salt(), "alone": lonely_atom(), "lonely": lonely_atom()}
     structure_file(tmp_path / "s.npz", crystals)
-    command = [sys.executable, "scripts/build_graphs.py", "--structures", tmp_path / "s.npz"]
+    command = [sys.executable, "scripts/jobs/build_graphs.py", "--structures", tmp_path / "s.npz"]
     told = subprocess.run(
         [*command, "--out", tmp_path / "g"],
         cwd=REPOSITORY, capture_output=True, text=True, check=True,

@@ -20,7 +20,7 @@ FILES = (
 
 
 def checked(root):
-    program = REPOSITORY / "scripts" / "write_config_pages.py"
+    program = REPOSITORY / "scripts" / "maintenance" / "write_config_pages.py"
     command = [sys.executable, program, "--check", "--root", root]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -41,7 +41,7 @@ def test_a_drift_is_found_and_named(name, tmp_path):
     assert done.returncode == 2
     assert done.stderr == (
         f"error: {file}: it is not what the declared config says. "
-        "Run python scripts/write_config_pages.py.\n"
+        "Run python scripts/maintenance/write_config_pages.py.\n"
     )
 
 

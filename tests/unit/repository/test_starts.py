@@ -20,9 +20,9 @@ assert torch.get_deterministic_debug_mode() == 2
 @pytest.mark.parametrize(
     ("program", "begins", "spared"),
     [
-        ("predict", SET_UP, {"torch._dynamo", "torch._inductor", "scipy"}),
+        ("jobs.predict", SET_UP, {"torch._dynamo", "torch._inductor", "scipy"}),
         ("evaluate_checkpoint", "", {"torch", "transformers"}),
-        ("write_mlm_summary", "", {"torch", "transformers"}),
+        ("jobs.write_mlm_summary", "", {"torch", "transformers"}),
     ],
 )
 def test_a_program_begins_without_libraries_that_it_does_not_need(program, begins, spared):

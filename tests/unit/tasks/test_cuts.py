@@ -204,7 +204,7 @@ def test_the_program_takes_every_kind_that_needs_no_table(tmp_path):
     write_parquet(tmp_path / "targets.parquet", crystals())
     out = tmp_path / "fold_1.json"
     done = run_script(
-        "make_splits.py",
+        "jobs/make_splits.py",
         *("--task", "own", "--fold", 1, "--n-folds", 4, "--kind", "prototype"),
         *("--targets", tmp_path / "targets.parquet", "--out", out),
     )

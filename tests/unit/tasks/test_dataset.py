@@ -133,7 +133,9 @@ def test_a_column_of_truth_values_is_a_class(tmp_path):
 def test_same_bytes_by_the_program_with_two_processes(demo, tmp_path):
     _, out = demo
     flags = "--task demo_e_form --source embedded --unit eV/atom --workers 2 --target-name"
-    done = run_script("prepare_dataset.py", *flags.split(), "formation energy", "--out", tmp_path)
+    done = run_script(
+        "jobs/prepare_dataset.py", *flags.split(), "formation energy", "--out", tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     for name in FILES:
@@ -281,7 +283,7 @@ def test_integer_index_of_an_official_task(tmp_path):
 def test_program_ends_with_code_2_and_one_line(tmp_path):
     flags = "--task t --source file --path nowhere.json.gz --unit eV --target-name t"
     done = run_script(
-        "prepare_dataset.py", *flags.split(), "--no-intensive", "--out", tmp_path / "out"
+        "jobs/prepare_dataset.py", *flags.split(), "--no-intensive", "--out", tmp_path / "out"
     )
     assert done.returncode == 2
     assert done.stderr == (

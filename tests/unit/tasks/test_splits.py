@@ -120,7 +120,7 @@ def test_program_writes_what_the_reader_reads(tmp_path):
     write_parquet(tmp_path / "targets.parquet", targets(40))
     out = tmp_path / "fold_1.json"
     done = run_script(
-        "make_splits.py",
+        "jobs/make_splits.py",
         *("--task", "own", "--fold", 1, "--n-folds", 4, "--holdouts", 3, "--seed", 7),
         *("--targets", tmp_path / "targets.parquet", "--out", out),
     )

@@ -218,7 +218,7 @@ class FirstFold:
     def average(self, members: int) -> Taken:
         """Average its answers with themselves, as an ensemble's are averaged."""
         command = [
-            sys.executable, "scripts/combine_predictions.py",
+            sys.executable, "scripts/jobs/combine_predictions.py",
             "--members", *[str(self._predictions(0) / "test.parquet")] * members,
             "--kind", "mean", "--out", str(self.root / "bounded" / "ensemble.parquet"),
         ]  # fmt: skip
@@ -233,8 +233,9 @@ class FirstFold:
         task = self.study.task
         data = self.root / "data" / task
         return [
-            sys.executable, "scripts/train_model.py", "--targets", str(data / "targets.parquet"),
-            "--graphs", str(data / "graphs"), "--split", str(split), "--recipe-name", RECIPE,
+            sys.executable, "scripts/jobs/train_model.py",
+            "--targets", str(data / "targets.parquet"), "--graphs", str(data / "graphs"),
+            "--split", str(split), "--recipe-name", RECIPE,
             "--recipe", json.dumps(recipe.as_dict(), sort_keys=True), "--seed", str(SEED),
             "--holdout", str(self.study.holdout(RECIPE, SEED)),
             "--transform", self.study.datasets[task]["transform"],

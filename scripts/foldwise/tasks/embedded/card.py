@@ -16,7 +16,8 @@ from foldwise.tasks.embedded.subset import target_statistics
 
 _COMMANDS = (
     "pip download --no-deps --no-binary :all: matminer==0.4.2",
-    "python scripts/make_embedded_dataset.py --sdist matminer-0.4.2.tar.gz --out data/demo.json.gz",
+    "python scripts/maintenance/make_embedded_dataset.py --sdist matminer-0.4.2.tar.gz "
+    "--out data/demo.json.gz",
 )
 _CITATIONS = (
     "F. Faber, A. Lindmaa, O. A. von Lilienfeld, R. Armiento, Int. J. Quantum Chem. 115, "

@@ -82,7 +82,7 @@ def subset_card(
         "source": {"member": CSV_MEMBER, "sha256": CSV_SHA256},
         "commands": [
             "pip download --no-deps --no-binary :all: matminer==0.4.2",
-            "python scripts/check_embedded_subset.py --sdist matminer-0.4.2.tar.gz "
+            "python scripts/maintenance/check_embedded_subset.py --sdist matminer-0.4.2.tar.gz "
             f"--targets {task}.csv.gz --target-name {target_name!r} --file data/{file.name}",
         ],
         "licence": LICENCE,

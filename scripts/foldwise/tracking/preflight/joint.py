@@ -21,7 +21,7 @@ from foldwise.common.files import REPOSITORY
 from foldwise.tracking.preflight.plan import PlannedJob, call_snakemake
 from foldwise.tracking.preflight.trial import Trial, cpu_seconds, last_step
 
-RULE, PROGRAM = "pretrain_model", "scripts/pretrain_model.py"
+RULE, PROGRAM = "pretrain_model", "scripts/jobs/pretrain_model.py"
 
 
 def try_pretraining(

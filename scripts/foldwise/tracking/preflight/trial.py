@@ -115,7 +115,7 @@ def _begin(
     flags = [part for key, value in options.items() for part in (f"--{key}", str(value))]
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "scripts/train_model.py", *flags],
+            [sys.executable, "scripts/jobs/train_model.py", *flags],
             cwd=REPOSITORY,
             stderr=log,
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},

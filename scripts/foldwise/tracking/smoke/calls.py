@@ -83,7 +83,7 @@ def _process_of(folder: Path) -> int | None:
     name = str(folder.relative_to(REPOSITORY))
     for process in psutil.process_iter(["cmdline", "cwd"]):
         arguments = process.info["cmdline"] or []
-        trains = arguments[1:2] == ["scripts/train_model.py"] and name in arguments
+        trains = arguments[1:2] == ["scripts/jobs/train_model.py"] and name in arguments
         if trains and process.info["cwd"] == str(REPOSITORY):
             return int(process.pid)
     return None

@@ -15,7 +15,7 @@ from foldwise.common.files import REPOSITORY, read_json, write_parquet
 from foldwise.tracking.smoke.calls import ROOT, ask, snakemake
 
 _EXPERIMENT = "e0"
-_PROGRAM = "scripts/write_experiment.py"
+_PROGRAM = "scripts/jobs/write_experiment.py"
 
 Spoil = Callable[[pd.Series, float], pd.Series]
 

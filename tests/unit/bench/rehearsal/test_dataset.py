@@ -125,8 +125,8 @@ def test_the_program_says_what_it_has_written(tmp_path):
     out = tmp_path / "out.json.gz"
     table = targets_of(official_task(TASK), tmp_path)
     command = [
-        sys.executable, "scripts/make_rehearsal.py", "--task", TASK, "--dataset-only", str(out),
-        "--targets",
+        sys.executable, "scripts/maintenance/make_rehearsal.py", "--task", TASK, "--dataset-only",
+        str(out), "--targets",
     ]  # fmt: skip
     done = subprocess.run(
         [*command, str(table)], cwd=REPOSITORY, capture_output=True, text=True, check=False

@@ -65,7 +65,7 @@ def test_a_bad_first_experiment(bad, tmp_path, action, force, code):
     targets, splits, predictions = bad
     out = tmp_path / "gate.json"
     done = run_script(
-        "check_series.py", "--series", "s", "--first", "e0", "--action", action,
+        "jobs/check_series.py", "--series", "s", "--first", "e0", "--action", action,
         "--targets", targets, "--splits", *splits, "--predictions", *predictions, "--out", out,
         *(["--force"] if force else []),
     )  # fmt: skip

@@ -81,20 +81,20 @@ def experiment_arguments(study, name):
 @pytest.mark.slow  # buys: both programs as the rules call them
 def test_programs(study, tmp_path):
     started = time.perf_counter()
-    done = run("write_experiment.py", "--experiment", "e4", *experiment_arguments(study, "e4"),
+    done = run("jobs/write_experiment.py", "--experiment", "e4", *experiment_arguments(study, "e4"),
                "--command", "snakemake results/e4/results.json",
                "--out", tmp_path / "e4")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert time.perf_counter() - started < 15
     assert "[ok] counts: 61 crystals in; 59 predicted + 2 failures = 61" in done.stdout
     assert "snakemake results/e4/results.json" in (tmp_path / "e4" / "README.txt").read_text()
-    done = run("write_summary.py", "--experiments", tmp_path / "e4", "--out-markdown",
+    done = run("jobs/write_summary.py", "--experiments", tmp_path / "e4", "--out-markdown",
                tmp_path / "RESULTS.md", "--out-csv", tmp_path / "leaderboard.csv")  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(study, tmp_path):
-    done = run("write_summary.py", "--experiments", tmp_path / "none", "--out-markdown",
+    done = run("jobs/write_summary.py", "--experiments", tmp_path / "none", "--out-markdown",
                tmp_path / "RESULTS.md", "--out-csv", tmp_path / "leaderboard.csv")  # fmt: skip
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

@@ -21,7 +21,7 @@ def questions(maker, samples):
 
 @pytest.mark.slow  # buys: a ratio of two ways of asking, on a real network
 def test_the_engine_is_faster_than_asking_naively(model_folder, questions):
-    """The measured claim (8 times on two cores) is scripts/bench_mlm.py's; this only guards it."""
+    """The measured claim (8 times on two cores) is bench_mlm.py's; this only guards it."""
     loaded = load_masked_model(model_folder)
     for _ in range(3):  # other work may fall into one of the two halves of a measurement
         result = measure(loaded.model, questions[:60], width=LENGTH, padding=0, token_budget=4000)

@@ -164,7 +164,7 @@ def test_program(case, tmp_path):
     )
     write_json(tmp_path / "fold_0.json", split.as_json())
     done = run_script(
-        "report_duplicates.py",
+        "jobs/report_duplicates.py",
         *("--targets", tmp_path / "targets.parquet"),
         *("--structures", tmp_path / "structures.npz"),
         *("--splits", tmp_path / "fold_0.json"),

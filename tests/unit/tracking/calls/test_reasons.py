@@ -10,7 +10,8 @@ LOG = """\
   Host: login1
 RuleException:
 CalledProcessError in file "rules/models.smk", line 37:
-Command 'set -euo pipefail; python scripts/train_model.py --recipe '"'"'{}'"'"' 2> m/training.log' \
+Command 'set -euo pipefail; python scripts/jobs/train_model.py --recipe '"'"'{}'"'"' \
+2> m/training.log' \
 returned non-zero exit status 137.
 [Fri Nov 20 04:26:42 2026]
 Error in rule train_model:
@@ -19,7 +20,7 @@ Error in rule train_model:
     output: m/model.safetensors, m/fit.json
     log: m/training.log (check log file(s) for error details)
     shell:
-        python scripts/train_model.py --recipe '"'"'{}'"'"' 2> m/training.log
+        python scripts/jobs/train_model.py --recipe '"'"'{}'"'"' 2> m/training.log
         (command exited with non-zero exit code)
 MissingOutputException in rule predict in file "rules/models.smk", line 60:
 Job 25  completed successfully, but some output files are missing.
@@ -33,7 +34,7 @@ see the cluster/cloud log and the log files of the involved rule(s).
     output: m/fit.json
     log: m/training.log, slurm/17.log (check log file(s) for error details)
     shell:
-        python scripts/train_model.py
+        python scripts/jobs/train_model.py
         (command exited with non-zero exit code)
     external_jobid: 17
 """

@@ -23,7 +23,7 @@ PLAN = """\
 Building DAG of jobs...
 [Fri Nov 20 04:26:40 2026]
 rule make_splits:
-    input: d/targets.parquet, scripts/make_splits.py
+    input: d/targets.parquet, scripts/jobs/make_splits.py
     output: s/fold_0.json
     wildcards: task=toy, fold=0
     priority: 70

@@ -1,0 +1,45 @@
+"""Measure this engine against stock CHGNet on the same work, alternating in one process."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from foldwise.bench.job import BenchPlan, run_bench
+from foldwise.common.errors import run_program
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", type=Path, required=True, help="Matbench-format json.gz")
+    parser.add_argument("--target", help="target column (default: the only one)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32])
+    parser.add_argument("--structures", type=int, default=640, help="drawn at random, seed 0")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=3, help="of the whole fit")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compiled", action="store_true", help="compile on a CPU too")
+    parser.add_argument("--out", type=Path, required=True, help="JSON; the table stands beside it")
+    options = parser.parse_args()
+    run_bench(
+        BenchPlan(
+            dataset=options.dataset,
+            target=options.target,
+            device=options.device,
+            batch_sizes=options.batch_sizes,
+            structures=options.structures,
+            rounds=options.rounds,
+            epochs=options.epochs,
+            threads=options.threads,
+            compiled=options.compiled,
+        ),
+        options.out,
+    )
+
+
+if __name__ == "__main__":
+    run_program(main)
