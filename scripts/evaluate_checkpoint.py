@@ -27,6 +27,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="ask only so many samples; marks it partial")
     parser.add_argument("--limit-seed", type=int, default=0, help="decides which")
     parser.add_argument("--token-budget", type=int, help="padded tokens of a batch")
+    parser.add_argument(
+        "--matching", choices=("exact", "reference"), help="whose rates have the short names"
+    )
     parser.add_argument("--worst-n", type=int, help="sample texts per group")
     parser.add_argument("--bootstrap", type=int, help="resamples of each interval")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -69,6 +72,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         worst_n=depth["worst_n"] if options.worst_n is None else options.worst_n,
         resamples=options.bootstrap or depth["bootstrap"],
         cache=options.cache_dir,
+        matching=options.matching or depth.get("matching", "exact"),
     )
     print(record_evaluation(options.registry, run, settings))
 

@@ -183,7 +183,8 @@ def write_checkpoint(results: Path, samples: int = 40) -> None:
         folder / "results.json",
         {
             "metrics": {"real1": rate, "real5": {"value": 0.25, "interval": [0.1, 0.4]},
-                        "floor": {"real1": 0.1, "real5": 0.5}, "lambada_top1": None},
+                        "floor": {"real1": 0.1, "real5": 0.5}, "lambada_top1": None,
+                        "reference": {"real1": rate, "real5": rate}},
             "provenance": {"command": "snakemake --cores 2 mlm"},
         },
     )  # fmt: skip

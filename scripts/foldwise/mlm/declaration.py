@@ -191,6 +191,9 @@ class Evaluation:
     token_budget: Annotated[Whole, Field(ge=64)] | None = Field(
         description="padded tokens of a batch; null for the device's usual number"
     )
+    matching: Literal["exact", "reference"] = Field(
+        default="exact", description="whose rates are ranked; both are always measured"
+    )
     worst_n: Whole = Field(ge=0, le=100, description="sample texts per group")
     bootstrap: Whole = Field(ge=100, le=1_000_000, description="resamples of each interval")
 

@@ -13,9 +13,10 @@ from typing import Any
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.progress import ProgressLog
 from foldwise.mlm.evaluation.job import Evaluation, EvaluationSettings, evaluate
-from foldwise.mlm.report.folder import ReportSettings, write_result
+from foldwise.mlm.report.folder import write_result
 from foldwise.mlm.report.places import folder_of
 from foldwise.mlm.report.printed import report_text
+from foldwise.mlm.report.record import ReportSettings
 from foldwise.mlm.settings import ROOT
 from foldwise.mlm.texts.text import read_texts
 
@@ -34,6 +35,7 @@ class SingleRun:
         worst_n: Sample texts per group.
         resamples: Bootstrap resamples of each interval.
         cache: Folder of the answers.
+        matching: `exact` or `reference`: whose rates have the short names.
     """
 
     checkpoint: str
@@ -45,6 +47,7 @@ class SingleRun:
     worst_n: int
     resamples: int
     cache: Path
+    matching: str = "exact"
 
 
 def evaluate_one(run: SingleRun, settings: EvaluationSettings) -> str:
@@ -69,7 +72,9 @@ def evaluate_one(run: SingleRun, settings: EvaluationSettings) -> str:
     results = write_result(
         evaluation,
         folder_of(run.checkpoint, run.output_dir),
-        ReportSettings(run.resamples, run.worst_n, _command(run, settings, evaluation)),
+        ReportSettings(
+            run.resamples, run.worst_n, _command(run, settings, evaluation), run.matching
+        ),
         training or None,
         run.baseline,
     )
@@ -111,6 +116,7 @@ def _command(run: SingleRun, settings: EvaluationSettings, evaluation: Evaluatio
         "--seq-len": evaluation.seq_len,
         "--samples": run.samples,
         "--lambada": run.lambada,
+        "--matching": None if run.matching == "exact" else run.matching,
         "--limit": settings.limit,
         "--limit-seed": settings.limit_seed if settings.limit else None,
         "--training-texts": " ".join(map(str, run.training_texts)) or None,

@@ -15,6 +15,7 @@ from foldwise.mlm.evaluation.engine import Answer
 _DECIDING = (
     "evaluation/answers.py",
     "evaluation/engine.py",
+    "evaluation/matching.py",
     "evaluation/questions.py",
     "evaluation/surfaces.py",
     "samples/lambada.py",
@@ -55,14 +56,16 @@ class AnswerStore:
             os.truncate(self._path, len(whole))
         found: dict[str, Answer] = {}
         for line in whole.decode().splitlines():
-            for name, top, probabilities, own, rank in json.loads(line):
-                found[name] = Answer(name, tuple(top), tuple(probabilities), own, rank)
+            for name, nearest, probabilities, own, rank, scores in json.loads(line):
+                found[name] = Answer(
+                    name, tuple(nearest), tuple(probabilities), own, rank, tuple(scores)
+                )
         return found
 
     def append(self, answers: Sequence[Answer]) -> None:
         """Add a finished batch; it is on disk when this returns."""
         rows = [
-            [one.id, one.top, one.probabilities, one.answer_probability, one.rank]
+            [one.id, one.nearest, one.probabilities, one.answer_probability, one.rank, one.scores]
             for one in answers
         ]
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,9 @@ from foldwise.mlm.evaluation.questions import Question
 from foldwise.network.devices import is_out_of_memory
 
 TOP = 5
+NEAREST = 50  # what the reference matching looks at
 PROBABILITY_DIGITS = 5
+SCORE_DIGITS = 4
 # Padded tokens of a batch: on a CPU, larger ones leave the cache (measured: 512 to 2048 are alike,
 # 8192 takes 40 % longer).
 TOKEN_BUDGETS = {"cpu": 2048, "cuda": 65536}
@@ -28,17 +30,24 @@ class Answer:
 
     Attributes:
         id: The question.
-        top: The five most probable vocabulary entries.
-        probabilities: Their probabilities, rounded.
+        nearest: The 50 most probable vocabulary entries.
+        probabilities: Probabilities of the first five, rounded.
         answer_probability: Probability of the right entry; 0 where the vocabulary has none.
         rank: Place of the right entry among all, from 1; 0 where the vocabulary has none.
+        scores: Log-probability of each of the question's `targets`, in nats.
     """
 
     id: str
-    top: tuple[int, ...]
+    nearest: tuple[int, ...]
     probabilities: tuple[float, ...]
     answer_probability: float
     rank: int
+    scores: tuple[float, ...] = ()
+
+    @property
+    def top(self) -> tuple[int, ...]:
+        """The five most probable vocabulary entries."""
+        return self.nearest[:TOP]
 
 
 def plan_batches(questions: Sequence[Question], token_budget: int) -> list[list[Question]]:
@@ -64,7 +73,8 @@ class Engine:
         model: Masked language model in evaluation mode.
         padding: Id of the padding token.
         device: Where it computes.
-        precision: `float32` or `bfloat16`.
+        precision: `float32`, or `bfloat16` for all but the head and the softmax: logits of 8 to 16
+            are 0.0625 apart in it, and ties would go to the lower entry.
         log: Receives a line when memory was short.
     """
 
@@ -76,7 +86,11 @@ class Engine:
         precision: str,
         log: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._model = model.to(device=device, dtype=getattr(torch, precision))
+        self._model = model.to(device=device, dtype=torch.float32)
+        self._tolerance = 1e-4
+        if precision != "float32" and model.base_model is not model:
+            _compute_lower(model.base_model, device.type, getattr(torch, precision))
+            self._tolerance = 1e-1
         self._padding = padding
         self._device = device
         self._log = log
@@ -156,9 +170,8 @@ class Engine:
                 self._masks_only = None
                 raise
             return False
-        tolerance = 1e-4 if self._model.dtype == torch.float32 else 1e-1
         same = alone.shape == whole.shape and torch.allclose(
-            alone, whole, rtol=tolerance, atol=tolerance
+            alone, whole, rtol=self._tolerance, atol=self._tolerance
         )
         if not same:
             self._log("this architecture's head needs whole sequences: full logits are computed")
@@ -167,10 +180,11 @@ class Engine:
 
 def answer_of(logits: Tensor, question: Question) -> Answer:
     """The answer that logits `[vocabulary]` give; ties go to the lower entry."""
-    # Only what reaches the fifth place is sorted: sorting all takes longer than the model.
-    least = torch.topk(logits, min(TOP, len(logits))).values[-1]
-    near = torch.nonzero(logits >= least)[:, 0].tolist()
-    top = sorted(near, key=lambda entry: (-float(logits[entry]), entry))[:TOP]
+    # Only what reaches the last place is sorted: sorting all takes longer than the model.
+    least = torch.topk(logits, min(NEAREST, len(logits))).values[-1]
+    near = torch.nonzero(logits >= least)[:, 0]
+    order = torch.argsort(logits[near], descending=True, stable=True)
+    nearest = near[order][:NEAREST].tolist()
     total = torch.logsumexp(logits, dim=0)
     right = list(question.answer_ids)
     rank, own = 0, 0.0
@@ -180,13 +194,32 @@ def answer_of(logits: Tensor, question: Question) -> Answer:
         rank = 1 + int((logits > logits[best]).sum())
     return Answer(
         id=question.id,
-        top=tuple(top),
+        nearest=tuple(nearest),
         probabilities=tuple(
-            round(float(torch.exp(logits[entry] - total)), PROBABILITY_DIGITS) for entry in top
+            round(float(torch.exp(logits[entry] - total)), PROBABILITY_DIGITS)
+            for entry in nearest[:TOP]
         ),
         answer_probability=round(own, PROBABILITY_DIGITS),
         rank=rank,
+        scores=tuple(
+            round(float(logits[entry] - total), SCORE_DIGITS) for entry in question.targets
+        ),
     )
+
+
+def _compute_lower(base: Any, device: str, dtype: torch.dtype) -> None:
+    """Let all but the head compute in `dtype`; weights and what the head gets stay float32."""
+    forward = base.forward
+
+    def within(*given: Any, **named: Any) -> Any:
+        with torch.autocast(device, dtype):
+            output = forward(*given, **named)
+        if isinstance(output, tuple):
+            return (output[0].float(), *output[1:])
+        output["last_hidden_state"] = output["last_hidden_state"].float()
+        return output
+
+    base.forward = within
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.progress import ProgressLog
 from foldwise.mlm.evaluation.answers import AnswerStore, cache_key
 from foldwise.mlm.evaluation.engine import TOKEN_BUDGETS, Answer, Engine, plan_batches
+from foldwise.mlm.evaluation.matching import SUFFIX, is_hit, noun_candidates
 from foldwise.mlm.evaluation.model_folder import MaskedModel, load_masked_model, sequence_length
 from foldwise.mlm.evaluation.questions import Question, QuestionMaker, make_questions
 from foldwise.mlm.evaluation.surfaces import Surfaces, read_surfaces
@@ -64,6 +65,7 @@ class Evaluation:
         blanks: The Ko-LAMBADA rows that were asked.
         questions: Their questions, by id.
         answers: Their answers, by id.
+        nouns: The first five nouns among the answers to each sample and row, by the reference.
         surfaces: The model's vocabulary.
         tokenizer: The model's tokenizer.
         identity: Hash of weights, config and tokenizer.
@@ -82,6 +84,7 @@ class Evaluation:
     blanks: list[Blank]
     questions: dict[str, Question]
     answers: dict[str, Answer]
+    nouns: dict[str, list[str]]
     surfaces: Surfaces
     tokenizer: Any
     identity: str
@@ -123,11 +126,12 @@ def evaluate(
     surfaces = read_surfaces(loaded.tokenizer)
     maker = QuestionMaker(loaded.tokenizer, surfaces, seq_len)
     questions = make_questions(maker, asked, asked_blanks)
-    cut = sum(question.cut for question in questions)
+    exact = questions[: len(asked) + len(asked_blanks)]
+    cut = sum(question.cut for question in exact)
     if cut:
         log.line(
-            f"{cut} of {len(questions)} texts are longer than {seq_len} tokens and are cut around "
-            f"the question; in {sum(question.lost_mention for question in questions)} the first "
+            f"{cut} of {len(exact)} texts are longer than {seq_len} tokens and are cut around "
+            f"the question; in {sum(question.lost_mention for question in exact)} the first "
             "mention is lost"
         )
     decisive = {
@@ -141,6 +145,8 @@ def evaluate(
     store = AnswerStore(Path(cache) / f"{key}.jsonl")
     parameters = sum(weight.numel() for weight in loaded.model.parameters())
     engine = Engine(loaded.model, _padding(loaded), device, precision, log.line)
+    answers = ask_all(engine, questions, budget, store)
+    nearest = {one.id: answers.get(f"{one.id}{SUFFIX}", answers[one.id]).nearest for one in exact}
     return Evaluation(
         checkpoint=os.path.normpath(checkpoint),
         seq_len=seq_len,
@@ -151,7 +157,8 @@ def evaluate(
         samples=asked,
         blanks=asked_blanks,
         questions={question.id: question for question in questions},
-        answers=ask_all(engine, questions, budget, store),
+        answers=answers,
+        nouns=noun_candidates(nearest, surfaces.text),
         surfaces=surfaces,
         tokenizer=loaded.tokenizer,
         identity=loaded.identity,
@@ -176,7 +183,9 @@ def ask_all(
         fresh = engine.ask(batch)
         store.append(fresh)
         answers.update({answer.id: answer for answer in fresh})
-        failures += sum(not question.answer_ids for question in batch)
+        failures += sum(
+            not question.answer_ids for question in batch if not question.id.endswith(SUFFIX)
+        )
         log.step(
             number,
             f"{len(answers)}/{len(questions)} answers  {failures} failure(s): no such vocabulary "
@@ -215,7 +224,7 @@ def sample_table(evaluation: Evaluation) -> pd.DataFrame:
 def blank_table(evaluation: Evaluation) -> pd.DataFrame:
     """One row per Ko-LAMBADA row, worst first; no rows where the set is absent."""
     rows = [{**asdict(blank), **_scored(evaluation, blank.id)} for blank in evaluation.blanks]
-    table = pd.DataFrame(rows, columns=None if rows else ["id", "answer", "hit1"])
+    table = pd.DataFrame(rows, columns=None if rows else ["id", "hit1", "reference_hit1"])
     return table.sort_values(["hit1", "id"], ignore_index=True)
 
 
@@ -240,11 +249,15 @@ def _sample_row(evaluation: Evaluation, sample: Sample) -> dict[str, Any]:
 def _scored(evaluation: Evaluation, name: str) -> dict[str, Any]:
     question, answer = evaluation.questions[name], evaluation.answers[name]
     top = [evaluation.surfaces.shown(entry) for entry in answer.top]
+    nouns = evaluation.nouns[name]
     return {
         "prediction": top[0],
         "top5": " ".join(top),
         "hit1": answer.top[0] in question.answer_ids,
         "hit5": any(entry in question.answer_ids for entry in answer.top),
+        "reference_nouns": " ".join(nouns),
+        "reference_hit1": is_hit(question.answer, nouns[:1]),
+        "reference_hit5": is_hit(question.answer, nouns),
         "in_vocabulary": bool(question.answer_ids),
         "first_piece1": answer.top[0] == question.first_piece,
         "first_piece5": question.first_piece in answer.top,

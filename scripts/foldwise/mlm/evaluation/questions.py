@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.mlm.evaluation.matching import SUFFIX, reference_gap
 from foldwise.mlm.evaluation.surfaces import Surfaces
 from foldwise.mlm.samples.building import Sample
 from foldwise.mlm.samples.lambada import Blank
@@ -29,6 +30,7 @@ class Question:
             characters were.
         lost_mention: The first mention did not fit into the window.
         cut: The window is shorter than the text.
+        targets: Vocabulary entries whose log-probabilities at the mask are wanted.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Question:
     masking: str
     lost_mention: bool
     cut: bool
+    targets: tuple[int, ...] = ()
 
 
 class QuestionMaker:
@@ -69,6 +72,7 @@ class QuestionMaker:
         last = len(flags) - flags[::-1].index(0)
         self._head: list[int] = special["input_ids"][:first]
         self._tail: list[int] = special["input_ids"][last:]
+        self._seq_len = seq_len
         self._room = seq_len - len(self._head) - len(self._tail)
 
     def of_sample(self, sample: Sample) -> Question:
@@ -83,6 +87,22 @@ class QuestionMaker:
     def of_blank(self, blank: Blank) -> Question:
         """The question of a Ko-LAMBADA row."""
         return self._question(blank.id, (blank.before, blank.after), blank.answer, None)
+
+    def reference_of(self, item: Sample | Blank) -> Question:
+        """The same question as the reference puts it: characters around a mask token."""
+        ids, _, span = self._masked_string(*reference_gap(item, self._seq_len))
+        low, high = _window(len(ids), span[0], span[0], self._room)
+        return Question(
+            id=f"{item.id}{SUFFIX}",
+            ids=(*self._head, *ids[low:high], *self._tail),
+            mask=len(self._head) + span[0] - low,
+            answer=item.noun if isinstance(item, Sample) else item.answer,
+            answer_ids=(),
+            first_piece=-1,
+            masking="string",
+            lost_mention=False,
+            cut=high - low < len(ids),
+        )
 
     def _question(
         self, name: str, around: tuple[str, str], answer: str, first: tuple[int, int] | None
@@ -133,8 +153,18 @@ class QuestionMaker:
 def make_questions(
     maker: QuestionMaker, samples: Sequence[Sample], blanks: Sequence[Blank]
 ) -> list[Question]:
-    """Questions of all samples, then of all blanks."""
-    return [*map(maker.of_sample, samples), *map(maker.of_blank, blanks)]
+    """Questions of all samples, then of all blanks, then how the reference puts them.
+
+    Where both read the same tokens, one question serves both.
+    """
+    exact = [*map(maker.of_sample, samples), *map(maker.of_blank, blanks)]
+    reference = map(maker.reference_of, [*samples, *blanks])
+    own = [
+        other
+        for one, other in zip(exact, reference, strict=True)
+        if (one.ids, one.mask) != (other.ids, other.mask)
+    ]
+    return [*exact, *own]
 
 
 def _tokens_of(offsets: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int]:

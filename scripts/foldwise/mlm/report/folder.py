@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +15,12 @@ from foldwise.mlm.report.diagnostics import write_diagnostics
 from foldwise.mlm.report.figures import write_group_figure
 from foldwise.mlm.report.groups import index_table, window_text, write_groups
 from foldwise.mlm.report.places import SUFFIX, results_path
-from foldwise.mlm.report.record import build_record, check_mlm_record
-from foldwise.mlm.report.scores import flat_results, metrics_of
+from foldwise.mlm.report.record import ReportSettings, build_record, check_mlm_record
+from foldwise.mlm.report.scores import LEAST_PASSAGES, flat_results, metrics_of
 from foldwise.mlm.report.templates import render
 from foldwise.mlm.texts.text import Text
 
 WORST_GROUPS = 6
-
-
-@dataclass(frozen=True)
-class ReportSettings:
-    """Depth of a result folder.
-
-    Attributes:
-        resamples: Bootstrap resamples of each interval.
-        worst_n: Samples of each group that get a text file.
-        command: The command that makes the folder again.
-    """
-
-    resamples: int = 10_000
-    worst_n: int = 5
-    command: str = ""
 
 
 def write_result(
@@ -61,9 +45,9 @@ def write_result(
     table, blanks = sample_table(evaluation), blank_table(evaluation)
     metrics = metrics_of(table, blanks, settings.resamples)
     index = index_table(table, settings.resamples)
-    record = build_record(evaluation, table, metrics, settings.resamples, settings.command)
+    record = build_record(evaluation, table, metrics, settings)
     check_mlm_record(record, str(folder / "results.json"))
-    results = _short(evaluation, table, metrics)
+    results = _short(evaluation, table, flat_results(metrics, settings.matching))
     with experiment_folder(folder) as new:
         write_json(new / "config.json", record["hyperparams"])
         write_json(new / "metrics.json", metrics)
@@ -83,6 +67,7 @@ def write_result(
             "review": review,
             "worst": index.head(WORST_GROUPS).to_dict("records"),
             "baseline": baseline,
+            "least": LEAST_PASSAGES,
             "name": evaluation.checkpoint,
             "folder": folder.name,
             "rejections": lambda what: _rejections(evaluation.frozen.card, what),
@@ -93,11 +78,11 @@ def write_result(
     return results
 
 
-def _short(evaluation: Evaluation, table: pd.DataFrame, metrics: dict[str, Any]) -> dict[str, Any]:
+def _short(evaluation: Evaluation, table: pd.DataFrame, rates: dict[str, Any]) -> dict[str, Any]:
     return {
         "checkpoint": evaluation.checkpoint,
         "seq_len": evaluation.seq_len,
-        **flat_results(metrics),
+        **rates,
         "coref_samples": len(table),
         "coref_texts": int(table["text_id"].nunique()),
         "lambada_samples": len(evaluation.blanks),

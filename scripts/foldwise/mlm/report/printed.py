@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from foldwise.mlm.report.scores import composite
+from foldwise.mlm.report.scores import LEAST_PASSAGES, composite
 
 _WIDE, _THIN = "=" * 80, "─" * 80
+_NAMES = (("LAMBADA@1", "lambada_top1"), ("Real@1", "real1"), ("Real@5", "real5"))
 
 
 def report_text(
@@ -27,9 +28,10 @@ def report_text(
     else:
         lines += [
             "",
-            f"종합 스코어 (0.4*Real@1 + 0.3*Real@5 + 0.3*LAMBADA@1): {_score(results['score'])}",
+            "종합 스코어 (0.4*Real@1 + 0.3*Real@5 + 0.3*LAMBADA@1): "
+            + _score(results["score"], results["lambada_samples"]),
         ]
-    # Users' scripts read the lines above; what the numbers are worth stands behind them.
+    # Users' scripts read the lines above; what the numbers are worth follows them.
     lines += ["", _THIN, "🔍 해석", _THIN, *_reading(results)]
     if baseline is not None and baseline.get("samples_sha256") != results["samples_sha256"]:
         lines += ["", "주의: 이전 베스트는 다른 샘플로 잰 값이므로 직접 비교할 수 없습니다."]
@@ -52,14 +54,21 @@ def _results(results: Mapping[str, Any], seconds: float) -> list[str]:
 
 
 def _reading(results: Mapping[str, Any]) -> list[str]:
-    """Intervals, the floor without a model, and what the vocabulary can answer at all."""
-    names = (("LAMBADA@1", "lambada_top1"), ("Real@1", "real1"), ("Real@5", "real5"))
+    """Intervals, both matchings, the floor without a model, and what the vocabulary can answer."""
+    names = (*_NAMES, ("종합 스코어", "score"))
+    matchings = (("exact", "정확 일치"), ("reference", "참조 방식"))
     return [
-        "95% 구간:",
+        f"95% 구간 (matching={results['matching']}):",
         *(
             f"  - {name}: {_percent(interval[0])} ~ {_percent(interval[1])}"
             for name, key in names
             if (interval := results[f"{key}_interval"]) is not None
+        ),
+        "두 가지 채점:",
+        *(
+            f"  - {matching} ({label}): "
+            + ", ".join(f"{name} {_percent(results[matching][key])}" for name, key in _NAMES)
+            for matching, label in matchings
         ),
         f"모델 없는 기준선 (가장 잦은 명사): Real@1 {_percent(results['floor_real1'])}, "
         f"Real@5 {_percent(results['floor_real5'])}",
@@ -68,23 +77,25 @@ def _reading(results: Mapping[str, Any]) -> list[str]:
 
 
 def _comparison(results: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
+    """Against the baseline, which was counted by the reference matching."""
     note = f"{baseline['note']}, " if baseline.get("note") else ""
-    names = (("Real@1", "real1"), ("Real@5", "real5"))
+    own = results["reference"]
+    label = "" if results["matching"] == "reference" else ", matching=reference"
     before = composite(baseline["real1"], baseline["real5"], baseline["lambada_top1"])
-    after = results["score"]
+    after = own["score"]
     lines = [
         f"이전 베스트 ({baseline['checkpoint']}, {note}seq_len={baseline['seq_len']}):",
-        *(f"  - {name}: {_percent(baseline[key])}" for name, key in names),
+        *(f"  - {name}: {_percent(baseline[key])}" for name, key in _NAMES[1:]),
         "",
-        f"현재 체크포인트 (seq_len={results['seq_len']}):",
-        *(f"  - {name}: {_percent(results[key])}" for name, key in names),
+        f"현재 체크포인트 (seq_len={results['seq_len']}{label}):",
+        *(f"  - {name}: {_percent(own[key])}" for name, key in _NAMES[1:]),
         "",
         "변화:",
-        *(f"  - {name}: {_change(results[key] - baseline[key])}" for name, key in names),
+        *(f"  - {name}: {_change(own[key] - baseline[key])}" for name, key in _NAMES[1:]),
         "",
         "종합 스코어 (0.4*Real@1 + 0.3*Real@5 + 0.3*LAMBADA@1):",
-        f"  - 이전: {_score(before)}",
-        f"  - 현재: {_score(after)}",
+        f"  - 이전: {_score(before, None)}",
+        f"  - 현재: {_score(after, results['lambada_samples'])}",
     ]
     if before is not None and after is not None:
         lines.append(f"  - 변화: {_change(after - before)}")
@@ -95,13 +106,16 @@ def _rate(value: float | None) -> str:
     return "없음 (데이터셋 없음)" if value is None else f"{value:.4f} ({_percent(value)})"
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f}%"
+def _percent(value: float | None) -> str:
+    return "없음" if value is None else f"{100 * value:.2f}%"
 
 
 def _change(value: float) -> str:
     return f"{100 * value + 0.0:+.2f}%p"
 
 
-def _score(value: float | None) -> str:
-    return "없음 (LAMBADA@1 없음)" if value is None else f"{value:.4f}"
+def _score(value: float | None, passages: int | None) -> str:
+    if value is not None:
+        return f"{value:.4f}"
+    few = f"지문 {passages}개, {LEAST_PASSAGES}개 미만" if passages else "LAMBADA@1 없음"
+    return f"없음 ({few})"

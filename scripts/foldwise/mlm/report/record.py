@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,32 @@ if TYPE_CHECKING:  # a summary of results needs no model library, and no seconds
     from foldwise.mlm.evaluation.job import Evaluation
 
 SCHEMA = SCHEMAS / "mlm_results.schema.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas")
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """Depth of a result folder.
+
+    Attributes:
+        resamples: Bootstrap resamples of each interval.
+        worst_n: Samples of each group that get a text file.
+        command: The command that makes the folder again.
+        matching: `exact` or `reference`: whose rates have the short names.
+    """
+
+    resamples: int = 10_000
+    worst_n: int = 5
+    command: str = ""
+    matching: str = "exact"
 
 
 def build_record(
     evaluation: Evaluation,
     table: pd.DataFrame,
     metrics: dict[str, Any],
-    resamples: int,
-    command: str,
+    settings: ReportSettings,
 ) -> dict[str, Any]:
     """The record. It holds no time and no duration, so equal inputs give equal bytes.
 
@@ -32,23 +49,23 @@ def build_record(
         evaluation: The evaluation.
         table: Its samples.
         metrics: Its metrics.
-        resamples: Bootstrap resamples of the intervals.
-        command: The command that makes it again.
+        settings: Depth of the report, and the command that makes it again.
     """
-    settings = {
+    hyperparams = {
         "checkpoint": evaluation.checkpoint,
         "seq_len": evaluation.seq_len,
         "precision": evaluation.precision,
         "samples": evaluation.frozen.name,
         "partial": evaluation.partial,
-        "resamples": resamples,
+        "resamples": settings.resamples,
+        "matching": settings.matching,
     }
     card = evaluation.frozen.card
     return {
         "schema_version": SCHEMA_VERSION,
-        "run_id": f"{evaluation.frozen.name}_{canonical_sha256([settings, evaluation.key])[:8]}",
+        "run_id": f"{evaluation.frozen.name}_{canonical_sha256([hyperparams, evaluation.key])[:8]}",
         "task": "masked_lm",
-        "hyperparams": settings,
+        "hyperparams": hyperparams,
         "metrics": metrics,
         "counts": {
             "samples": len(table),
@@ -56,6 +73,9 @@ def build_record(
             "texts": int(table["text_id"].nunique()),
             "lambada": len(evaluation.blanks),
             "masked_as_tokens": int((table["masking"] == "tokens").sum()),
+            "asked_for_the_reference": (
+                len(evaluation.questions) - len(evaluation.samples) - len(evaluation.blanks)
+            ),
             "lost_mentions": int(table["lost_mention"].sum()),
             "cut_texts": int(table["cut"].sum()),
         },
@@ -72,7 +92,7 @@ def build_record(
             "origin": card["origin"],
         },
         "provenance": {
-            "command": command,
+            "command": settings.command,
             "cache_key": evaluation.key,
             "python": platform.python_version(),
             "platform": f"{platform.system()} {platform.machine()}",

@@ -7,7 +7,7 @@ Davison and Hinkley, *Bootstrap Methods and their Application*, 1997, section 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +71,50 @@ def difference_interval(
         return interval
     # Nothing differs: the binomial limit holds towards both sides.
     return replace(interval, low=-interval.high)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One summand of a score: a value per sample, and the ends that such a value can have."""
+
+    values: npt.ArrayLike
+    clusters: Sequence[str]
+    ends: tuple[float, float]
+
+
+def sum_interval(parts: Sequence[Part], *, resamples: int, seed: int = 0) -> Interval:
+    """Percentile interval of a sum of means over independent sets, each resampled by its clusters.
+
+    A part whose values are all alike adds the binomial limit towards each end that they can have,
+    as in `rate_interval`.
+
+    Args:
+        parts: The summands.
+        resamples: Number of resamples.
+        seed: Seed of the resamples.
+    """
+    tail = (1.0 - CONFIDENCE) / 2.0
+    drawn, estimate, below, above, count = np.zeros(resamples), 0.0, 0.0, 0.0, 0
+    for number, part in enumerate(parts):
+        values = np.asarray(part.values, dtype=np.float64)
+        codes = pd.factorize(np.asarray(part.clusters))[0]
+        sums, sizes = np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
+        mean = float(values.mean())
+        if np.ptp(values) == 0.0:
+            reach = 1.0 - tail ** (1.0 / sizes.size)
+            below, above = (
+                below + reach * (mean - part.ends[0]),
+                above + reach * (part.ends[1] - mean),
+            )
+            drawn += mean
+        else:
+            drawn += _resampled(sums, sizes, resamples, seed + number)
+        estimate, count = estimate + mean, count + values.size
+    low, high = np.quantile(drawn, (tail, 1.0 - tail))
+    return Interval(
+        estimate, float(low) - below, float(high) + above, CONFIDENCE, resamples, count,
+        "cluster resampling of each part",
+    )  # fmt: skip
 
 
 def _resampled(

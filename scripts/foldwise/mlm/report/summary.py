@@ -15,8 +15,8 @@ from foldwise.common.files import read_json, read_parquet, write_csv, write_text
 from foldwise.mlm.report.figures import write_learning_curve
 from foldwise.mlm.report.places import SUFFIX, results_path
 from foldwise.mlm.report.record import check_mlm_record
-from foldwise.mlm.report.scores import difference_entry
-from foldwise.mlm.report.statistics import difference_interval
+from foldwise.mlm.report.scores import LEAST_PASSAGES, difference_entry, score_parts
+from foldwise.mlm.report.statistics import difference_interval, sum_interval
 from foldwise.mlm.report.templates import render
 
 METRICS = {
@@ -71,9 +71,9 @@ def read_results(folders: Sequence[str | Path]) -> list[Result]:
 def _read(folder: Path) -> Result:
     record = read_json(folder / "results.json")
     check_mlm_record(record, str(folder / "results.json"))
-    columns = ("id", "text_id", "hit1", "hit5")
+    columns = ("id", "text_id", "hit1", "hit5", "reference_hit1", "reference_hit5")
     rows = read_parquet(folder / "predictions.parquet", columns).set_index("id").sort_index()
-    blanks = pd.DataFrame({"hit1": []})
+    blanks = pd.DataFrame({"hit1": [], "reference_hit1": []})
     predictions = folder / "diagnostics" / "lambada_predictions.csv"
     if predictions.exists():
         blanks = pd.read_csv(predictions, index_col="id").sort_index()
@@ -109,40 +109,58 @@ def _line(result: Result) -> dict[str, Any]:
         "n": values["coref_samples"],
         "partial": values["partial"],
     }
-    for metric in ("real1", "real5", "lambada_top1"):
+    for metric in METRICS:
         low, high = values[f"{metric}_interval"] or (None, None)
         line |= {metric: values[metric], f"{metric}_low": low, f"{metric}_high": high}
-    return line | {key: values[key] for key in ("score", "coverage", "floor_real1", "floor_real5")}
+    for matching in ("exact", "reference"):
+        line |= {f"{metric}_{matching}": values[matching][metric] for metric in METRICS}
+    return line | {key: values[key] for key in ("coverage", "floor_real1", "floor_real5")}
 
 
 def comparison(before: Result, after: Result, resamples: int) -> list[dict[str, Any]]:
     """Paired differences of two checkpoints, metric by metric, clustered by text."""
+    kind = "reference_" if after.results["matching"] == "reference" else ""
     texts = before.rows["text_id"].tolist()
-    pairs = [("real1", before.rows["hit1"], after.rows["hit1"], texts),
-             ("real5", before.rows["hit5"], after.rows["hit5"], texts)]  # fmt: skip
+    pairs = [(metric, before.rows[f"{kind}{hit}"], after.rows[f"{kind}{hit}"], texts)
+             for metric, hit in (("real1", "hit1"), ("real5", "hit5"))]  # fmt: skip
     if len(before.blanks) and before.blanks.index.equals(after.blanks.index):
         rows = [str(name) for name in before.blanks.index]
-        pairs.append(("lambada_top1", before.blanks["hit1"], after.blanks["hit1"], rows))
+        hit = f"{kind}hit1"
+        pairs.append(("lambada_top1", before.blanks[hit], after.blanks[hit], rows))
+    differences = [
+        (metric, float(first.mean()), float(second.mean()),
+         difference_interval(second, first, clusters, resamples=resamples))
+        for metric, first, second, clusters in pairs
+    ]  # fmt: skip
+    if len(pairs) == len(METRICS) - 1 and len(before.blanks) >= LEAST_PASSAGES:
+        first, five, last = (second * 1.0 - one * 1.0 for _, one, second, _ in pairs)
+        parts = score_parts((first, five, texts), (last, rows), least=-1.0)
+        differences.append(("score", before.results["score"], after.results["score"],
+                            sum_interval(parts, resamples=resamples)))  # fmt: skip
     return [
         {
             "metric": METRICS[metric],
             "before_name": before.name,
             "after_name": after.name,
-            "before": float(first.mean()),
-            "after": float(second.mean()),
-            **difference_entry(difference_interval(second, first, clusters, resamples=resamples)),
+            "before": first,
+            "after": second,
+            **difference_entry(interval),
         }
-        for metric, first, second, clusters in pairs
+        for metric, first, second, interval in differences
     ]
 
 
 def best_lines(table: pd.DataFrame) -> list[str]:
     """The best checkpoint by each metric; all of them where several are equal."""
+    absent = {
+        "lambada_top1": "no Ko-LAMBADA file",
+        "score": f"it needs {LEAST_PASSAGES} Ko-LAMBADA rows; rank by Real@1",
+    }
     lines = []
     for metric, label in METRICS.items():
         values = table[metric].dropna().astype(float)
         if values.empty:
-            lines.append(f"{label}: not measured (no Ko-LAMBADA file)")
+            lines.append(f"{label}: not measured ({absent[metric]})")
             continue
         names = table.loc[values.index[values == values.max()], "name"]
         lines.append(f"{label}: {', '.join(f'`{name}`' for name in names)} ({values.max():.4f})")
@@ -203,6 +221,7 @@ def write_summary(
             "compared": comparison(pair[0], pair[1], resamples) if pair else [],
             "floors": [(one.name, one.record["metrics"]["floor"]) for one in pair],
             "resamples": resamples,
+            "least": LEAST_PASSAGES,
             "command": command,
         },
     )

@@ -1,5 +1,6 @@
 """The engine against transformers itself, with every shortcut: windows, batches, masks only."""
 
+import copy
 import random
 
 import pytest
@@ -188,6 +189,25 @@ def test_ties_go_to_the_lower_entry():
     question = Question("a", (1,), 0, "가", (3, 5), 3, "tokens", lost_mention=False, cut=False)
     logits = torch.tensor([1.0, 2.0, 2.0, 2.0, 0.0, 3.0, 0.0])
     answer = answer_of(logits, question)
+    assert answer.nearest == (5, 1, 2, 3, 0, 4, 6)
     assert answer.top == (5, 1, 2, 3, 0)
     assert answer.rank == 1
     assert answer.answer_probability == pytest.approx(float(logits.softmax(0)[5]), abs=1e-5)
+
+
+def test_head_and_softmax_stay_in_float32_whatever_the_precision(tokenizer, questions):
+    """Oracle: the same model by hand, its body under autocast, its head outside of it."""
+    torch.manual_seed(0)
+    model = AutoModelForMaskedLM.from_config(small_bert(len(tokenizer))).eval()
+    lower = copy.deepcopy(model)
+    own = Engine(lower, 0, torch.device("cpu"), "bfloat16")
+    for question in questions[:5]:
+        ids = torch.tensor([question.ids])
+        with torch.inference_mode():
+            with torch.autocast("cpu", torch.bfloat16):
+                hidden = model.bert(ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+            logits = model.cls(hidden.float())[0, question.mask]
+        (answer,) = own.ask([question])
+        assert list(answer.nearest) == logits.topk(50).indices.tolist()
+        assert answer.probabilities[0] == pytest.approx(float(logits.softmax(0).max()), abs=1e-5)
+        assert not torch.equal(logits, logits.bfloat16().float())

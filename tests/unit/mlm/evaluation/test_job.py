@@ -10,15 +10,17 @@ import pandas as pd
 import pytest
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import REPOSITORY
 from foldwise.mlm.evaluation.engine import Engine
 from foldwise.mlm.evaluation.job import EvaluationSettings, evaluate, sample_table
 from foldwise.mlm.job import SingleRun, evaluate_one, given_baseline
 from foldwise.mlm.report.places import folder_of, results_path
 from foldwise.mlm.report.printed import report_text
 from foldwise.mlm.report.scores import composite
+from foldwise.mlm.settings import read_study
 
 BASELINE = {"checkpoint": "checkpoint-1600", "note": "Entity+MLM", "seq_len": 2048, "real1": 0.6778,
-            "real5": 0.8244, "lambada_top1": 0.6613}  # fmt: skip
+            "real5": 0.8244, "lambada_top1": 0.3767}  # fmt: skip
 SETTINGS = EvaluationSettings(token_budget=1500, device="cpu")
 # The guide's example of what is printed, letter by letter; only the composite scores, which do not
 # follow from its formula there, are the formula's.
@@ -52,9 +54,9 @@ Real@5:    0.8356 (83.56%)
   - Real@5: +1.12%p
 
 종합 스코어 (0.4*Real@1 + 0.3*Real@5 + 0.3*LAMBADA@1):
-  - 이전: 0.7168
+  - 이전: 0.6314
   - 현재: 0.7327
-  - 변화: +1.58%p
+  - 변화: +10.12%p
 """
 
 
@@ -106,8 +108,8 @@ def test_the_short_file_has_the_guide_s_names(finished, model_folder, samples):
     assert short["checkpoint"] == str(model_folder)
     assert short["coref_samples"] == len(samples)
     assert (short["lambada_samples"], short["partial"]) == (9, False)
-    expected = 0.4 * short["real1"] + 0.3 * short["real5"] + 0.3 * short["lambada_top1"]
-    assert short["score"] == pytest.approx(expected)
+    assert short["matching"] == "exact"
+    assert short["exact"] == {name: short[name] for name in short["exact"]}
 
 
 def test_the_guide_s_jq_lines_work_unchanged(finished):
@@ -158,7 +160,7 @@ def test_the_printed_report(finished):
         "✅ 평가 결과",
         "시퀀스 길이: 96",
         "📊 성능 비교",
-        "- 이전: 0.7168",
+        "- 이전: 0.6314",
         "LAMBADA@1: 0.",
     ):
         assert line in report
@@ -196,7 +198,9 @@ def test_a_killed_evaluation_goes_on_to_the_same_bytes(
     monkeypatch.setattr(Engine, "ask", counted)
     evaluate_one(run, SETTINGS)
     total = json.loads((whole / "checkpoint-7_eval_results.json").read_text())
-    assert sum(asked) + sum(calls) == total["coref_samples"] + total["lambada_samples"]
+    counts = json.loads((whole / "checkpoint-7_eval" / "results.json").read_text())["counts"]
+    questions = total["coref_samples"] + total["lambada_samples"]
+    assert sum(asked) + sum(calls) == questions + counts["asked_for_the_reference"]
     assert same_folders(whole, root / "out")
     asked.clear()
     evaluate_one(run, SETTINGS)
@@ -266,9 +270,13 @@ def test_a_shorter_sequence_keeps_both_mentions(model_folder, sample_file, tmp_p
 
 
 def test_the_composite_is_the_guide_s_formula():
-    """It gives 0.7168 for the guide's own baseline; the 0.6785 that the guide prints is not it."""
-    assert composite(0.6778, 0.8244, 0.6613) == pytest.approx(0.7168, abs=5e-5)
+    """It gives the score of the baseline's own results file; the guide's 0.6785 is a misprint."""
+    assert composite(0.6778, 0.8244, 0.3767) == pytest.approx(0.6314, abs=5e-5)
     assert composite(0.6778, 0.8244, None) is None
+    for path in ("config/mlm.yaml", "config/mlm_v2.yaml"):
+        row = read_study(REPOSITORY / path).config["baseline"]
+        rates = (row["real1"], row["real5"], row["lambada_top1"])
+        assert composite(*rates) == pytest.approx(0.6314, abs=5e-5)
 
 
 def test_baselines_are_checked():
@@ -281,14 +289,23 @@ def test_baselines_are_checked():
 
 
 def test_the_report_compares_as_the_guide_does():
+    rates = {
+        "real1": 0.6912,
+        "real5": 0.8356,
+        "lambada_top1": 0.6850,
+        "score": composite(0.6912, 0.8356, 0.6850),
+    }
     results = {
+        **rates,
+        "matching": "reference",
+        "reference": rates,
+        "exact": {"real1": 0.5, "real5": 0.6, "lambada_top1": 0.4, "score": 0.5},
+        "lambada_samples": 600,
+        "score_interval": [0.72, 0.75],
         "checkpoint": "runs/mlm_v2_scratch_1536/checkpoint-655",
         "seq_len": 1536,
         "coref_samples": 1600,
         "partial": False,
-        "real1": 0.6912,
-        "real5": 0.8356,
-        "lambada_top1": 0.6850,
         "real1_interval": [0.668, 0.714],
         "real5_interval": [0.81, 0.85],
         "lambada_top1_interval": [0.65, 0.72],
@@ -296,12 +313,15 @@ def test_the_report_compares_as_the_guide_does():
         "floor_real5": 0.45,
         "coverage": 0.9,
         "samples_sha256": "a",
-        "score": composite(0.6912, 0.8356, 0.6850),
     }
     text = report_text(results, {**BASELINE, "samples_sha256": "a"}, 287.5)
     assert text.startswith(GUIDE_BLOCK)
     assert "  - Real@1: 66.80% ~ 71.40%\n" in text[len(GUIDE_BLOCK) :]
+    assert "exact (정확 일치): LAMBADA@1 40.00%, Real@1 50.00%, Real@5 60.00%" in text
     assert "직접 비교할 수 없습니다" not in text
+    strict = report_text({**results, **results["exact"], "matching": "exact"}, BASELINE, 1.0)
+    assert "Real@1:    0.5000 (50.00%)" in strict
+    assert "현재 체크포인트 (seq_len=1536, matching=reference):\n  - Real@1: 69.12%" in strict
     assert "직접 비교할 수 없습니다" in report_text(results, BASELINE, 1.0)
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from foldwise.mlm.report.statistics import difference_interval, rate_interval
+from foldwise.mlm.report.scores import composite, score_parts
+from foldwise.mlm.report.statistics import difference_interval, rate_interval, sum_interval
 from foldwise.statistics.bootstrap import mean_interval
 
 
@@ -71,3 +72,47 @@ def test_repeatable_and_checked():
     for wrong in (([], []), ([1], ["a", "b"])):
         with pytest.raises(ValueError, match="values and"):
             rate_interval(*wrong, resamples=10)
+
+
+def drawn_scores(generator, texts, passages):
+    """Hits of a model on clustered samples and on passages, and the score it has in truth."""
+    chance = np.repeat(generator.beta(2, 2, texts), 3)
+    five = generator.random(3 * texts) < chance
+    first = five & (generator.random(3 * texts) < 0.5)
+    return first, five, generator.random(passages) < 0.3
+
+
+def test_the_interval_of_the_score_covers_as_often_as_it_says():
+    generator = np.random.default_rng(4)
+    clusters, rows = [str(at // 3) for at in range(300)], [str(at) for at in range(200)]
+    truth, covered = composite(0.25, 0.5, 0.3), 0
+    for seed in range(200):
+        first, five, last = drawn_scores(generator, 100, 200)
+        parts = score_parts((first, five, clusters), (last, rows), least=0.0)
+        interval = sum_interval(parts, resamples=400, seed=seed)
+        assert interval.estimate == pytest.approx(composite(first.mean(), five.mean(), last.mean()))
+        covered += interval.low <= truth <= interval.high
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_the_paired_test_of_the_score_errs_as_often_as_it_says():
+    generator = np.random.default_rng(5)
+    clusters, rows = [str(at // 3) for at in range(300)], [str(at) for at in range(200)]
+    found = 0
+    for seed in range(200):
+        before, after = (drawn_scores(generator, 100, 200) for _ in range(2))
+        first, five, last = (b * 1.0 - a * 1.0 for a, b in zip(before, after, strict=True))
+        parts = score_parts((first, five, clusters), (last, rows), least=-1.0)
+        found += sum_interval(parts, resamples=400, seed=seed).excludes_zero
+    assert found / 200 <= 0.10
+
+
+def test_a_score_without_any_hit_is_not_certain():
+    nothing = np.zeros(60)
+    names = [str(at) for at in range(60)]
+    parts = score_parts((nothing, nothing, names), (nothing, names), least=0.0)
+    interval = sum_interval(parts, resamples=100)
+    assert interval.low == 0.0
+    assert interval.high == pytest.approx(1 - 0.025 ** (1 / 60))
+    parts = score_parts((nothing, nothing, names), (nothing, names), least=-1.0)
+    assert not sum_interval(parts, resamples=100).excludes_zero
