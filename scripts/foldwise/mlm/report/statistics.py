@@ -98,14 +98,13 @@ def sum_interval(parts: Sequence[Part], *, resamples: int, seed: int = 0) -> Int
     for number, part in enumerate(parts):
         values = np.asarray(part.values, dtype=np.float64)
         codes = pd.factorize(np.asarray(part.clusters))[0]
-        sums, sizes = np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
+        sums = np.bincount(codes, weights=values).astype(np.float64)
+        sizes = np.bincount(codes).astype(np.float64)
         mean = float(values.mean())
         if np.ptp(values) == 0.0:
             reach = 1.0 - tail ** (1.0 / sizes.size)
-            below, above = (
-                below + reach * (mean - part.ends[0]),
-                above + reach * (part.ends[1] - mean),
-            )
+            below += reach * (mean - part.ends[0])
+            above += reach * (part.ends[1] - mean)
             drawn += mean
         else:
             drawn += _resampled(sums, sizes, resamples, seed + number)
