@@ -158,7 +158,8 @@ def make_questions(
     Where both read the same tokens, one question serves both.
     """
     exact = [*map(maker.of_sample, samples), *map(maker.of_blank, blanks)]
-    reference = [maker.reference_of(one) for one in (*samples, *blanks)]
+    items: list[Sample | Blank] = [*samples, *blanks]
+    reference = map(maker.reference_of, items)
     own = [
         other
         for one, other in zip(exact, reference, strict=True)
