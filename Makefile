@@ -65,7 +65,7 @@ style:
 	"$(BIN)/ruff" format --check .
 
 types:
-	"$(BIN)/mypy" scripts/foldwise
+	"$(BIN)/mypy" scripts/foldwise scripts/maintenance
 
 floors:
 	PYTHONPATH=scripts "$(BIN)/lint-imports" --no-logo

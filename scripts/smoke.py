@@ -4,7 +4,7 @@ import argparse
 import os
 
 from foldwise.common.errors import run_program
-from foldwise.tracking.smoke.job import run_smoke
+from maintenance.smoke.job import run_smoke
 
 
 def main() -> None:

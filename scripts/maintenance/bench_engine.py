@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from foldwise.bench.job import BenchPlan, run_bench
 from foldwise.common.errors import run_program
+from maintenance.bench.job import BenchPlan, run_bench
 
 
 def main() -> None:

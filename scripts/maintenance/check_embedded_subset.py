@@ -13,9 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import write_json
-from foldwise.tasks.embedded.card import write_readme
-from foldwise.tasks.embedded.selection import read_source
-from foldwise.tasks.embedded.subset import subset_card
+from maintenance.embedded.card import write_readme
+from maintenance.embedded.selection import read_source
+from maintenance.embedded.subset import subset_card
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from foldwise.cluster.testbed.job import run_cluster_test, run_throughput
-from foldwise.cluster.testbed.study import EPOCHS
 from foldwise.common.errors import run_program
+from maintenance.testbed.job import run_cluster_test, run_throughput
+from maintenance.testbed.study import EPOCHS
 
 
 def main() -> None:

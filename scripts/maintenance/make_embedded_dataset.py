@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import write_json
-from foldwise.tasks.embedded.card import make_card, write_readme
-from foldwise.tasks.embedded.selection import candidates, encode, read_source, select, write_bytes
+from maintenance.embedded.card import make_card, write_readme
+from maintenance.embedded.selection import candidates, encode, read_source, select, write_bytes
 
 
 def main() -> None:

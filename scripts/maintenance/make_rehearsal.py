@@ -9,9 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from foldwise.bench.rehearsal.dataset import official_rows, write_rehearsal
-from foldwise.bench.rehearsal.job import Bounds, Rehearsal, rehearse
 from foldwise.common.errors import run_program
+from maintenance.bench.rehearsal.dataset import official_rows, write_rehearsal
+from maintenance.bench.rehearsal.job import Bounds, Rehearsal, rehearse
 
 
 def main() -> None:

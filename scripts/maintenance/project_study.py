@@ -8,11 +8,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from foldwise.bench.projection import StudyPlan, project
-from foldwise.bench.rehearsed import project_rehearsed
 from foldwise.common.errors import FoldwiseError, run_program
 from foldwise.study.config import parse_study
 from foldwise.study.files import load_config
+from maintenance.bench.projection import StudyPlan, project
+from maintenance.bench.rehearsed import project_rehearsed
 
 DEFAULT = Path("config/config.yaml")
 

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import FoldwiseError, run_program
 from foldwise.common.files import write_text
-from foldwise.experiment.pages.readme_tables import with_readme_tables
+from maintenance.page_tables.tables import with_readme_tables
 
 
 def main() -> None:

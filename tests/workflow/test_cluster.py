@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from foldwise.cluster.testbed.faults import at_random
-from foldwise.cluster.testbed.machine import test_cluster as real_cluster
-from foldwise.cluster.testbed.machine import what_is_missing
-from foldwise.cluster.testbed.study import TestStudy as StudyOnCluster
-from foldwise.cluster.testbed.study import add_profile
+from maintenance.testbed.faults import at_random
+from maintenance.testbed.machine import test_cluster as real_cluster
+from maintenance.testbed.machine import what_is_missing
+from maintenance.testbed.study import TestStudy as StudyOnCluster
+from maintenance.testbed.study import add_profile
 from small_study import BASELINE, CONFIG, TASK
 
 MISSING = what_is_missing()

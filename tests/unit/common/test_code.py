@@ -106,9 +106,11 @@ def _of_foldwise(node):
     return isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "foldwise"
 
 
-def test_the_library_never_imports_snakemake():
-    for path in (REPOSITORY / "scripts").rglob("*.py"):
+def test_the_library_imports_neither_snakemake_nor_maintenance_nor_tests():
+    helpers = {path.stem for path in (REPOSITORY / "tests" / "helpers").glob("*.py")}
+    others = {"snakemake", "maintenance", "jobs", "tests", *helpers}
+    for path in (SCRIPTS / "foldwise").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not [name for name in names if name.startswith("snakemake")], path
+            assert not others & {name.partition(".")[0] for name in names}, path

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from foldwise.common.config_pages import with_tables
 from foldwise.common.errors import FoldwiseError
 from foldwise.study.declaration import StudyFile
+from maintenance.write_config_pages import with_tables
 from paths import REPOSITORY
 
 FILES = (

@@ -6,10 +6,10 @@ import io
 
 from foldwise.common.progress import ProgressLog
 from foldwise.text.batches import Batch
-from foldwise.text.benchmark import ALONE, COLUMNS, ENGINE, GENERATE, generated, measure
 from foldwise.text.decoding import NumberDecoder
 from foldwise.text.model import LanguageModel
 from foldwise.text.prompts import Prompt, PromptMaker
+from maintenance.bench_text import ALONE, COLUMNS, ENGINE, GENERATE, generated, measure
 from text_models import FORMAT
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from foldwise.mlm.evaluation.benchmark import measure
 from foldwise.mlm.evaluation.model_folder import load_masked_model
 from foldwise.mlm.evaluation.questions import QuestionMaker, make_questions
 from foldwise.mlm.evaluation.surfaces import read_surfaces
+from maintenance.bench_mlm import measure
 from mlm_models import LENGTH
 
 
