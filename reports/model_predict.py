@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from chgnet.model import CHGNet
 from pymatgen.core import Structure
 
@@ -33,6 +34,7 @@ class Model:
     """The models of this folder, whose answers are averaged."""
 
     def __init__(self, folder: str | Path = ".") -> None:
+        torch.set_flush_denormal(True)  # some processors handle numbers below 1e-38 in microcode
         place = Path(folder)
         self.config = json.loads((place / "config.json").read_text(encoding="utf-8"))
         self.members = [

@@ -148,6 +148,7 @@ class AtomConv(nn.Module):
         first, second = batch.edge_first, batch.edge_second
         if uses_kernels(atoms):
             summed = AtomConvMessages.apply(  # type: ignore[no-untyped-call]
+                torch.is_grad_enabled(),
                 split_by_crystal(batch.n_edges),
                 *(first, second, centre, neighbour, bonds, weights),
                 *self.messages.weights(1),
@@ -184,6 +185,7 @@ class AngleLayer(nn.Module):
     ) -> Tensor:
         """Sum at the left bonds (with an envelope) or updated angles, by the CPU kernels."""
         result: Tensor = AngleMessages.apply(  # type: ignore[no-untyped-call]
+            torch.is_grad_enabled(),
             split_by_crystal(batch.n_angles),
             envelope,
             *(batch.angle_left, batch.angle_right, batch.angle_centre),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from foldwise.network.devices import use_threads
 from foldwise.network.kernels.functions import set_kernel_threads
 from foldwise.tracking.record.environment import environment
 
@@ -18,14 +19,15 @@ ROUNDS = 5
 
 @contextlib.contextmanager
 def threads_of_the_kernels() -> Iterator[None]:
-    """PyTorch's threads become the fused kernels' inside the block, as `set_up_engine` has it."""
+    """Inside the block threads and denormal numbers are as `set_up_engine` sets them."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    use_threads(1)
     set_kernel_threads(threads)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+        torch.set_flush_denormal(False)
         set_kernel_threads(1)
 
 

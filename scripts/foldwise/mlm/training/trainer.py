@@ -39,6 +39,7 @@ from foldwise.mlm.training.masking import (
     MaskingRules,
     collate,
 )
+from foldwise.network.devices import use_threads
 
 BEST = "checkpoint-best"
 LONGEST = 512  # tokens of a training sequence, where neither plan nor model names a length
@@ -111,7 +112,7 @@ def train(
         FoldwiseError: The loss is no longer finite, or a held-out set is needed and gives nothing.
     """
     started = time.perf_counter()
-    torch.set_num_threads(plan.threads)
+    use_threads(plan.threads)
     maker = ExampleMaker(tokenizer, texts, plan.max_length or LONGEST)
     examples = MaskedExamples(maker, texts, plan.rules, plan.passes)
     measured = FixedExamples([one for text in heldout for one in maker.second_mentions(text)])

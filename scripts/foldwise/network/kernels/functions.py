@@ -17,11 +17,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from foldwise.network.kernels.library import GradientPointers, WeightPointers, load_kernels
+from foldwise.network.kernels.library import (
+    GradientPointers,
+    KeptPointers,
+    WeightPointers,
+    load_kernels,
+)
 
 Part = tuple[int, int]
 
 PARTS = 8  # of every call: at most as many threads find work
+# Bytes that a forward pass may keep for its backward pass, which computes the rest again.
+KEPT_LIMIT = 2**27
 
 
 class _Threads:
@@ -110,28 +117,52 @@ class _Prepared:
         self.struct = WeightPointers(*(_address(tensor).value for tensor in self.tensors))
 
 
+class _Kept:
+    """What a forward pass leaves for the backward pass, and its C struct.
+
+    Args:
+        messages: Rows of the call.
+        width: Features.
+        hidden: Whether there is a hidden layer.
+        keep: Whether a backward pass follows.
+    """
+
+    def __init__(self, messages: int, width: int, *, hidden: bool, keep: bool) -> None:
+        columns = (2 * width if hidden else 0, 2 * width, 2)
+        self.buffer: Tensor | None = None
+        self.struct = KeptPointers()
+        if keep and messages * sum(columns) * 4 <= KEPT_LIMIT:
+            self.buffer = torch.empty(messages * sum(columns))
+            pre, normal, inverse = torch.split(self.buffer, [messages * each for each in columns])
+            self.struct = KeptPointers(
+                pre.data_ptr() if hidden else None, normal.data_ptr(), inverse.data_ptr()
+            )
+
+
 class _Gradients:
     """Zeroed weight gradients of every part; `result` sums them in `GatedWeights`' order."""
 
     def __init__(self, parts: int, width: int, *, hidden: bool) -> None:
-        second = (parts, width, width) if hidden else (parts, 0, 0)
-        bias = (parts, width) if hidden else (parts, 0)
-        norm = (parts, width)
-        shapes = ((parts, width, 2 * width), second, second, bias, bias, norm, norm, norm, norm)
-        self.hidden = hidden
-        self.buffers = [torch.zeros(shape) for shape in shapes]
+        square = width * width if hidden else 0
+        bias = width if hidden else 0
+        self.sizes = [2 * width * width, square, square, bias, bias, *[width] * 4]
+        self.hidden, self.width = hidden, width
+        self.buffer = torch.zeros(parts, sum(self.sizes))
         self.structs = [
-            GradientPointers(*(buffer[part].data_ptr() for buffer in self.buffers))
-            for part in range(parts)
+            GradientPointers(*(piece.data_ptr() for piece in torch.split(row, self.sizes)))
+            for row in self.buffer
         ]
 
     def result(self) -> tuple[Tensor | None, ...]:
         """Gradients of block, core, core_bias, gate, gate_bias and the four norm weights."""
-        block, core, gate, core_bias, gate_bias, *norms = (
-            buffer.sum(dim=0) for buffer in self.buffers
+        block, core, gate, core_bias, gate_bias, *norms = torch.split(
+            self.buffer.sum(dim=0), self.sizes
         )
-        second = (core.T, core_bias, gate.T, gate_bias) if self.hidden else (None,) * 4
-        return block.T, *second, *norms
+        square = (self.width, self.width)
+        second: Sequence[Tensor | None] = (None,) * 4
+        if self.hidden:
+            second = (core.view(square).T, core_bias, gate.view(square).T, gate_bias)
+        return block.view(self.width, -1).T, *second, *norms
 
 
 def _launch(
@@ -141,6 +172,7 @@ def _launch(
     weights: _Prepared,
     outputs: Sequence[Tensor],
     *,
+    kept: _Kept,
     gradients: _Gradients | None = None,
 ) -> None:
     """Run a kernel on every part, in parallel: a call through ctypes frees Python's lock."""
@@ -149,8 +181,10 @@ def _launch(
     kernel = getattr(library, name)
     kernel.restype = None
     arguments = [
+        ctypes.c_int64(parts[-1][1]),
         *(_address(tensor) for tensor in inputs),
         ctypes.byref(weights.struct),
+        ctypes.byref(kept.struct),
         *(_address(tensor) for tensor in outputs),
     ]
 
@@ -172,47 +206,57 @@ class AtomConvMessages(torch.autograd.Function):
     """Sum at every atom of the messages along both directions of its edges, [n_atoms, width]."""
 
     @staticmethod
-    def forward(ctx: Any, parts: list[Part], *inputs: Tensor) -> Tensor:
-        """Inputs: first, second, centre, neighbour, bonds, envelope, then `GatedWeights`."""
+    def forward(ctx: Any, keep: bool, parts: list[Part], *inputs: Tensor) -> Tensor:
+        """Inputs: first, second, centre, neighbour, bonds, envelope, then `GatedWeights`.
+
+        `keep` says that a backward pass follows; no byte depends on it.
+        """
         data = [tensor.contiguous() for tensor in inputs[:6]]
         weights = _Prepared(GatedWeights(*inputs[6:]))
+        kept = _Kept(2 * len(data[0]), weights.width, hidden=True, keep=keep)
         summed = torch.zeros(len(data[2]), weights.width)
-        _launch("atom_conv_forward", parts, data, weights, [summed])
+        _launch("atom_conv_forward", parts, data, weights, [summed], kept=kept)
         ctx.save_for_backward(*data)
-        ctx.weights, ctx.parts = weights, parts
+        ctx.weights, ctx.parts, ctx.kept = weights, parts, kept
         return summed
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of centre, neighbour, bonds, envelope and the weights."""
         data = ctx.saved_tensors
-        d_data = [torch.zeros_like(tensor) for tensor in data[2:]]
+        d_data = [torch.zeros_like(tensor) for tensor in data[2:4]]
+        d_data += [torch.empty_like(tensor) for tensor in data[4:]]
         gradients = _Gradients(len(ctx.parts), ctx.weights.width, hidden=True)
         outputs = [slopes[0].contiguous(), *d_data]
-        _launch("atom_conv_backward", ctx.parts, data, ctx.weights, outputs, gradients=gradients)
-        return None, None, None, *d_data, *gradients.result()
+        call = ("atom_conv_backward", ctx.parts, data, ctx.weights, outputs)
+        _launch(*call, kept=ctx.kept, gradients=gradients)
+        return None, None, None, None, *d_data, *gradients.result()
 
 
 class AngleMessages(torch.autograd.Function):
     """Messages of angles: summed at their left bonds, or added to the angles themselves."""
 
     @staticmethod
-    def forward(ctx: Any, parts: list[Part], envelope: Tensor | None, *inputs: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, keep: bool, parts: list[Part], envelope: Tensor | None, *inputs: Tensor
+    ) -> Tensor:
         """Inputs: left, right, centre_of, left_part, right_part, centre, angles, `GatedWeights`.
 
         With an envelope, [n_short, width], the result is the sum at every short bond, of the
-        same shape; without one it is the updated angles, [n_angles, width].
+        same shape; without one it is the updated angles, [n_angles, width]. `keep` says that a
+        backward pass follows; no byte depends on it.
         """
         data = [tensor.contiguous() for tensor in inputs[:7]]
         weights = _Prepared(GatedWeights(*inputs[7:]))
+        kept = _Kept(len(data[6]), weights.width, hidden=envelope is not None, keep=keep)
         if envelope is None:
             name, result = "angle_update_forward", torch.empty_like(data[6])
         else:
             name, result = "bond_conv_forward", torch.zeros_like(envelope)
             data.append(envelope.contiguous())
-        _launch(name, parts, data, weights, [result])
+        _launch(name, parts, data, weights, [result], kept=kept)
         ctx.save_for_backward(*data)
-        ctx.weights, ctx.parts = weights, parts
+        ctx.weights, ctx.parts, ctx.kept = weights, parts, kept
         return result
 
     @staticmethod
@@ -221,11 +265,12 @@ class AngleMessages(torch.autograd.Function):
         data, slope = ctx.saved_tensors, slopes[0].contiguous()
         weighted = len(data) == 8
         d_parts = [torch.zeros_like(tensor) for tensor in data[3:6]]
-        d_angles = torch.zeros_like(data[6]) if weighted else slope.clone()
+        d_angles = torch.empty_like(data[6]) if weighted else slope.clone()
         d_envelope = [torch.zeros_like(data[7])] if weighted else []
         gradients = _Gradients(len(ctx.parts), ctx.weights.width, hidden=weighted)
         name = "bond_conv_backward" if weighted else "angle_update_backward"
         outputs = [slope, *d_parts, d_angles, *d_envelope]
-        _launch(name, ctx.parts, data, ctx.weights, outputs, gradients=gradients)
-        first = (None, d_envelope[0] if weighted else None)
+        call = (name, ctx.parts, data, ctx.weights, outputs)
+        _launch(*call, kept=ctx.kept, gradients=gradients)
+        first = (None, None, d_envelope[0] if weighted else None)
         return *first, None, None, None, *d_parts, d_angles, *gradients.result()

@@ -1,8 +1,9 @@
 """Compile the kernels once per machine and network width, and load them.
 
 The shared library lies in the user's cache folder under a name that hashes the source, the
-compiler and the processor: jobs of a study share it, other processors get their own. Where there
-is no C++ compiler the engine works without it, in plain PyTorch.
+compiler and the processor: jobs of a study share it, other processors get their own. If nothing
+can be run from there (a mount without that right), a temporary folder takes its place. Without a
+C++ compiler, or if neither folder works, the engine runs in plain PyTorch.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from foldwise.common.files import atomic_path, cache_folder
 
 SOURCE = Path(__file__).with_name("gated.cpp")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fno-math-errno")
+_CHECKSUM_LENGTH = 64
 _POINTERS = ("input_t", "input", "core_t", "gate_t", "core", "gate", "core_bias", "gate_bias")
 _NORMS = ("core_gamma", "core_beta", "gate_gamma", "gate_beta")
 _GRADIENTS = ("input_t", "core_t", "gate_t", "core_bias", "gate_bias")
@@ -37,16 +40,44 @@ class GradientPointers(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in (*_GRADIENTS, *_NORMS)]
 
 
+class KeptPointers(ctypes.Structure):
+    """The C struct `Kept`."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("pre", "normal", "inverse")]
+
+
 @cache
 def load_kernels(width: int) -> ctypes.CDLL | None:
-    """The kernels for networks of `width` features, or `None` where they cannot be compiled."""
+    """The kernels for networks of `width` features, or `None` if they cannot be compiled or run."""
     compiler = shutil.which(os.environ.get("CXX", "g++"))
     if compiler is None or width % 16:
         return None
-    path = cache_folder() / f"gated-{width}-{_fingerprint(compiler)}.so"
-    if not path.exists() and not _compile(compiler, width, path):
+    name = f"gated-{width}-{_fingerprint(compiler)}.so"
+    library = _load(compiler, width, cache_folder() / name)
+    if library is None:
+        with tempfile.TemporaryDirectory() as folder:
+            library = _load(compiler, width, Path(folder) / name)
+    return library
+
+
+def _load(compiler: str, width: int, path: Path) -> ctypes.CDLL | None:
+    """The library at `path`, compiled first if it is absent or damaged."""
+    try:
+        if not _is_whole(path) and not _compile(compiler, width, path):
+            return None
+        return ctypes.CDLL(str(path))
+    except OSError:  # no right to read, or to run what lies there
         return None
-    return ctypes.CDLL(str(path))
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the file ends with the checksum of what is before it: half a library kills a job."""
+    content = path.read_bytes() if path.is_file() else b""
+    return _checksum(content[:-_CHECKSUM_LENGTH]) == content[-_CHECKSUM_LENGTH:]
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _compile(compiler: str, width: int, path: Path) -> bool:
@@ -57,6 +88,9 @@ def _compile(compiler: str, width: int, path: Path) -> bool:
                 check=True,
                 capture_output=True,
             )
+            checksum = _checksum(temporary.read_bytes())
+            with temporary.open("ab") as library:  # loaders ignore what follows the last section
+                library.write(checksum)
     except (subprocess.CalledProcessError, OSError):
         return False
     return True
@@ -65,7 +99,13 @@ def _compile(compiler: str, width: int, path: Path) -> bool:
 def _fingerprint(compiler: str) -> str:
     """Hash of everything that decides the compiled code."""
     version = subprocess.run([compiler, "--version"], check=False, capture_output=True).stdout
-    parts = [SOURCE.read_bytes(), " ".join(FLAGS).encode(), version, _processor().encode()]
+    sources = sorted(SOURCE.parent.glob("*.[ch]*"))
+    parts = [
+        *(path.read_bytes() for path in sources),
+        " ".join(FLAGS).encode(),
+        version,
+        _processor().encode(),
+    ]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
