@@ -142,6 +142,7 @@ rule write_experiment:
         compare=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.compared
         ],
+        family=STUDY.star_comparisons,
         more="",
     shell:
         "python scripts/jobs/write_experiment.py --experiment {wildcards.exp} --config {input.config:q}"
@@ -153,6 +154,7 @@ rule write_experiment:
         " --held-out {input.held_out:q} --checkpoints {input.checkpoints:q}"
         " --calibrations {input.calibrations:q}"
         " --ensembles {input.ensembles:q} {params.more} --compare {params.compare:q}"
+        " --star-comparisons {params.family}"
         ' --command "${{FOLDWISE_CALL}} {output.results}"'
         ' --out "$(dirname {output.results:q})" 2>&1 | tee {log:q} >&2'
 

@@ -191,9 +191,8 @@ rule write_board:
         **needs("write_board"),
     params:
         absent=quoted(BOARD.absent),
-        resamples=STUDY.report["bootstrap"],
     shell:
         "python scripts/jobs/write_board.py --answers {input.answers:q}"
         " --census {input.members:q}/census.json --absent {params.absent}"
-        " --resamples {params.resamples} --out-markdown {output.markdown:q}"
+        " --out-markdown {output.markdown:q}"
         " --out-csv {output.csv:q} --out-steps {output.steps:q} 2> {log:q}"

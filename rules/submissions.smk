@@ -221,6 +221,7 @@ rule write_combination:
         compare=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.compared
         ],
+        family=STUDY.star_comparisons,
     shell:
         "python scripts/jobs/write_experiment.py --experiment {wildcards.combination}"
         " --config {input.config:q} --targets {input.targets:q} --card {input.card:q}"
@@ -228,5 +229,6 @@ rule write_combination:
         " --splits {input.splits:q} --submissions {input.scores:q}"
         " --submission-predictions {input.recorded:q} --ensembles {input.ensembles:q}"
         " --combinations {input.combinations:q} --compare {params.compare:q}"
+        " --star-comparisons {params.family}"
         ' --command "${{FOLDWISE_CALL}} {output.results}"'
         ' --out "$(dirname {output.results:q})" 2>&1 | tee {log:q} >&2'

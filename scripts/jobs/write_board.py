@@ -16,13 +16,12 @@ def main() -> None:
     parser.add_argument("--answers", required=True, nargs="+", help="folders, one per task")
     parser.add_argument("--census", required=True, help="census.json of the submissions")
     parser.add_argument("--absent", nargs="*", default=[], help="named in the config, not there")
-    parser.add_argument("--resamples", type=int, default=10_000, help="of an interval")
     parser.add_argument("--out-markdown", required=True)
     parser.add_argument("--out-csv", required=True)
     parser.add_argument("--out-steps", required=True)
     args = parser.parse_args()
     out = (args.out_markdown, args.out_csv, args.out_steps)
-    write_board(args.answers, args.census, args.absent, args.resamples, out)
+    write_board(args.answers, args.census, args.absent, out)
 
 
 if __name__ == "__main__":

@@ -48,14 +48,19 @@ def main() -> None:
     parser.add_argument("--raw-outputs", nargs="*", default=[],
                         help="raw_outputs.parquet of language models")  # fmt: skip
     parser.add_argument("--compare", nargs="*", default=[], help="folders of other experiments")
+    parser.add_argument("--star-comparisons", type=int, default=1,
+                        help="comparisons of the study that can have a star")  # fmt: skip
     parser.add_argument("--command", help="the command that makes it again, for the record")
     parser.add_argument("--out", required=True, help="folder to write; an older one is replaced")
     arguments = vars(parser.parse_args())
-    experiment, out, command = (arguments.pop(key) for key in ("experiment", "out", "command"))
-    review = write_experiment(load_inputs(InputPaths(**arguments), experiment), out, command)
+    experiment, out, command, family = (
+        arguments.pop(key) for key in ("experiment", "out", "command", "star_comparisons")
+    )
+    inputs = load_inputs(InputPaths(**arguments), experiment, family)
+    review = write_experiment(inputs, out, command)
     complete_experiment(out)
     print(f"{out}: {review['passed']} checks passed, {review['failed']} failed, "
-          f"{review['look']} to look at")  # fmt: skip
+          f"{review['look']} to look at, {review['not_applicable']} not applicable")  # fmt: skip
     print("\n".join(review_lines(review)))
     message = review_message(experiment.upper(), review)
     if message is not None:

@@ -114,9 +114,8 @@ def resolved_config(experiment: str, init: str = "pretrained") -> dict[str, Any]
         "tta": 1,
         "folds": list(range(N_FOLDS)),
         "parents": entry["parents"],
-        "report": {"worst_n": 2, "bootstrap": 500},
+        "report": {"worst_n": 2},
         "run": None,
-        "random_state": 18012019,
     }
 
 

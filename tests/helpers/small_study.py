@@ -57,7 +57,7 @@ CONFIG: dict[str, Any] = {
         **dict.fromkeys(["e0_scratch", "e3_scratch", "e4_scratch", "labels_only_scratch"]),
     },
     "series": {"pretrained": {"action": "warn"}},
-    "report": {"worst_n": 1, "bootstrap": 200},
+    "report": {"worst_n": 1},
 }
 _JOB = re.compile(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    output: (.*)$", re.MULTILINE)
 

@@ -23,7 +23,7 @@ def make_config(experiment: str = "e0", **recipe: Any) -> dict[str, Any]:
     return {
         "experiment": experiment, "title": f"Title of {experiment}", "run": "", "task": "toy_gap",
         "recipe_name": "baseline", "recipe": {"lr": 0.001, "epochs": 3, **recipe}, "seeds": [0],
-        "report": {"bootstrap": 2000, "worst_n": 1}, "random_state": 7,
+        "report": {"worst_n": 1},
     }  # fmt: skip
 
 

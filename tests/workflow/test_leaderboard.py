@@ -27,7 +27,7 @@ def study_file():
         "task": STEELS,
         "leaderboard": {"tasks": {STEELS: {"low": 0}, CLASSES: None, PHONONS: None}},
         "datasets": {task: content["datasets"][task] for task in tasks},
-        "report": {"worst_n": 1, "bootstrap": 200},
+        "report": {"worst_n": 1},
     }
 
 

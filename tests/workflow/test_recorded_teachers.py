@@ -29,7 +29,7 @@ def study_file():
     for experiment in content["experiments"].values():
         experiment["members"] = {"submissions": list(NAMES)}
     content["experiments"]["boosted"]["booster"] = {"iterations": 20, "composition": True}
-    content["report"] = {"worst_n": 1, "bootstrap": 200}
+    content["report"] = {"worst_n": 1}
     return content
 
 

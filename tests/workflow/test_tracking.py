@@ -225,7 +225,7 @@ def test_the_registry_is_rebuilt_with_the_same_bytes(study):
 
 def test_a_finished_run_is_skipped_and_a_changed_key_makes_a_new_one(study, tmp_path):
     house = study.copy(tmp_path / "house")
-    report = {**CONFIG["report"], "bootstrap": 250}
+    report = {**CONFIG["report"], "worst_n": 2}
     changed = house.write_config("changed.json", report=report)
     e0 = "results/tiny/e0/results.json"
     assert "Nothing to be done" in house.snakemake(e0).stderr
@@ -238,7 +238,7 @@ def test_a_finished_run_is_skipped_and_a_changed_key_makes_a_new_one(study, tmp_
     assert sorted(entry["attempts"] for entry in of_e0) == [1, 2]
     found = runs(house, "compare", *(entry["identity"] for entry in of_e0), "--format", "json",
                  study="tiny")  # fmt: skip
-    assert [row["key"] for row in json.loads(found.stdout)["config"]] == ["report.bootstrap"]
+    assert [row["key"] for row in json.loads(found.stdout)["config"]] == ["report.worst_n"]
 
 
 def test_an_exported_run_plans_the_same_jobs_elsewhere(study, tmp_path):

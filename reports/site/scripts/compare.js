@@ -96,7 +96,7 @@ async function showCompare(study, first, second) {
   const of = (/** @type {string} */ verdict) => groups.filter((/** @type {any} */ each) => each.verdict === verdict).length || "none";
   const clear = groups.filter((/** @type {any} */ each) => each.verdict !== "even");
   forest(figures[1], groups, {
-    note: `Difference of the MAE; whiskers: 95 % intervals from ${count(found.resamples)} resamples of formulas, not corrected for the number of groups.`,
+    note: `Difference of the MAE; whiskers: 95 % intervals over formulas, not corrected for the number of groups.`,
     axis: `${b} minus ${a} (${study.unit})`,
     title: clear.length ? `Of ${groups.length} groups, ${b} errs less in ${of("better")} and more in ${of("worse")}` : `In none of ${groups.length} groups a difference is shown`,
   });

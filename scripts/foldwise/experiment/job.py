@@ -38,7 +38,7 @@ def write_experiment(inputs: ExperimentInputs, out: str | Path, command: str | N
     record = build_record(inputs, rows, command)
     check_record(record, f"results.json of {inputs.name}")
     groups = build_groups(inputs, rows)
-    index = index_table(inputs, groups)
+    index = index_table(groups)
     with experiment_folder(out) as folder:
         write_json(folder / "config.json", inputs.config)
         write_json(folder / "metrics.json", record["metrics"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from foldwise.statistics.bootstrap import Interval
-from foldwise.statistics.multiplicity import LEVEL
+from foldwise.statistics import LEVEL, STAR_REPLICATES
+from foldwise.statistics.intervals import Interval
 
 
 def value_text(value: float) -> str:
@@ -89,27 +89,30 @@ def claim_text(difference: Interval, adjusted: float, tests: int) -> str:
 
     Args:
         difference: A paired difference with its interval.
-        adjusted: Its p-value after Holm's correction.
-        tests: Comparisons of the table that the correction is for.
+        adjusted: Its p-value after the study's correction.
+        tests: Comparisons of the study that the correction is for.
     """
     drawn = (
-        f"{difference.rows:,} test crystals, drawn one by one, as all are of one formula"
+        f"{difference.rows:,} crystals of one formula, each left out in turn"
         if difference.clusters == 1
-        else f"{plural(difference.clusters or 0, 'formula')}, each drawn with all its test crystals"
+        else f"{plural(difference.clusters or 0, 'formula')}, each left out with all its crystals"
     )
-    if not difference.covers_seeds:
-        own, other = difference.replicates
-        times = f"{own} and {other}" if max(own, other) > 1 else "once each"
+    own, other = difference.replicates
+    if not difference.can_have_star:
+        covered = (
+            "and other training seeds"
+            if difference.covers_seeds
+            else ("but no other training seed")
+        )
         return (
-            f"The interval covers the choice of test crystals ({drawn}) but no other training "
-            f"seed, as the two sides were trained {times}: no star."
+            f"The interval covers other test crystals ({drawn}) {covered}. A star needs "
+            f"{STAR_REPLICATES} trainings of each side; there are {own} and {other}."
         )
     outcome = "below" if adjusted < LEVEL else "not below"
-    own, other = difference.replicates
     return (
         "Tested: that both sides have the same mean error over other test crystals and other "
-        f"training seeds ({drawn}; {own} and {other} replicates, drawn as well). p = "
-        f"{p_text(difference.p_value or 0.0)}, after Holm's correction for "
+        f"training seeds ({drawn}; {own} and {other} replicates). p = "
+        f"{p_text(difference.p_value or 0.0)}, after correction for the "
         f"{plural(tests, 'comparison')} {p_text(adjusted)}, {outcome} {LEVEL:g}: "
         f"{'a star' if adjusted < LEVEL else 'no star'}."
     )

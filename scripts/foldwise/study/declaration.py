@@ -132,7 +132,6 @@ class Report:
     """Depth of the result folders."""
 
     worst_n: Whole = Field(ge=0, le=100, description="sample folders per group")
-    bootstrap: Whole = Field(ge=100, le=1_000_000, description="resamples of each interval")
 
 
 @dataclass(frozen=True, config=CLOSED)

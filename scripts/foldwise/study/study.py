@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from foldwise.common.settings import CLOSED, DIFFERENT, Whole
 from foldwise.network.machine import EngineSettings
+from foldwise.statistics import STAR_REPLICATES
 from foldwise.study.kinds import AnyRecipe
 from foldwise.study.outside.mixed import Mixed, booster_options
 from foldwise.study.recorded_teachers import RecordedTeachers
@@ -118,6 +119,16 @@ class Study:
     def folds(self) -> list[int]:
         """Numbers of the folds that are trained and judged."""
         return sorted(self.splits.get("only", range(self.splits["folds"])))
+
+    @property
+    def star_comparisons(self) -> int:
+        """Comparisons whose two sides are trained often enough for a star: one family of tests."""
+        often = {
+            name
+            for name, entry in self.experiments.items()
+            if len(entry.replicate_seeds) >= STAR_REPLICATES
+        }
+        return sum(len(often.intersection(self.experiments[name].compare_with)) for name in often)
 
     def of_kind(self, *kinds: str) -> list[str]:
         """Recipes whose models are of one of these kinds."""
@@ -290,5 +301,4 @@ class Study:
             "folds": self.folds,
             "report": self.report,
             "engine": asdict(self.engine),
-            "random_state": self.splits["seed"],
         }

@@ -15,14 +15,12 @@ from foldwise.experiment.inputs.types import Json
 from foldwise.experiment.pages.ablation import training_passes_text
 from foldwise.experiment.pages.readme import start_text
 from foldwise.experiment.pages.summary import read_records
-from foldwise.statistics.bootstrap import Resamples, absolute_errors, resample_means
-from foldwise.statistics.multiplicity import LEVEL, holm
+from foldwise.statistics.intervals import ClusteredMeans, Share, paired_means
 from foldwise.statistics.wording import signed_text, value_text
 from foldwise.study.config import parse_study
 from foldwise.study.files import load_config
 from foldwise.study.study import Study
 from maintenance.page_tables.board import board_table
-from maintenance.page_tables.kept_share import KeptShare, kept_share
 from maintenance.page_tables.measured import measured_table
 from maintenance.page_tables.text import text_table
 
@@ -102,9 +100,7 @@ def study_table(study: Study, results: Path, names: Sequence[str] = ()) -> list[
         name: [entry for entry in record["decision"]["comparisons"] if entry["against"] in by_name]
         for name, record in by_name.items()
     }
-    starred = iter(_starred([entry for entries in of_table.values() for entry in entries]))
     for name, record in by_name.items():
-        comparisons = [next(starred) for _ in of_table[name]]
         first = [
             f"`{record['experiment']}` {record['title']}",
             start_text(record),
@@ -112,7 +108,7 @@ def study_table(study: Study, results: Path, names: Sequence[str] = ()) -> list[
             str(record["compute"]["inference"]["passes_per_prediction"]),
             _mae(record),
         ]
-        for number, entry in enumerate(comparisons or [None]):
+        for number, entry in enumerate(of_table[name] or [None]):
             cells = [*(first if number == 0 else [""] * len(first)), *_change(entry)]
             lines.append("| " + " | ".join(cells) + " |")
     return lines
@@ -136,7 +132,7 @@ def soft_target_table(study: Study, results: Path, _names: Sequence[str] = ()) -
         str(record["experiment"]): record
         for record in read_records([results / name for name in study.names])
     }
-    drawn, columns = draw_arms(records, results)
+    means, columns = arm_means(records, results)
     unit = records[single]["unit"]
     lines = [
         f"| experiment | crystals fitted | passes | MAE, {unit} (sd over seeds) "
@@ -144,47 +140,38 @@ def soft_target_table(study: Study, results: Path, _names: Sequence[str] = ()) -
         "| kept of the ensemble's gain [95 %] |",
         "|---|---|---|---|---|---|---|",
     ]
-    of_table = {
-        (name, other): entry
-        for name, record in records.items()
-        for other in (single, control)
-        if (entry := _against(record, other)) is not None
-    }
-    starred = dict(zip(of_table, _starred(list(of_table.values())), strict=True))
     for name, record in records.items():
         cells = [
             f"`{name}` {record['title']}",
             training_passes_text(record, records),
             str(record["compute"]["inference"]["passes_per_prediction"]),
             _mae_over_seeds(record),
-            *(_change(starred.get((name, other)))[0] for other in (single, control)),
+            *(_change(_against(record, other))[0] for other in (single, control)),
             ""
             if name in (single, ensemble)
-            else share_text(kept_share(drawn, columns[single], columns[ensemble], columns[name])),
+            else share_text(means.share(columns[single], columns[ensemble], columns[name])),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
-def draw_arms(records: Mapping[str, Json], results: Path) -> tuple[Resamples, dict[str, range]]:
-    """Resampled mean absolute errors of all arms on the same drawn formulas.
+def arm_means(
+    records: Mapping[str, Json], results: Path
+) -> tuple[ClusteredMeans, dict[str, range]]:
+    """Mean absolute errors of all arms on the same test crystals, and each arm's columns.
 
     Args:
         records: `results.json` by experiment.
         results: Folder of the experiments.
 
-    Returns:
-        The resamples, and the columns of each experiment's replicates in them.
-
     Raises:
-        FoldwiseError: Experiments speak of different crystals.
+        FoldwiseError: Experiments have different test crystals.
     """
     tables = {
         name: read_parquet(results / name / "predictions.parquet", _SOFT_COLUMNS).sort_values("id")
         for name in records
     }
     first = next(iter(tables.values()))
-    errors, columns, start = [], {}, 0
     for name, table in tables.items():
         if not np.array_equal(table["id"].to_numpy(), first["id"].to_numpy()):
             raise FoldwiseError(
@@ -192,18 +179,14 @@ def draw_arms(records: Mapping[str, Json], results: Path) -> tuple[Resamples, di
                 where=str(results / name),
                 hint="Run all experiments of the study again.",
             )
-        own = absolute_errors(table["target"].to_numpy(), replicate_predictions(table))
-        errors.append(own)
-        columns[name] = range(start, start + own.shape[1])
-        start += own.shape[1]
-    pooled = next(iter(records.values()))["metrics"]["pooled"]
-    drawn = resample_means(
-        np.column_stack(errors), first["formula"].to_numpy(), resamples=pooled["resamples"]
+    return paired_means(
+        first["target"].to_numpy(),
+        {name: replicate_predictions(table) for name, table in tables.items()},
+        first["formula"].to_numpy(),
     )
-    return drawn, columns
 
 
-def share_text(share: KeptShare) -> str:
+def share_text(share: Share) -> str:
     """A share in per cent with its interval."""
     estimate = f"{100 * share.estimate:.0f} %"
     if share.low is None or share.high is None:
@@ -255,12 +238,3 @@ def _change(entry: Json | None) -> tuple[str, str]:
     low, high = (signed_text(end) for end in entry["interval"])
     star = " ★" if entry["star"] else ""
     return f"{signed_text(entry['delta_mae'])} [{low}, {high}]{star}", f"`{entry['against']}`"
-
-
-def _starred(entries: Sequence[Json]) -> list[Json]:
-    """The comparisons of one table, their stars by Holm's correction over this table."""
-    adjusted = holm([float(entry["p_value"]) for entry in entries])
-    return [
-        {**entry, "star": min(entry["replicates"]) > 1 and p_value < LEVEL}
-        for entry, p_value in zip(entries, adjusted, strict=True)
-    ]

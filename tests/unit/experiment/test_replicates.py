@@ -1,5 +1,7 @@
 """An experiment that was made several times over, from its models to its pages."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,9 @@ import pytest
 from experiment_files import N_FOLDS, make_study
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_csv, write_json, write_parquet
+from foldwise.experiment.comparison.paired import paired_differences
 from foldwise.experiment.inputs.loading import load_inputs
+from foldwise.experiment.inputs.rows import build_rows
 from foldwise.experiment.job import write_experiment
 from foldwise.experiment.pages.ablation import ablation_table, write_ablation
 from foldwise.experiment.pages.summary import read_records, result_line
@@ -25,7 +29,8 @@ def paths(study, name, recipe):
         "timings": "test_timing.json",
     }  # fmt: skip
     lists = {key: [folder / file for folder in models] for key, file in files.items()}
-    return type(study.paths(name))(**{**vars(study.paths(name)), **lists})
+    compare = [study.out("e0")][: name == "e4"]
+    return replace(study.paths(name), **lists, compare=compare)
 
 
 def add_students(study):
@@ -51,9 +56,7 @@ def study(tmp_path_factory):
     for name, recipe in (("e0", "baseline"), ("e4", "student")):
         config = read_json(made.paths(name).config) | {"replicates": REPLICATES}
         write_json(made.paths(name).config, config)
-        places = paths(made, name, recipe)
-        places = type(places)(**{**vars(places), "compare": [made.out("e0")][: name == "e4"]})
-        write_experiment(load_inputs(places, name), made.out(name))
+        write_experiment(load_inputs(paths(made, name, recipe), name), made.out(name))
     return made
 
 
@@ -89,8 +92,8 @@ def test_a_comparison_covers_seeds_and_is_tested(study, records):
     means = [np.mean(pooled(study, name)) for name in ("e4", "e0")]
     assert entry["mae"] == pytest.approx(means[0])
     assert entry["delta_mae"] == pytest.approx(means[0] - means[1])
-    assert entry["p_holm"] == entry["p_value"]
-    assert entry["star"] == (entry["p_holm"] < 0.05)
+    assert entry["p_adjusted"] == entry["p_value"]
+    assert entry["star"] == (entry["p_adjusted"] < 0.05)
     assert "Tested: that both sides" in entry["verdict"]
     assert "As trained here" not in entry["verdict"]
 
@@ -113,11 +116,13 @@ def test_pages_show_mean_and_spread(study, records, tmp_path):
     assert "(3)" in page
 
 
-def test_stars_of_the_page_are_corrected_over_the_page(study, records):
-    one = ablation_table(read_records([study.out(name) for name in ("e0", "e4")]))
-    copy = {**records["e4"], "experiment": "e5", "run_id": "e5_0"}
-    both = ablation_table([records["e0"], records["e4"], copy])
-    assert both["p_holm"].max() == pytest.approx(min(1.0, 2 * one["p_holm"].iloc[0]))
+def test_a_comparison_has_one_star_in_its_record_and_on_the_page(study, records):
+    page = ablation_table(read_records([study.out(name) for name in ("e0", "e4")]))
+    (entry,) = records["e4"]["decision"]["comparisons"]
+    assert page[["p_adjusted", "star"]].iloc[0].tolist() == [entry["p_adjusted"], entry["star"]]
+    inputs = load_inputs(paths(study, "e4", "student"), "e4", star_comparisons=1_000)
+    (paired,) = paired_differences(inputs, build_rows(inputs))
+    assert paired.adjusted == pytest.approx(min(1.0, 1_000 * entry["p_value"]))
 
 
 def test_a_missing_replicate_is_refused(study):

@@ -7,9 +7,9 @@ import shutil
 from dataclasses import replace
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from experiment_files import EXPERIMENTS
 from foldwise.common.errors import FoldwiseError
@@ -116,21 +116,9 @@ def test_pairs_are_those_of_the_records_and_of_the_rows(site, site_study):
         assert group["n"] == len(rows)
         assert group["delta"] == pytest.approx(rows.mean(), abs=1e-12)
         formulas = tables[0]["formula"].reindex(rows.index)
-        if formulas.nunique() < 4:
-            continue  # so few draws are lumps, and rows of one formula are drawn one by one
-        low, high = drawn_by_hand(rows, formulas)
-        assert [group["low"], group["high"]] == pytest.approx([low, high], abs=0.15 * (high - low))
-
-
-def drawn_by_hand(values, formulas):
-    """Percentiles of the mean over drawn formulas, each with all its rows, one draw at a time."""
-    parts = [part.to_numpy() for _, part in values.groupby(formulas)]
-    generator = np.random.default_rng(1)
-    means = [
-        np.concatenate([parts[at] for at in generator.integers(0, len(parts), len(parts))]).mean()
-        for _ in range(4000)
-    ]
-    return np.quantile(means, [0.025, 0.975])
+        if formulas.nunique() == len(rows):
+            known = stats.ttest_1samp(rows, 0.0).confidence_interval()
+            assert [group["low"], group["high"]] == pytest.approx(list(known))
 
 
 def test_members_are_in_the_shard_of_their_row(site_study, tmp_path, monkeypatch):

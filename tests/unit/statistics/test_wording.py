@@ -1,7 +1,7 @@
 import pytest
 
 from foldwise.common.names import safe_name
-from foldwise.statistics.bootstrap import Interval
+from foldwise.statistics.intervals import Interval
 from foldwise.statistics.wording import (
     claim_text,
     duration_text,
@@ -45,7 +45,7 @@ def test_small_words():
     ],
 )
 def test_verdicts(low, high, words):
-    interval = Interval((low + high) / 2, low, high, 0.95, 100, 50, "formulas")
+    interval = Interval((low + high) / 2, low, high, 0.95, 50)
     text = verdict_text("E4", "E3", interval, "eV/atom")
     assert all(word in text for word in words)
 
@@ -56,15 +56,16 @@ def test_verdicts(low, high, words):
         ((3, 3), 0.02, ["Tested: that both sides have the same mean error", "0.0067", "0.020",
                         "3 comparisons", "below 0.05: a star"]),
         ((3, 3), 0.06, ["not below 0.05: no star"]),
-        ((3, 1), 0.02, ["no other training seed", "3 and 1", "no star"]),
-        ((1, 1), 0.02, ["no other training seed", "once each", "no star"]),
+        ((2, 3), 0.02, ["and other training seeds", "2 and 3"]),
+        ((3, 1), 0.02, ["no other training seed", "3 and 1"]),
+        ((1, 1), 0.02, ["no other training seed", "1 and 1"]),
     ],
 )  # fmt: skip
 def test_what_was_tested(replicates, adjusted, words):
-    interval = Interval(-2, -3, -1, 0.95, 100, 50, "formulas", 12, replicates, 0.0067)
+    interval = Interval(-2, -3, -1, 0.95, 50, 12, replicates=replicates, p_value=0.0067)
     text = claim_text(interval, adjusted, 3)
     assert all(word in text for word in [*words, "12 formulas"])
-    assert ("Tested" in text) == (min(replicates) > 1)
+    assert ("Tested" in text) == (min(replicates) > 2)
 
 
 def test_names_of_folders_are_safe_and_never_shared():

@@ -35,7 +35,7 @@ def decision_block(
         complete: Whether every row of an official task was predicted.
     """
     pairs = paired_differences(inputs, rows)
-    comparisons = [_comparison(inputs, compute, paired, len(pairs)) for paired in pairs]
+    comparisons = [_comparison(inputs, compute, paired) for paired in pairs]
     sentences = [str(entry["verdict"]) for entry in comparisons]
     return {
         "comparisons": comparisons,
@@ -76,7 +76,7 @@ def _rule(
     return (adopt if rule["rule"] == "adopt" else drop)(against, compared)
 
 
-def _comparison(inputs: ExperimentInputs, compute: Json, paired: Paired, tests: int) -> Json:
+def _comparison(inputs: ExperimentInputs, compute: Json, paired: Paired) -> Json:
     parent, difference = paired.parent, paired.difference
     cost = _cost(compute["inference"], parent.record["compute"]["inference"])
     name = parent.experiment.upper()
@@ -91,13 +91,13 @@ def _comparison(inputs: ExperimentInputs, compute: Json, paired: Paired, tests: 
         **interval_entry(difference),
         "replicates": list(difference.replicates),
         "p_value": difference.p_value,
-        "p_holm": paired.p_holm,
-        "star": has_star(difference, paired.p_holm),
+        "p_adjusted": paired.adjusted,
+        "star": has_star(difference, paired.adjusted),
         "cost": cost,
         "verdict": " ".join(
             [
                 verdict_text(inputs.name, name, difference, inputs.unit),
-                claim_text(difference, paired.p_holm, tests),
+                claim_text(difference, paired.adjusted, inputs.star_comparisons),
                 cost_text(inputs.name, name, cost),
             ]
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from foldwise.experiment.comparison.leaderboard import CONTAMINATION
 from foldwise.experiment.inputs.types import Json
-from foldwise.statistics.bootstrap import Interval
+from foldwise.statistics.intervals import Interval
 from foldwise.statistics.wording import interval_text, signed_text, value_text
 
 NOT_APPLICABLE = "not applicable"

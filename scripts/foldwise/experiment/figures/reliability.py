@@ -10,7 +10,7 @@ from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs
 from foldwise.experiment.record.intervals import covered_at
 from foldwise.statistics.answer_intervals import CONFIDENCE
-from foldwise.statistics.bootstrap import resample_means
+from foldwise.statistics.intervals import clustered_means
 from foldwise.statistics.wording import value_text
 
 LEVELS = tuple(float(level) for level in np.arange(10, 20) / 20)
@@ -25,16 +25,13 @@ def reliability_figure(inputs: ExperimentInputs, rows: TestRows) -> Figure:
     nominal = 100 * np.array(LEVELS)[known]
     axes.plot([50, 100], [50, 100], color=DARK, linewidth=1, label="as often as named")
     if known.any():
-        drawn = resample_means(
-            inside[:, known],
-            rows.table["formula"].to_numpy(),
-            resamples=inputs.resamples,
-            seed=inputs.random_state,
-        )
-        low, high = 100 * np.quantile(drawn.means, (0.025, 0.975), axis=0)
+        means = clustered_means(inside[:, known], rows.table["formula"].to_numpy())
+        bands = [means.interval([column]) for column in range(int(known.sum()))]
+        low = [100 * band.low for band in bands]
+        high = [100 * min(band.high, 1.0) for band in bands]
         axes.fill_between(nominal, low, high, color=BLUE, alpha=0.2, linewidth=0,
                           label="95 %, other test formulas")  # fmt: skip
-        axes.plot(nominal, 100 * drawn.observed, color=BLUE, marker="o", markersize=4,
+        axes.plot(nominal, 100 * means.observed, color=BLUE, marker="o", markersize=4,
                   label="test crystals")  # fmt: skip
     axes.set(xlim=(50, 100), ylim=(min(50, axes.get_ylim()[0]), 100))
     axes.set_xlabel("nominal coverage of the interval (%)")

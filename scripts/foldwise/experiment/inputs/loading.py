@@ -35,7 +35,7 @@ from foldwise.experiment.inputs.types import (
 
 CONFIG_KEYS = (
     "experiment", "title", "purpose", "task", "recipe_name", "recipe", "seeds", "tta", "folds",
-    "report", "random_state",
+    "report",
 )  # fmt: skip
 CARD_KEYS = (
     "task", "source", "source_sha256", "licence", "target_name", "unit", "n_source", "n_accepted",
@@ -54,12 +54,13 @@ FAILURE_COLUMNS = ("id", "stage", "reason", "detail")
 PARENT_COLUMNS = ("id", "fold", "target", "prediction")
 
 
-def load_inputs(paths: InputPaths, experiment: str) -> ExperimentInputs:
+def load_inputs(paths: InputPaths, experiment: str, star_comparisons: int = 1) -> ExperimentInputs:
     """Read all files of an experiment and check that they belong together.
 
     Args:
         paths: Where the files are.
         experiment: Name of the experiment, as in the config.
+        star_comparisons: Comparisons of the study that can have a star.
 
     Raises:
         FoldwiseError: A file is missing or damaged, lacks a key, or contradicts another file.
@@ -94,16 +95,14 @@ def load_inputs(paths: InputPaths, experiment: str) -> ExperimentInputs:
         combined=combined,
         mixture=read_mixture(paths.mixed, expected),
         raw_outputs=read_raw_outputs(paths.raw_outputs),
+        star_comparisons=star_comparisons,
     )
 
 
 def _read_config(path: str | Path, experiment: str) -> Json:
     config = read_object(path, CONFIG_KEYS)
-    missing = {"worst_n", "bootstrap"} - set(config["report"])
-    if missing:
-        raise FoldwiseError(
-            f"key 'report.{min(missing)}' is missing", where=str(path), hint="Add it."
-        )
+    if "worst_n" not in config["report"]:
+        raise FoldwiseError("key 'report.worst_n' is missing", where=str(path), hint="Add it.")
     if config["experiment"] != experiment:
         raise FoldwiseError(
             f"it describes {config['experiment']!r}, not {experiment!r}",

@@ -195,6 +195,7 @@ class ExperimentInputs:
         mixture: How models of several recipes were combined; `None` with one recipe.
         raw_outputs: What language models were asked about the test rows, and what they wrote;
             `None` for other models.
+        star_comparisons: Comparisons of the study that can have a star.
     """
 
     experiment: str
@@ -211,6 +212,7 @@ class ExperimentInputs:
     repeated: Sequence[Sequence[Model]] = ()
     mixture: Mixture | None = None
     raw_outputs: pd.DataFrame | None = None
+    star_comparisons: int = 1
 
     @property
     def name(self) -> str:
@@ -297,13 +299,3 @@ class ExperimentInputs:
     def worst_n(self) -> int:
         """For how many rows of a group a sample folder is written."""
         return int(self.config["report"]["worst_n"])
-
-    @property
-    def resamples(self) -> int:
-        """Number of bootstrap resamples."""
-        return int(self.config["report"]["bootstrap"])
-
-    @property
-    def random_state(self) -> int:
-        """Seed of the bootstrap."""
-        return int(self.config["random_state"])

@@ -15,7 +15,7 @@ from foldwise.experiment.figures.ablation import ablation_figure
 from foldwise.experiment.inputs.types import Json
 from foldwise.experiment.pages.readme import render
 from foldwise.experiment.pages.summary import read_records
-from foldwise.statistics.multiplicity import LEVEL, holm
+from foldwise.statistics import STAR_REPLICATES
 from foldwise.statistics.wording import over_folds_text, p_text, signed_text, value_text
 
 TAILS = {
@@ -24,8 +24,6 @@ TAILS = {
     "max": "max_abs_error_max",
 }
 BETTER, WORSE, EVEN = "better", "worse", "even"
-SEVERAL = 2
-"""Replicates of each side below which a comparison says nothing about training seeds."""
 
 
 def write_ablation(
@@ -51,10 +49,7 @@ def write_ablation(
 
 
 def ablation_table(records: Sequence[Json]) -> pd.DataFrame:
-    """One row per experiment and experiment that it is compared with, the largest loss first.
-
-    Holm's correction is over all of them, as they stand in one table.
-    """
+    """One row per experiment and experiment that it is compared with, the largest loss first."""
     by_name = {str(record["experiment"]): record for record in records}
     rows = [
         _row(record, by_name[str(entry["against"])], entry, by_name)
@@ -63,13 +58,6 @@ def ablation_table(records: Sequence[Json]) -> pd.DataFrame:
         if entry["against"] in by_name
     ]
     table = pd.DataFrame(rows, columns=_COLUMNS)
-    table["p_holm"] = holm(table["p_value"].astype(float).tolist())
-    table["star"] = [
-        min(own, other) > 1 and adjusted < LEVEL
-        for own, other, adjusted in zip(
-            table["replicates"], table["replicates_against"], table["p_holm"], strict=True
-        )
-    ]
     return table.sort_values(
         ["delta_mae", "experiment"], ascending=[False, True], ignore_index=True
     )
@@ -77,7 +65,7 @@ def ablation_table(records: Sequence[Json]) -> pd.DataFrame:
 
 _COLUMNS = [
     "experiment", "title", "against", "mae", "mae_against", "delta_mae", "low", "high", "verdict",
-    "replicates", "replicates_against", "p_value",
+    "replicates", "replicates_against", "p_value", "p_adjusted", "star",
     "folds_better", "folds", "p95", "delta_p95", "p99", "delta_p99", "max", "delta_max",
     "device", "training_seconds", "training_seconds_against", "training_passes",
     "training_passes_against", "passes", "passes_against",
@@ -111,6 +99,8 @@ def _row(record: Json, parent: Json, entry: Json, by_name: Mapping[str, Json]) -
         "replicates": entry["replicates"][0],
         "replicates_against": entry["replicates"][1],
         "p_value": entry["p_value"],
+        "p_adjusted": entry["p_adjusted"],
+        "star": entry["star"],
         "folds_better": sum(own[fold] < other[fold] for fold in own),
         "folds": len(own),
         **tails,
@@ -164,6 +154,7 @@ def ablation_markdown(records: Sequence[Json], table: pd.DataFrame, figure: str)
     """The text of ablation.md."""
     by_name = {str(record["experiment"]): record for record in records}
     ranked = sorted(records, key=lambda record: -_mae(record))
+    trained = table[["replicates", "replicates_against"]].min(axis=1)
     return render(
         "ablation.md.j2",
         {
@@ -173,9 +164,8 @@ def ablation_markdown(records: Sequence[Json], table: pd.DataFrame, figure: str)
             "seconds": "GPU-s" if records[0]["compute"]["device"] == "cuda" else "CPU-s",
             "experiments": [_experiment_line(record, by_name) for record in ranked],
             "comparisons": [_comparison_line(row) for row in table.to_dict("records")],
-            "tests": len(table),
             "starred": bool(table["star"].any()),
-            "once": bool((table[["replicates", "replicates_against"]].min(axis=1) < SEVERAL).any()),
+            "once": bool((trained < STAR_REPLICATES).any()),
             "reviews": [
                 record["decision"]["review"] for record in records if record["decision"]["review"]
             ],
@@ -216,14 +206,14 @@ def _comparison_line(row: Mapping[Hashable, Any]) -> list[str]:
     interval = f"{signed_text(row['low'])} to {signed_text(row['high'])}"
     mark = {BETTER: "better", WORSE: "**worse**", EVEN: "no difference shown"}[row["verdict"]]
     star = " ★" if row["star"] else ""
-    several = min(row["replicates"], row["replicates_against"]) >= SEVERAL
+    several = min(row["replicates"], row["replicates_against"]) >= STAR_REPLICATES
     return [
         str(row["experiment"]).upper(),
         str(row["against"]).upper() + ("" if row["same_start"] else " †"),
         signed_text(row["delta_mae"]),
         interval,
         f"{mark}{star}",
-        p_text(row["p_holm"]) if several else "–",
+        p_text(row["p_adjusted"]) if several else "–",
         f"{row['replicates']} / {row['replicates_against']}",
         f"{row['folds_better']} of {row['folds']}",
         *(signed_text(row[f"delta_{tail}"]) for tail in TAILS),

@@ -11,7 +11,7 @@ import pandas as pd
 from foldwise.common.files import read_json, read_parquet, write_csv, write_text
 from foldwise.common.templates import fill_template
 from foldwise.experiment.comparison.leaderboard import read_leaderboard
-from foldwise.statistics.bootstrap import Interval
+from foldwise.statistics.intervals import Interval
 from foldwise.statistics.wording import signed_text, value_text
 from foldwise.submissions.board.rules import CHOSEN, MEANING
 from foldwise.submissions.board.standings import (
@@ -34,7 +34,6 @@ def write_board(
     folders: Sequence[str | Path],
     census_path: str | Path,
     absent: Sequence[str],
-    resamples: int,
     out: tuple[str | Path, str | Path, str | Path],
 ) -> None:
     """Write the three files.
@@ -43,7 +42,6 @@ def write_board(
         folders: What `combine_task` wrote, one folder per task.
         census_path: `census.json`.
         absent: Submissions that the config names and the folder lacks.
-        resamples: Resamples of an interval.
         out: The Markdown file, the table of rules and the table of steps.
 
     Raises:
@@ -64,19 +62,18 @@ def write_board(
         board = read_leaderboard(task)
         best = {start: best_of(board, start) for start in ("scratch", "pretrained")}
         answers = read_parquet(folder / "answers.parquet", (*ANSWER_COLUMNS, CHOSEN))
-        found = standings(answers, classification=classes, resamples=resamples)
+        found = standings(answers, classification=classes)
         rows += csv_rows(task, found, best["scratch"], classification=classes)
         gains = steps(
             answers,
             combined["inner_loss"],
             combined["chosen"],
             classification=classes,
-            resamples=resamples,
         )
         step_rows += [_step_row(task, step, metric_name(classes)) for step in gains]
         unit = board["unit"] if board else ""
         section = _section(task, unit, found, best, combined, classes=classes)
-        crystals = crystal_gain(answers, classification=classes, resamples=resamples)
+        crystals = crystal_gain(answers, classification=classes)
         section["crystals"] = _crystals(crystals, unit) if crystals else None
         tasks.append({**section, "steps": [_step_line(step) for step in gains]})
     census = read_json(census_path)

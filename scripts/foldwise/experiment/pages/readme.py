@@ -26,6 +26,7 @@ from foldwise.statistics.wording import (
     signed_text,
     value_text,
 )
+from foldwise.study.recipe import Recipe
 
 WORST_GROUPS = 5
 
@@ -101,8 +102,14 @@ def render(template: str, context: dict[str, Any]) -> str:
 
 
 def _recipe_lines(inputs: ExperimentInputs) -> list[tuple[str, str]]:
+    """Options of the recipe that are set, and not to their default."""
+    defaults = flatten(Recipe().as_dict())
     lines = sorted(flatten(inputs.recipe).items())
-    return [(key, str(value).replace("\n", "\\n")) for key, value in lines]
+    return [
+        (key, str(value).replace("\n", "\\n"))
+        for key, value in lines
+        if value is not None and (key not in defaults or value != defaults[key])
+    ]
 
 
 def _soft_target_text(inputs: ExperimentInputs, record: Json) -> str | None:

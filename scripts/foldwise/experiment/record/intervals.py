@@ -13,7 +13,7 @@ from foldwise.experiment.inputs.intervals import member_answers
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
 from foldwise.statistics.answer_intervals import CONFIDENCE, CONSTANT, DISAGREEMENT, MEMBERS
-from foldwise.statistics.bootstrap import mean_interval
+from foldwise.statistics.intervals import mean_interval
 from foldwise.statistics.metrics import Floats
 from foldwise.statistics.wording import plural, value_text
 from foldwise.study.kinds import NETWORK
@@ -51,7 +51,7 @@ def intervals_block(inputs: ExperimentInputs, rows: TestRows) -> Json | None:
         "method": "cv+" if first.kind == MEMBERS else "split conformal",
         "scale": first.kind,
         "folds": [_fold_entry(rows, fold) for fold in rows.intervals],
-        **_coverage(inputs, rows),
+        **_coverage(rows),
         "mean_width": finite_or_none(float(width.mean())),
         "median_width": finite_or_none(float(width.median())),
         "rows_without": int(width.isna().sum()),
@@ -106,19 +106,14 @@ def _fold_entry(rows: TestRows, fold: int) -> Json:
     }
 
 
-def _coverage(inputs: ExperimentInputs, rows: TestRows) -> Json:
-    """Share of the rows whose interval holds the target, and its own bootstrap interval."""
+def _coverage(rows: TestRows) -> Json:
+    """Share of the rows whose interval holds the target, and its own interval over formulas."""
     inside = _covered(rows)
     known = np.isfinite(inside)
     if known.sum() < 2:
         return {"coverage": None, "coverage_interval": None}
-    found = mean_interval(
-        inside[known],
-        rows.table["formula"].to_numpy()[known],
-        resamples=inputs.resamples,
-        seed=inputs.random_state,
-    )
-    return {"coverage": found.estimate, "coverage_interval": [found.low, found.high]}
+    found = mean_interval(inside[known], rows.table["formula"].to_numpy()[known])
+    return {"coverage": found.estimate, "coverage_interval": [found.low, min(found.high, 1.0)]}
 
 
 def interval_statement(inputs: ExperimentInputs, rows: TestRows) -> str:

@@ -9,7 +9,7 @@ from foldwise.experiment.comparison.paired import interval_entry
 from foldwise.experiment.inputs.mixture import Mixture
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
-from foldwise.statistics.bootstrap import resample_means
+from foldwise.statistics.intervals import clustered_means
 from foldwise.statistics.metrics import Floats
 from foldwise.statistics.wording import listing, plural, signed_text, value_text
 
@@ -54,7 +54,7 @@ def mixed_block(inputs: ExperimentInputs, rows: TestRows) -> Json | None:
             "recipes": mixture.recipes,
             "matrix": error_correlation(columns, rows).tolist(),
         },
-        "without": [_without_entry(inputs, rows, mixture, name) for name in mixture.recipes]
+        "without": [_without_entry(rows, mixture, name) for name in mixture.recipes]
         if len(mixture.recipes) > 1
         else [],
     }
@@ -98,18 +98,13 @@ def _recipe_entry(
     }
 
 
-def _without_entry(inputs: ExperimentInputs, rows: TestRows, mixture: Mixture, name: str) -> Json:
+def _without_entry(rows: TestRows, mixture: Mixture, name: str) -> Json:
     """MAE of the same rule without a recipe, and its paired difference to the MAE with it."""
     answers = pd.concat(list(mixture.without.values()))[name].loc[rows.table["id"]]
     target = rows.table["target"].to_numpy()
     errors = np.stack([np.abs(answers.to_numpy() - target), rows.table["abs_error"]], axis=1)
-    drawn = resample_means(
-        errors,
-        rows.table["formula"].to_numpy(),
-        resamples=inputs.resamples,
-        seed=inputs.random_state,
-    )
-    interval = drawn.interval([0], [1])
+    means = clustered_means(errors, rows.table["formula"].to_numpy())
+    interval = means.interval([0], [1])
     return {
         "recipe": name,
         "mae": float(errors[:, 0].mean()),

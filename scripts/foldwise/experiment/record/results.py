@@ -24,8 +24,8 @@ from foldwise.experiment.record.matbench_files import matbench_block
 from foldwise.experiment.record.mixed import mixed_block
 from foldwise.experiment.record.outside import outside_block
 from foldwise.experiment.record.provenance import provenance_block
-from foldwise.statistics.bootstrap import absolute_errors, mae_interval
 from foldwise.statistics.classification import class_metrics
+from foldwise.statistics.intervals import absolute_errors, mae_interval
 from foldwise.statistics.metrics import (
     aggregate_folds,
     disagreement_stats,
@@ -97,8 +97,6 @@ def metrics_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
         rows.table["target"].to_numpy(),
         rows.table["prediction"].to_numpy(),
         rows.table["formula"].to_numpy(),
-        resamples=inputs.resamples,
-        seed=inputs.random_state,
     )
     return {
         "folds": folds,
@@ -142,8 +140,6 @@ def _over_replicates(inputs: ExperimentInputs, rows: TestRows) -> Json | None:
         rows.table["target"].to_numpy(),
         replicate_predictions(rows.table),
         rows.table["formula"].to_numpy(),
-        resamples=inputs.resamples,
-        seed=inputs.random_state,
     )
     return {
         "seeds": inputs.replicate_seeds,

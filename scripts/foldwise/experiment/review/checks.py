@@ -1,8 +1,8 @@
 """The review that follows every run: did it produce output, is it sound, is it too good?
 
 The order is that of a careful reader: first that the files are there and nothing was lost, then the
-distributions and the groups, and the headline number last. A check is passed (`true`), failed
-(`false`), or asks a person to look (`"look"`).
+distributions and the groups, and the headline number last. A check passed (`true`), failed
+(`false`), asks a person to look (`"look"`), or was not applicable (`null`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Reviewed:
 
 
 def review(inputs: ExperimentInputs, reviewed: Reviewed) -> Json:
-    """All checks in order, and how many passed, failed, or ask for a look."""
+    """All checks in order, how many had which outcome, and what is left to a person."""
     checks = [
         _files(reviewed.folder),
         _counts(inputs, reviewed.rows),
@@ -69,14 +69,16 @@ def review(inputs: ExperimentInputs, reviewed: Reviewed) -> Json:
         _distribution(reviewed.rows, inputs.unit),
         _group_spread(reviewed),
         _outliers(reviewed),
-        _spot_check(reviewed.index),
         *result_checks(inputs, reviewed.record),
     ]
+    worst = reviewed.index["group"].iloc[0]
     return {
         "passed": sum(check.passed is True for check in checks),
         "failed": sum(check.passed is False for check in checks),
         "look": sum(check.passed == "look" for check in checks),
+        "not_applicable": sum(check.passed is None for check in checks),
         "checks": [asdict(check) for check in checks],
+        "to_do": f"Read some summaries, first those of groups/{worst}/samples/.",
     }
 
 
@@ -93,7 +95,7 @@ def _language_model(inputs: ExperimentInputs) -> list[Check]:
 
 def review_lines(result: Json) -> list[str]:
     """The review for a terminal: one line per check."""
-    mark = {True: "ok", False: "FAIL", "look": "look"}
+    mark = {True: "ok", False: "FAIL", "look": "look", None: "n/a"}
     checks: list[Any] = result["checks"]
     return [f"[{mark[check['passed']]}] {check['name']}: {check['detail']}" for check in checks]
 
@@ -239,10 +241,3 @@ def _outliers(reviewed: Reviewed) -> Check:
         "diagnostics/outliers.csv"
     )
     return Check("outliers", True if count / total <= OUTLIER_SHARE else "look", detail)
-
-
-def _spot_check(index: pd.DataFrame) -> Check:
-    worst = index["group"].iloc[0]
-    return Check(
-        "spot check", "look", f"read some summaries by eye, first of groups/{worst}/samples/"
-    )

@@ -104,7 +104,7 @@ def _baselines(inputs: ExperimentInputs, record: Json) -> Check:
 def _comparisons(record: Json) -> Check:
     comparisons = record["decision"]["comparisons"]
     if not comparisons:
-        return Check("ranking", True, "nothing to compare with")
+        return Check("ranking", None, "nothing to compare with")
     parts = [f"{_relation(entry)} {entry['against'].upper()}" for entry in comparisons]
     worse = any(_relation(entry) == WORSE for entry in comparisons)
     return Check("ranking", "look" if worse else True, "; ".join(parts))
@@ -119,7 +119,7 @@ def _relation(entry: Json) -> str:
 def _series(inputs: ExperimentInputs, record: Json) -> Check:
     """The step of a series: the first experiment of those compared with that starts alike."""
     if inputs.combined is not None:
-        return Check("step of the series", True, "combinations of recorded models are no series")
+        return Check("step of the series", None, "recorded models are not a series")
     seen = "test_structures_presumably_seen"
     step = next(
         (
@@ -130,7 +130,7 @@ def _series(inputs: ExperimentInputs, record: Json) -> Check:
         None,
     )
     if step is None:
-        return Check("step of the series", True, "no step before it")
+        return Check("step of the series", None, "it is the first step")
     relation, before = _relation(step), step["against"].upper()
     if relation == BETTER:
         return Check("step of the series", True, f"better than {before}, the step before")
@@ -147,7 +147,7 @@ def _series(inputs: ExperimentInputs, record: Json) -> Check:
 def _too_good(record: Json) -> Check:
     known = [entry for entry in record["decision"]["comparisons"] if entry["mae_against"] > 0]
     if not known:
-        return Check("not too good", True, "nothing to compare with")
+        return Check("not too good", None, "nothing to compare with")
     best = min(known, key=lambda entry: float(entry["mae"]) / float(entry["mae_against"]))
     ratio = best["mae"] / best["mae_against"]
     if ratio >= SUSPICIOUS_GAIN:
@@ -167,7 +167,7 @@ def _published(inputs: ExperimentInputs, record: Json) -> Check:
     start = "pretrained" if record["leakage"]["test_structures_presumably_seen"] else "scratch"
     peers = [entry for entry in (board or {"entries": []})["entries"] if entry["start"] == start]
     if not peers or not record["matbench"]["written"]:
-        return Check(name, True, "no published result of this kind to compare with")
+        return Check(name, None, "no published result of this kind to compare with")
     best = min(peers, key=lambda entry: float(entry["mae"]))
     ratio = mae_of_all_rows(record) / float(best["mae"])
     detail = f"MAE is {ratio:.0%} of that of {best['name']}, the best one"

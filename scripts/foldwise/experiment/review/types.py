@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Verdict = bool | Literal["look"]
+Verdict = bool | Literal["look"] | None
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Check:
 
     Attributes:
         name: What is checked.
-        passed: `True`, `False`, or `"look"` where only a person can tell.
+        passed: `True`, `False`, `"look"` if only a person can tell, or `None` if there was nothing
+            to check.
         detail: What was found, in words and numbers.
     """
 

@@ -12,7 +12,7 @@ from foldwise.common.names import safe_name
 from foldwise.experiment.inputs.rows import GROUP_COLUMNS, TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs
 from foldwise.experiment.tables.samples import write_samples
-from foldwise.statistics.bootstrap import mean_interval
+from foldwise.statistics.intervals import mean_interval
 from foldwise.statistics.metrics import fold_metrics
 from foldwise.statistics.wording import value_text
 
@@ -64,30 +64,25 @@ def _description(kind: str, value: str, rows: TestRows, unit: str) -> str:
     return f"{_QUINTILES[number]} of the targets, {low} to {high} {unit}"
 
 
-def index_table(inputs: ExperimentInputs, groups: list[Group]) -> pd.DataFrame:
+def index_table(groups: list[Group]) -> pd.DataFrame:
     """One row per group, worst MAE first.
 
-    `mae_low` and `mae_high` are the bootstrap interval over formulas (empty for a group of one
+    `mae_low` and `mae_high` are the 95 % interval over formulas (empty for a group of one
     row), and `error_share` is the group's part of the sum of all absolute errors: groups of one
     kind add up to 1.
     """
     total = sum(group.rows["abs_error"].sum() for group in groups if group.kind == groups[0].kind)
-    lines = [_index_line(inputs, group, float(total)) for group in groups]
+    lines = [_index_line(group, float(total)) for group in groups]
     table = pd.DataFrame(lines)
     return table.sort_values(["mae", "group"], ascending=[False, True], ignore_index=True)
 
 
-def _index_line(inputs: ExperimentInputs, group: Group, total: float) -> dict[str, object]:
+def _index_line(group: Group, total: float) -> dict[str, object]:
     error = group.rows["abs_error"].to_numpy()
     numbers = fold_metrics(group.rows["target"].to_numpy(), group.rows["prediction"].to_numpy())
     low = high = float("nan")
     if len(error) > 1:
-        interval = mean_interval(
-            error,
-            group.rows["formula"].to_numpy(),
-            resamples=inputs.resamples,
-            seed=inputs.random_state,
-        )
+        interval = mean_interval(error, group.rows["formula"].to_numpy())
         low, high = interval.low, interval.high
     return {
         "group": group.folder,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from foldwise.mlm.report.statistics import Part, difference_interval, rate_interval, sum_interval
-from foldwise.statistics.bootstrap import Interval
+from foldwise.statistics.intervals import Interval
 
 WEIGHTS = {"real1": 0.4, "real5": 0.3, "lambada_top1": 0.3}
 LEAST_PASSAGES = 200

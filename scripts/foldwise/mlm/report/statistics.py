@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from foldwise.statistics.bootstrap import Interval
+from foldwise.statistics.intervals import Interval
 
 CHUNK_DRAWS = 2_000_000
 CONFIDENCE = 0.95
@@ -53,7 +53,7 @@ def rate_interval(
     else:
         ends = np.quantile(_resampled(sums, sizes, resamples, seed), (tail, 1.0 - tail))
         low, high = float(ends[0]), float(ends[1])
-    return Interval(estimate, low, high, CONFIDENCE, resamples, values.size, method)
+    return Interval(estimate, low, high, CONFIDENCE, values.size, method=method)
 
 
 def difference_interval(
@@ -111,8 +111,8 @@ def sum_interval(parts: Sequence[Part], *, resamples: int, seed: int = 0) -> Int
         estimate, count = estimate + mean, count + values.size
     low, high = np.quantile(drawn, (tail, 1.0 - tail))
     return Interval(
-        estimate, float(low) - below, float(high) + above, CONFIDENCE, resamples, count,
-        "cluster resampling of each part",
+        estimate, float(low) - below, float(high) + above, CONFIDENCE, count,
+        method="cluster resampling of each part",
     )  # fmt: skip
 
 

@@ -12,10 +12,7 @@ from foldwise.experiment.inputs.rows import replicate_predictions
 from foldwise.experiment.inputs.types import Json
 from foldwise.experiment.pages.ablation import BETTER, EVEN, WORSE, device_seconds
 from foldwise.site.reading.experiments import ExperimentFolder
-from foldwise.statistics.bootstrap import Interval, mae_difference_interval, mean_interval
-
-GROUP_RESAMPLES = 1_000
-"""Resamples for a group of a pair: there are hundreds of them, and they only say where to look."""
+from foldwise.statistics.intervals import Interval, mae_difference_interval
 
 
 @dataclass(frozen=True)
@@ -104,40 +101,32 @@ def _pair(own: ExperimentFolder, other: ExperimentFolder, known: Comparison | No
     pair: Json = {"experiment": own.name, "against": other.name, "rows": len(first)}
     if len(first) < 2:
         return pair | {"groups": []}
-    resamples, seed = int(own.config["report"]["bootstrap"]), int(own.config["random_state"])
     overall = (
         {"delta": known.delta, "low": known.low, "high": known.high}
         if known
-        else _ends(paired_interval(first, second, resamples, seed))
+        else _ends(paired_interval(first, second))
     )
     groups: list[Json] = [
         {"group": f"{kind}={value}", "n": len(part)}
-        | _ends(paired_interval(part, second.loc[part.index], GROUP_RESAMPLES, seed))
+        | _ends(paired_interval(part, second.loc[part.index]))
         for kind in own.group_kinds
         for value, part in first.groupby(kind, sort=True)
         if len(part) > 1
     ]
-    same = {"same_start": own.seen == other.seen, "resamples": GROUP_RESAMPLES}
+    same = {"same_start": own.seen == other.seen}
     return pair | same | overall | {"groups": sorted(groups, key=lambda line: -abs(line["delta"]))}
 
 
-def paired_interval(
-    first: pd.DataFrame, second: pd.DataFrame, resamples: int, seed: int
-) -> Interval:
+def paired_interval(first: pd.DataFrame, second: pd.DataFrame) -> Interval:
     """The project's interval of the difference of two experiments on the same rows.
 
     Args:
         first: Test rows of the one that is judged.
         second: The same rows of the other.
-        resamples: Number of resamples.
-        seed: Seed of the resamples.
     """
-    target, formula = first["target"].to_numpy(), first["formula"].to_numpy()
     own, other = replicate_predictions(first), replicate_predictions(second)
-    if len(own) == len(other) == 1:
-        difference = abs(own[0] - target) - abs(other[0] - target)
-        return mean_interval(difference, formula, resamples=resamples, seed=seed)
-    return mae_difference_interval(target, own, other, formula, resamples=resamples, seed=seed)
+    target, formula = first["target"].to_numpy(), first["formula"].to_numpy()
+    return mae_difference_interval(target, own, other, formula)
 
 
 def _ends(interval: Interval) -> Json:

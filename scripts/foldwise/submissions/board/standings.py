@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise.statistics.bootstrap import Interval, mean_interval
+from foldwise.statistics.intervals import Interval, mean_interval
 from foldwise.statistics.metrics import Floats
 from foldwise.submissions.board.rules import CHOSEN
 from foldwise.submissions.board.task import ANSWER_COLUMNS
@@ -40,13 +40,12 @@ class Standing:
     rocauc: float | None
 
 
-def standings(answers: pd.DataFrame, *, classification: bool, resamples: int) -> list[Standing]:
+def standings(answers: pd.DataFrame, *, classification: bool) -> list[Standing]:
     """Score every rule of a table of answers, in its order.
 
     Args:
         answers: `answers.parquet` of a task.
         classification: Whether the target is a class.
-        resamples: Resamples of an interval.
     """
     rules = [str(name) for name in answers.columns if name not in ANSWER_COLUMNS]
     target, fold = column(answers, "target"), answers["fold"].to_numpy()
@@ -59,13 +58,13 @@ def standings(answers: pd.DataFrame, *, classification: bool, resamples: int) ->
         per_fold = tuple(float(scores[fold == number].mean()) for number in np.unique(fold))
         difference = None
         if rule != CHOSEN:
-            difference = mean_interval(scores - chosen, formulas, resamples=resamples)
+            difference = mean_interval(scores - chosen, formulas)
         found.append(
             Standing(
                 rule=rule,
                 value=float(np.mean(per_fold)),
                 folds=per_fold,
-                interval=mean_interval(scores, formulas, resamples=resamples),
+                interval=mean_interval(scores, formulas),
                 to_chosen=difference,
                 rocauc=_rocauc(target, predicted, fold) if classification else None,
             )

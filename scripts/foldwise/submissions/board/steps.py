@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from foldwise.statistics.bootstrap import Interval, mean_interval
+from foldwise.statistics.intervals import Interval, mean_interval
 from foldwise.submissions.board.rules import AVERAGED, CHOSEN, STRUCTURE, TWO_LEVEL
 from foldwise.submissions.board.standings import column, scores_by_row
 
@@ -53,7 +53,6 @@ def steps(
     chosen: Mapping[str, str],
     *,
     classification: bool,
-    resamples: int,
 ) -> list[Step]:
     """The steps of a task, in the order of its rules.
 
@@ -62,7 +61,6 @@ def steps(
         inner: By test fold and rule, the loss on the inner folds.
         chosen: By test fold, the rule that was chosen.
         classification: Whether the target is a class; the score is then better where higher.
-        resamples: Resamples of an interval.
     """
     target, fold = column(answers, "target"), answers["fold"].to_numpy()
     formulas = answers["formula"].to_numpy(dtype=np.str_)
@@ -83,19 +81,18 @@ def steps(
                 rule=rule,
                 after=after,
                 seen=float(np.mean([by_rule[after] - by_rule[rule] for by_rule in losses])),
-                gain=mean_interval(gain, formulas, resamples=resamples),
+                gain=mean_interval(gain, formulas),
             )
         )
     return found
 
 
-def crystal_gain(answers: pd.DataFrame, *, classification: bool, resamples: int) -> Interval | None:
+def crystal_gain(answers: pd.DataFrame, *, classification: bool) -> Interval | None:
     """What the crystal structures earned on the test rows that have one; None without any.
 
     Args:
         answers: `answers.parquet` of the task.
         classification: Whether the target is a class.
-        resamples: Resamples of the interval.
     """
     known = answers["crystal"].to_numpy(dtype=bool)
     after = _before(STRUCTURE, answers.columns)
@@ -107,9 +104,7 @@ def crystal_gain(answers: pd.DataFrame, *, classification: bool, resamples: int)
         for rule in (after, STRUCTURE)
     )
     gain = other - one if classification else one - other
-    return mean_interval(
-        gain, answers["formula"].to_numpy(dtype=np.str_)[known], resamples=resamples
-    )
+    return mean_interval(gain, answers["formula"].to_numpy(dtype=np.str_)[known])
 
 
 def _before(rule: str, rules: Container[str]) -> str | None:

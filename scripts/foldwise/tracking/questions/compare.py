@@ -11,7 +11,7 @@ import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, read_json, read_parquet
-from foldwise.statistics.bootstrap import Interval, mean_interval
+from foldwise.statistics.intervals import Interval, mean_interval
 from foldwise.tracking.record.artifacts import differing, place_of
 from foldwise.tracking.record.code_state import git
 from foldwise.tracking.record.entries import Entry
@@ -25,7 +25,6 @@ HITS = {"real1": "hit1", "real5": "hit5"}
 """Masked-LM metrics and the columns of their samples."""
 PREDICTIONS = "predictions.parquet"
 ABSENT = "(absent)"
-RESAMPLES = 10_000
 INTERVAL_ENDS = ("mae_low", "mae_high")
 """Their difference says nothing: the paired interval does."""
 
@@ -55,7 +54,7 @@ def compare_runs(registry: Registry, first: str, second: str) -> Json:
         ],
         "config": differences(configs[0], configs[1]),
         "metrics": _metrics(*(entry["metrics"] for entry in pair)),
-        "paired": _paired(registry, pair, configs[0]),
+        "paired": _paired(registry, pair),
         "code": _code(*pair),
         "environment": differences(facts[0], facts[1]),
     }
@@ -79,15 +78,13 @@ def differences(
     return found
 
 
-def paired_intervals(rows: pd.DataFrame, *, resamples: int, seed: int) -> dict[str, Interval]:
-    """Bootstrap intervals of the difference of MAE and of mean squared error on the same rows.
+def paired_intervals(rows: pd.DataFrame) -> dict[str, Interval]:
+    """Intervals of the difference of MAE and of mean squared error on the same rows.
 
-    Whole formulas are drawn: the intervals cover other crystals, but no other training seed.
+    The intervals cover other crystals, but no other training seed.
 
     Args:
         rows: One row per test crystal: formula, target, prediction of the first, and of the second.
-        resamples: Number of resamples.
-        seed: Seed of the resamples.
     """
     target = rows["target"].to_numpy()
     errors = [rows[column].to_numpy() - target for column in ("first", "second")]
@@ -96,8 +93,7 @@ def paired_intervals(rows: pd.DataFrame, *, resamples: int, seed: int) -> dict[s
         "mse": np.square(errors[1]) - np.square(errors[0]),
     }
     return {
-        name: mean_interval(values, rows["formula"].to_numpy(), resamples=resamples, seed=seed)
-        for name, values in per_row.items()
+        name: mean_interval(values, rows["formula"].to_numpy()) for name, values in per_row.items()
     }
 
 
@@ -148,7 +144,7 @@ def _metrics(first: Mapping[str, float], second: Mapping[str, float]) -> list[Js
     return rows
 
 
-def _paired(registry: Registry, pair: list[Entry], config: Json) -> Json | None:
+def _paired(registry: Registry, pair: list[Entry]) -> Json | None:
     """Differences on the same rows; `None` where a run, as a training, predicts nothing."""
     paths = [predictions_of(registry, entry) for entry in pair]
     if any(path is None for path in paths):
@@ -168,9 +164,7 @@ def _paired(registry: Registry, pair: list[Entry], config: Json) -> Json | None:
             "prediction_second": "second",
         }
     )  # fmt: skip
-    intervals = paired_intervals(
-        rows, resamples=config["report"]["bootstrap"], seed=config["random_state"]
-    )
+    intervals = paired_intervals(rows)
     return _differences(intervals, rows, (first, second))
 
 
@@ -185,8 +179,6 @@ def _paired_hits(tables: list[pd.DataFrame], pair: list[Entry]) -> Json:
         name: mean_interval(
             both[f"{hit}_second"].to_numpy(float) - both[f"{hit}_first"].to_numpy(float),
             both["text_id_first"].to_numpy(),
-            resamples=RESAMPLES,
-            seed=0,
         )
         for name, hit in HITS.items()
     }
@@ -214,7 +206,6 @@ def _differences(
                 "low": interval.low,
                 "high": interval.high,
                 "confidence": interval.confidence,
-                "resamples": interval.resamples,
                 "excludes_zero": interval.excludes_zero,
             }
             for name, interval in intervals.items()

@@ -7,13 +7,13 @@ from foldwise.common.files import read_json, write_json
 from foldwise.experiment.comparison.decisions import Compared, adopt, drop, headline
 from foldwise.experiment.inputs.loading import load_inputs
 from foldwise.experiment.job import write_experiment
-from foldwise.statistics.bootstrap import Interval
+from foldwise.statistics.intervals import Interval
 
 FELL, MIXED, ROSE = [0.9, 0.8], [0.9, 1.1], [1.1, 1.2]
 
 
 def compared(maes, low, high):
-    difference = Interval((low + high) / 2, low, high, 0.95, 100, 50, "formulas")
+    difference = Interval((low + high) / 2, low, high, 0.95, 50)
     return Compared(maes, [1.0, 1.0], difference, "eV")
 
 

@@ -67,7 +67,7 @@ class Study:
             "experiment": rule, "title": f"{rule} of three", "purpose": "What is it worth?",
             "task": TASK, "recipe_name": rule, "recipe": recipe, "seeds": [], "tta": 1,
             "folds": list(range(5)), "parents": list(parents), "run": "test",
-            "report": {"worst_n": 1, "bootstrap": 200}, "random_state": 1,
+            "report": {"worst_n": 1},
         }  # fmt: skip
         write_json(self.root / f"{rule}.config.json", config)
         members = read_members(

@@ -129,9 +129,9 @@ SPOILT = {
         "it describes 'e9', not 'e0'",
     ),
     "config without purpose": (lambda s: drop_key(s.root / "e0.json", "purpose"), "'purpose'"),
-    "report without bootstrap": (
-        lambda s: change_json(s.root / "e0.json", report={"worst_n": 1}),
-        "key 'report.bootstrap' is missing",
+    "report without worst_n": (
+        lambda s: change_json(s.root / "e0.json", report={}),
+        "key 'report.worst_n' is missing",
     ),
     "card without unit": (lambda s: drop_key(s.root / "card.json", "unit"), "key 'unit'"),
     "failures without reason": (

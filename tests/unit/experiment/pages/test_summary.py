@@ -1,7 +1,6 @@
 import re
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -80,12 +79,10 @@ def experiment_arguments(study, name):
 
 @pytest.mark.slow  # buys: both programs as the rules call them
 def test_programs(study, tmp_path):
-    started = time.perf_counter()
     done = run("jobs/write_experiment.py", "--experiment", "e4", *experiment_arguments(study, "e4"),
                "--command", "snakemake results/e4/results.json",
                "--out", tmp_path / "e4")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert time.perf_counter() - started < 15
     assert "[ok] counts: 61 crystals in; 59 predicted + 2 failures = 61" in done.stdout
     assert "snakemake results/e4/results.json" in (tmp_path / "e4" / "README.txt").read_text()
     done = run("jobs/write_summary.py", "--experiments", tmp_path / "e4", "--out-markdown",
