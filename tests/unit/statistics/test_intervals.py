@@ -34,10 +34,12 @@ def test_unique_formulas_are_students_test(values):
     interval = clustered_means(np.column_stack([rows, np.zeros_like(rows)]), each(len(rows)))
     found = interval.interval([0], [1])
     assert found.estimate == pytest.approx(rows.mean(), abs=1e-9)
-    if rows.std() > 1e-6:
+    if rows.std() > 1e-3:
         known = stats.ttest_1samp(rows, 0.0)
-        assert (found.low, found.high) == pytest.approx(tuple(known.confidence_interval()))
-        assert found.p_value == pytest.approx(known.pvalue, rel=1e-6)
+        assert (found.low, found.high) == pytest.approx(
+            tuple(known.confidence_interval()), rel=1e-5, abs=1e-7
+        )
+        assert found.p_value == pytest.approx(known.pvalue, rel=1e-4, abs=1e-9)
     assert found.excludes_zero == (found.low > 0 or found.high < 0)
 
 
@@ -109,7 +111,9 @@ def test_seeds_alone_are_welchs_test():
     found = clustered_means(table, each(50)).interval(range(3), range(3, 8))
     known = stats.ttest_ind(first, second, equal_var=False)
     assert found.p_value == pytest.approx(known.pvalue)
-    assert (found.low, found.high) == pytest.approx(tuple(known.confidence_interval()))
+    assert (found.low, found.high) == pytest.approx(
+        tuple(known.confidence_interval()), rel=1e-5, abs=1e-7
+    )
     assert found.method == "formulas and seeds"
 
 
