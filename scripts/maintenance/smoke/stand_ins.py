@@ -36,7 +36,7 @@ def recorded_teachers(cores: int) -> dict[str, bool]:
         "task": TASK,
         "leaderboard": {"tasks": {TASK: {"low": 0}}},
         "datasets": {TASK: config["datasets"][TASK]},
-        "report": {"worst_n": 1, "bootstrap": 200},
+        "report": {"worst_n": 1},
     }
     write_text(folder / "board.yaml", yaml.safe_dump(config))
     given = [f"submissions_dir={folder}", f"targets_dir={folder}"]

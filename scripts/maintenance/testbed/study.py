@@ -39,7 +39,7 @@ CONFIG: dict[str, Any] = {
     },
     "experiments": {"e1_shifted": None},
     "series": {"pretrained": {"action": "warn"}, "scratch": {"action": "warn"}},
-    "report": {"worst_n": 1, "bootstrap": 200},
+    "report": {"worst_n": 1},
 }  # fmt: skip
 # What must not depend on faults: weights, histories, answers, and the numbers made of them.
 COMPARED = (

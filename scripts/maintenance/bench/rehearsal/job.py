@@ -292,5 +292,5 @@ def _study(plan: Rehearsal, file: Path, *, taught: bool) -> dict[str, Any]:
         },
         "only": [EXPERIMENT, ENSEMBLE, STUDENTS] if taught else [EXPERIMENT],
         "series": {"pretrained": {"action": "warn"}},
-        "report": {"worst_n": 3, "bootstrap": 1000},
+        "report": {"worst_n": 3},
     }
