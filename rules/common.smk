@@ -12,7 +12,7 @@ from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from foldwise.common.code import sources_of
+from foldwise.common.code import code_of
 from foldwise.common.errors import FoldwiseError
 from foldwise.study.command_line import type_values
 from foldwise.study.config import parse_study

@@ -1,7 +1,6 @@
 rule prepare_dataset:
     input:
         file=lambda wildcards: dataset_file(wildcards.task),
-        code=sources_of("jobs/prepare_dataset.py"),
     output:
         targets=f"{DATA}/targets.parquet",
         structures=f"{DATA}/structures.npz",
@@ -19,6 +18,7 @@ rule prepare_dataset:
     resources:
         **needs("prepare_dataset"),
     params:
+        code=code_of("jobs/prepare_dataset.py"),
         options=lambda wildcards: dataset_options(wildcards.task),
     shell:
         "python scripts/jobs/prepare_dataset.py --task {wildcards.task} {params.options}"
@@ -28,7 +28,6 @@ rule prepare_dataset:
 rule build_graphs:
     input:
         structures=f"{DATA}/structures.npz",
-        code=sources_of("jobs/build_graphs.py"),
     output:
         graphs=directory(f"{DATA}/graphs"),
     log:
@@ -41,6 +40,7 @@ rule build_graphs:
     resources:
         **needs("build_graphs"),
     params:
+        code=code_of("jobs/build_graphs.py"),
         copies="",
     shell:
         "python scripts/jobs/build_graphs.py --structures {input.structures:q} {params.copies}"
@@ -51,7 +51,6 @@ rule perturb_structures:
     input:
         structures=f"{DATA}/structures.npz",
         split=SPLIT,
-        code=sources_of("jobs/perturb_structures.py"),
     output:
         structures=f"{COPIES}/structures.npz",
     log:
@@ -64,6 +63,7 @@ rule perturb_structures:
     resources:
         **needs("perturb_structures", copies=True),
     params:
+        code=code_of("jobs/perturb_structures.py"),
         how=STUDY.copies,
     shell:
         "python scripts/jobs/perturb_structures.py --structures {input.structures:q}"
@@ -75,7 +75,6 @@ rule perturb_structures:
 use rule build_graphs as build_copy_graphs with:
     input:
         structures=f"{COPIES}/structures.npz",
-        code=sources_of("jobs/build_graphs.py"),
     output:
         graphs=directory(f"{COPIES}/graphs"),
     log:
@@ -85,6 +84,7 @@ use rule build_graphs as build_copy_graphs with:
     resources:
         **needs("build_graphs", copies=True),
     params:
+        code=code_of("jobs/build_graphs.py"),
         copies="--copies",
 
 
@@ -92,7 +92,6 @@ rule make_splits:
     input:
         targets=f"{DATA}/targets.parquet",
         table=lambda wildcards: split_rule(wildcards.task).get("table", []),
-        code=sources_of("jobs/make_splits.py"),
     output:
         split=SPLIT,
     log:
@@ -105,6 +104,7 @@ rule make_splits:
     resources:
         **needs("make_splits"),
     params:
+        code=code_of("jobs/make_splits.py"),
         splits=STUDY.splits,
         rule=lambda wildcards: " ".join(
             given(f"--{key}", value)
@@ -122,7 +122,6 @@ rule report_duplicates:
         targets=f"{DATA}/targets.parquet",
         structures=f"{DATA}/structures.npz",
         splits=expand(SPLIT, fold=STUDY.folds, allow_missing=True),
-        code=sources_of("jobs/report_duplicates.py"),
     output:
         json=f"{ROOT}/splits/{{task}}/duplicates.json",
         csv=report(
@@ -142,6 +141,8 @@ rule report_duplicates:
     threads: lambda wildcards: 4 if size_of(wildcards).structures > SMALL_TASK else 1
     resources:
         **needs("report_duplicates"),
+    params:
+        code=code_of("jobs/report_duplicates.py"),
     shell:
         "python scripts/jobs/report_duplicates.py --targets {input.targets:q}"
         " --structures {input.structures:q} --splits {input.splits:q}"

@@ -1,7 +1,6 @@
 rule average_predictions:
     input:
         members=ensemble_members,
-        code=sources_of("jobs/combine_predictions.py"),
     output:
         ensemble=f"{ENSEMBLE}/{{subset}}.parquet",
     log:
@@ -17,6 +16,7 @@ rule average_predictions:
     resources:
         **needs("average_predictions"),
     params:
+        code=code_of("jobs/combine_predictions.py"),
         kind="mean",
     shell:
         "python scripts/jobs/combine_predictions.py --members {input.members:q} --kind {params.kind}"
@@ -28,7 +28,6 @@ use rule average_predictions as average_held_out_predictions with:
         members=lambda wildcards: members(
             f"{PREDICTIONS}/train.parquet", wildcards.exp, wildcards.fold
         ),
-        code=sources_of("jobs/combine_predictions.py"),
     output:
         ensemble=f"{ENSEMBLE}/crossfit.parquet",
     log:
@@ -38,4 +37,5 @@ use rule average_predictions as average_held_out_predictions with:
     wildcard_constraints:
         exp="[a-z][a-z0-9_]*",
     params:
+        code=code_of("jobs/combine_predictions.py"),
         kind="crossfit",

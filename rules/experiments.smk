@@ -67,7 +67,6 @@ EXPERIMENT_INPUT = {
         "config/schemas/results.schema.json",
         *leaderboard(STUDY.task),
     ],
-    "code": sources_of("jobs/write_experiment.py"),
 }
 EXPERIMENT_OUTPUT = {
     "results": f"{ROOT}/{{exp}}/results.json",
@@ -139,6 +138,7 @@ rule write_experiment:
     resources:
         **needs("write_experiment"),
     params:
+        code=code_of("jobs/write_experiment.py"),
         compare=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.compared
         ],
@@ -175,7 +175,6 @@ rule summarise:
     input:
         experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
         template=["reports/RESULTS.md.j2", *leaderboard(STUDY.task)],
-        code=sources_of("jobs/write_summary.py"),
     output:
         markdown=report(
             f"{ROOT}/RESULTS.md", category="Summary", caption="../reports/summary.rst"
@@ -195,6 +194,7 @@ rule summarise:
     resources:
         **needs("summarise"),
     params:
+        code=code_of("jobs/write_summary.py"),
         folders=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.experiments
         ],
@@ -207,7 +207,6 @@ rule write_ablation:
     input:
         experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
         template="reports/ablation.md.j2",
-        code=sources_of("jobs/write_ablation.py"),
     output:
         markdown=report(
             f"{ROOT}/ablation.md",
@@ -231,6 +230,7 @@ rule write_ablation:
     resources:
         **needs("write_ablation"),
     params:
+        code=code_of("jobs/write_ablation.py"),
         folders=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.experiments
         ],

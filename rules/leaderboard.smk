@@ -52,7 +52,6 @@ rule read_board_members:
     input:
         submissions=[str(path) for path in BOARD.files.values()],
         targets=expand(f"{DATA}/targets.parquet", task=BOARD.tasks),
-        code=sources_of("jobs/read_board_members.py"),
     output:
         members=directory(MEMBERS),
     log:
@@ -65,6 +64,7 @@ rule read_board_members:
     resources:
         **needs("read_board_members"),
     params:
+        code=code_of("jobs/read_board_members.py"),
         names=quoted(BOARD.files),
         tasks=quoted(BOARD.tasks),
         checksums=json.dumps(BOARD.checksums),
@@ -78,7 +78,6 @@ rule read_board_members:
 rule describe_structures:
     input:
         structures=lambda wildcards: str(BOARD.structures[wildcards.task]),
-        code=sources_of("jobs/describe_structures.py"),
     output:
         table=CRYSTALS,
     log:
@@ -92,6 +91,8 @@ rule describe_structures:
     threads: 2
     resources:
         **needs("describe_structures"),
+    params:
+        code=code_of("jobs/describe_structures.py"),
     shell:
         "python scripts/jobs/describe_structures.py --task {wildcards.task}"
         " --structures {input.structures:q} --threads {threads} --out {output.table:q} 2> {log:q}"
@@ -101,7 +102,6 @@ rule combine_board_task:
     input:
         members=MEMBERS,
         structures=crystals,
-        code=sources_of("jobs/combine_board_task.py"),
     output:
         answers=directory(ANSWERS),
     log:
@@ -116,6 +116,7 @@ rule combine_board_task:
     resources:
         **needs("combine_board_task"),
     params:
+        code=code_of("jobs/combine_board_task.py"),
         settings=lambda wildcards: quoted(board_settings(wildcards)),
     shell:
         "python scripts/jobs/combine_board_task.py --task {wildcards.task}"
@@ -137,7 +138,6 @@ rule write_board_task:
             "reports/board_README.txt.j2",
             "config/schemas/results.schema.json",
         ],
-        code=sources_of("jobs/write_board_task.py"),
     output:
         folder=directory(f"{ROOT}/{{task}}"),
     log:
@@ -152,6 +152,7 @@ rule write_board_task:
     resources:
         **needs("write_board_task"),
     params:
+        code=code_of("jobs/write_board_task.py"),
         study=lambda wildcards: json.dumps(
             STUDY.shared_with(wildcards.task), sort_keys=True
         ),
@@ -171,7 +172,6 @@ rule write_board:
         answers=expand(ANSWERS, task=BOARD.tasks),
         published=[path for task in BOARD.tasks for path in leaderboard(task)],
         template="reports/LEADERBOARD.md.j2",
-        code=sources_of("jobs/write_board.py"),
     output:
         markdown=report(
             f"{ROOT}/LEADERBOARD.md",
@@ -190,6 +190,7 @@ rule write_board:
     resources:
         **needs("write_board"),
     params:
+        code=code_of("jobs/write_board.py"),
         absent=quoted(BOARD.absent),
     shell:
         "python scripts/jobs/write_board.py --answers {input.answers:q}"

@@ -5,7 +5,6 @@ rule combine_mixed:
         held_out=mixed_members(f"{PREDICTIONS}/train.parquet"),
         fits=mixed_members(f"{MODEL}/fit.json", STUDY.folds),
         targets=f"{DATA}/targets.parquet",
-        code=sources_of("jobs/combine_mixed.py"),
     output:
         combined=f"{ENSEMBLE}/test.parquet",
         done=f"{ENSEMBLE}/test.json",
@@ -23,6 +22,7 @@ rule combine_mixed:
     resources:
         **needs("combine_submissions"),
     params:
+        code=code_of("jobs/combine_mixed.py"),
         how=mixed_rule,
         out=lambda wildcards, output: (
             f"--out-json {output.done} --out-held-out {output.held_out}"
@@ -40,7 +40,6 @@ use rule combine_mixed as label_copies_by_mixed with:
         held_out=mixed_members(f"{PREDICTIONS}/train.parquet"),
         fits=mixed_members(f"{MODEL}/fit.json", STUDY.folds),
         targets=f"{DATA}/targets.parquet",
-        code=sources_of("jobs/combine_mixed.py"),
     output:
         combined=f"{ENSEMBLE}/copies.parquet",
     log:
@@ -50,6 +49,7 @@ use rule combine_mixed as label_copies_by_mixed with:
     resources:
         **needs("combine_submissions", copies=True),
     params:
+        code=code_of("jobs/combine_mixed.py"),
         how=mixed_rule,
         out="",
 
@@ -100,6 +100,7 @@ use rule write_experiment as write_mixed with:
     wildcard_constraints:
         exp=one_of(MIXED),
     params:
+        code=code_of("jobs/write_experiment.py"),
         compare=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.compared
         ],

@@ -6,7 +6,6 @@ localrules:
 rule export_mlflow:
     input:
         experiments=expand(f"{ROOT}/{{exp}}/results.json", exp=STUDY.names),
-        code=sources_of("runs.py"),
     output:
         summary=f"{ROOT}/mlflow/export.txt",
     log:
@@ -18,6 +17,8 @@ rule export_mlflow:
     threads: 1
     resources:
         **needs("export_mlflow"),
+    params:
+        code=code_of("runs.py"),
     shell:
         'python scripts/runs.py --results "$(dirname "$(dirname {output.summary:q})")" export-mlflow'
         " > {output.summary:q} 2> {log:q}"

@@ -10,7 +10,6 @@ rule mlm:
 rule prepare_mlm_texts:
     input:
         files=lambda wildcards: mlm_files(wildcards.corpus),
-        code=sources_of("prepare_mlm_texts.py"),
     output:
         evaluation=f"{MLM_CORPUS}/evaluation.jsonl",
         heldout=f"{MLM_CORPUS}/heldout.jsonl",
@@ -28,6 +27,7 @@ rule prepare_mlm_texts:
     resources:
         **needs("prepare_mlm_texts"),
     params:
+        code=code_of("prepare_mlm_texts.py"),
         texts=lambda wildcards: MLM.config["corpora"][wildcards.corpus]["texts"],
         shares=lambda wildcards: mlm_shares(wildcards.corpus),
         options=lambda wildcards: mlm_options(
@@ -42,7 +42,6 @@ rule build_mlm_samples:
     input:
         texts=mlm_sample_texts("evaluation.jsonl"),
         card=mlm_sample_texts("card.json"),
-        code=sources_of("build_mlm_samples.py"),
     output:
         samples=f"{MLM_ROOT}/samples/{{sample_set}}.jsonl",
         card=f"{MLM_ROOT}/samples/{{sample_set}}.card.json",
@@ -59,6 +58,7 @@ rule build_mlm_samples:
     resources:
         **needs("build_mlm_samples"),
     params:
+        code=code_of("build_mlm_samples.py"),
         options=lambda wildcards: mlm_options(
             MLM.config["samples"][wildcards.sample_set], "corpus"
         ),
@@ -71,7 +71,6 @@ rule build_ko_lambada:
     input:
         texts=f"{MLM_CORPUS}/evaluation.jsonl",
         card=f"{MLM_CORPUS}/card.json",
-        code=sources_of("build_ko_lambada.py"),
     output:
         rows=f"{MLM_ROOT}/lambada/{{corpus}}.jsonl",
         card=f"{MLM_ROOT}/lambada/{{corpus}}.card.json",
@@ -87,6 +86,8 @@ rule build_ko_lambada:
     threads: 2
     resources:
         **needs("build_ko_lambada"),
+    params:
+        code=code_of("build_ko_lambada.py"),
     shell:
         "python scripts/build_ko_lambada.py --texts {input.texts:q} --corpus-card {input.card:q}"
         " --workers {threads} --out {output.rows:q} 2> {log:q}"
@@ -95,7 +96,6 @@ rule build_ko_lambada:
 rule train_mlm:
     input:
         texts=mlm_part("training"),
-        code=sources_of("train_mlm.py"),
     output:
         record=f"{MLM_MODEL}/mlm/training.json",
         history=f"{MLM_MODEL}/mlm/history.csv",
@@ -112,6 +112,7 @@ rule train_mlm:
         **needs("train_mlm"),
         gpu=1,
     params:
+        code=code_of("train_mlm.py"),
         network=lambda wildcards: mlm_options(
             MLM.config["models"][wildcards.mlm_model]["network"]
         ),
@@ -128,7 +129,6 @@ rule finetune_mlm_entities:
         start=f"{MLM_MODEL}/mlm/training.json",
         training=mlm_part("training"),
         heldout=mlm_part("heldout"),
-        code=sources_of("run_entity_coref_finetune_v2.py"),
     output:
         record=f"{MLM_MODEL}/entity/training.json",
         history=f"{MLM_MODEL}/entity/history.csv",
@@ -145,6 +145,7 @@ rule finetune_mlm_entities:
         **needs("finetune_mlm_entities"),
         gpu=1,
     params:
+        code=code_of("run_entity_coref_finetune_v2.py"),
         start=lambda wildcards, input: (
             f"{input.start.rsplit('/', 1)[0]}/checkpoint-{mlm_last_step(wildcards.mlm_model)}"
         ),
@@ -176,7 +177,6 @@ rule evaluate_mlm_checkpoint:
             "reports/mlm_README.txt.j2",
             "config/schemas/mlm_results.schema.json",
         ],
-        code=sources_of("evaluate_checkpoint.py"),
     output:
         short=f"{MLM_RUN}/{{phase}}/{{mlm_name}}_eval_results.json",
         results=f"{MLM_RUN}/{{phase}}/{{mlm_name}}_eval/results.json",
@@ -211,6 +211,7 @@ rule evaluate_mlm_checkpoint:
         **needs("evaluate_mlm_checkpoint"),
         gpu=1,
     params:
+        code=code_of("evaluate_checkpoint.py"),
         folder=lambda wildcards: mlm_checkpoint(wildcards).folder,
         settings=lambda wildcards: mlm_options(
             MLM.config["runs"][wildcards.mlm_run], "samples", "phases", "compare"
@@ -233,7 +234,6 @@ rule summarise_mlm:
         results=mlm_results,
         records=mlm_records,
         template="reports/mlm_summary.md.j2",
-        code=sources_of("jobs/write_mlm_summary.py"),
     output:
         markdown=report(
             f"{MLM_RUN}/summary.md",
@@ -260,6 +260,7 @@ rule summarise_mlm:
     resources:
         **needs("summarise_mlm"),
     params:
+        code=code_of("jobs/write_mlm_summary.py"),
         folders=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.records
         ],

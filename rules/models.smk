@@ -6,7 +6,6 @@ rule check_series:
             f"{answers(STUDY.series[wildcards.series].first)}/test.parquet",
             STUDY.series[wildcards.series].first,
         ),
-        code=sources_of("jobs/check_series.py"),
     output:
         gate=f"{ROOT}/gates/{{series}}.json",
     log:
@@ -21,6 +20,7 @@ rule check_series:
     resources:
         **needs("check_series"),
     params:
+        code=code_of("jobs/check_series.py"),
         first=lambda wildcards: STUDY.series[wildcards.series].first,
         action=lambda wildcards: STUDY.series[wildcards.series].action,
         force="--force" if STUDY.force else "",
@@ -34,7 +34,6 @@ rule group_structures:
     input:
         targets=of_joint_tasks(f"{DATA}/targets.parquet"),
         structures=of_joint_tasks(f"{DATA}/structures.npz"),
-        code=sources_of("jobs/group_structures.py"),
     output:
         groups=f"{ROOT}/joint/{{recipe}}/groups.parquet",
     log:
@@ -47,6 +46,7 @@ rule group_structures:
     resources:
         **needs("group_structures"),
     params:
+        code=code_of("jobs/group_structures.py"),
         tasks=lambda wildcards: joint_tasks(wildcards.recipe),
     shell:
         "python scripts/jobs/group_structures.py --tasks {params.tasks} --targets {input.targets:q}"
@@ -60,7 +60,6 @@ rule pretrain_model:
         splits=of_joint_tasks(SPLIT),
         groups=f"{ROOT}/joint/{{recipe}}/groups.parquet",
         gate=ancient(gate),
-        code=sources_of("jobs/pretrain_model.py"),
     output:
         backbone=f"{MODEL}/backbone.safetensors",
         record=f"{MODEL}/pretrain.json",
@@ -79,6 +78,7 @@ rule pretrain_model:
         **needs("pretrain_model"),
         gpu=1,
     params:
+        code=code_of("jobs/pretrain_model.py"),
         recipe=recipe_json,
         holdout=holdout,
         engine=ENGINE,
@@ -99,6 +99,11 @@ rule pretrain_model:
         ' --threads {threads} --out "$(dirname {output.backbone:q})" 2> {log:q}'
 
 
+# What a model predicts after its training; candidates of a search predict nothing.
+PREDICTED = "test train"
+TRIED = {name for tried in STUDY.searches.values() for name in tried}
+
+
 rule train_model:
     input:
         targets=f"{DATA}/targets.parquet",
@@ -110,7 +115,6 @@ rule train_model:
         backbone=pretrained_file("backbone.safetensors"),
         pretraining=pretrained_file("pretrain.json"),
         gate=ancient(gate),
-        code=sources_of("jobs/train_model.py"),
     output:
         model=f"{MODEL}/model.safetensors",
         fit=f"{MODEL}/fit.json",
@@ -128,6 +132,7 @@ rule train_model:
         **training_needs(),
         gpu=1,
     params:
+        code=code_of("jobs/train_model.py"),
         recipe=recipe_json,
         holdout=holdout,
         engine=ENGINE,
@@ -141,6 +146,7 @@ rule train_model:
                 given("--soft-weight-from", input.weight),
                 given("--backbone", input.backbone),
                 given("--pretraining", input.pretraining),
+                "" if wildcards.recipe in TRIED else f"--predict {PREDICTED}",
             ]
         ),
     shell:
@@ -160,7 +166,6 @@ rule choose_soft_weight:
             fold=wildcards.fold,
             seed=STUDY.first_seed(wildcards.recipe),
         ),
-        code=sources_of("jobs/choose_soft_weight.py"),
     output:
         choice=f"{ROOT}/searches/{{recipe}}/{{task}}/fold_{{fold}}.json",
     log:
@@ -174,6 +179,8 @@ rule choose_soft_weight:
     threads: 1
     resources:
         **needs("choose_soft_weight"),
+    params:
+        code=code_of("jobs/choose_soft_weight.py"),
     shell:
         "python scripts/jobs/choose_soft_weight.py --fits {input.fits:q} --out {output.choice:q} 2> {log:q}"
 
@@ -183,7 +190,6 @@ rule predict:
         model=f"{MODEL}/model.safetensors",
         graphs=f"{DATA}/graphs",
         split=SPLIT,
-        code=sources_of("jobs/predict.py"),
     output:
         test=f"{PREDICTIONS}/test.parquet",
         train=f"{PREDICTIONS}/train.parquet",
@@ -201,7 +207,8 @@ rule predict:
         **needs("predict"),
         gpu=1,
     params:
-        subsets="test train",
+        code=code_of("jobs/predict.py"),
+        subsets=PREDICTED,
         holdout=holdout,
         out=PREDICTIONS,
         engine=ENGINE,
@@ -216,7 +223,6 @@ use rule predict as predict_copies with:
         model=f"{MODEL}/model.safetensors",
         graphs=f"{COPIES}/graphs",
         split=SPLIT,
-        code=sources_of("jobs/predict.py"),
     output:
         copies=f"{PREDICTIONS}/copies.parquet",
     log:
@@ -229,6 +235,7 @@ use rule predict as predict_copies with:
         **needs("predict", copies=True),
         gpu=1,
     params:
+        code=code_of("jobs/predict.py"),
         subsets="copies",
         holdout=holdout,
         out=PREDICTIONS,
@@ -240,7 +247,6 @@ rule predict_views:
         model=f"{MODEL}/model.safetensors",
         graphs=f"{DATA}/graphs",
         split=SPLIT,
-        code=sources_of("jobs/predict_views.py"),
     output:
         test=f"{PREDICTIONS}/tta_{{tta}}/test.parquet",
         timing=f"{PREDICTIONS}/tta_{{tta}}/test_timing.json",
@@ -259,6 +265,7 @@ rule predict_views:
         **needs("predict_views"),
         gpu=1,
     params:
+        code=code_of("jobs/predict_views.py"),
         holdout=holdout,
         strength=lambda wildcards: STUDY.view_strength(wildcards.recipe),
         engine=ENGINE,

@@ -13,7 +13,6 @@ rule write_site:
         ),
         templates=site_files(),
         published=leaderboard(STUDY.task),
-        code=sources_of("write_site.py"),
     output:
         index=f"{ROOT}/site/index.html",
     log:
@@ -26,6 +25,7 @@ rule write_site:
     resources:
         **needs("write_site"),
     params:
+        code=code_of("write_site.py"),
         folders=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.experiments
         ],

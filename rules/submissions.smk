@@ -29,7 +29,6 @@ rule fetch_submission:
 rule prepare_targets:
     input:
         file=lambda wildcards: target_table(wildcards.task),
-        code=sources_of("jobs/prepare_targets.py"),
     output:
         targets=f"{DATA}/targets.parquet",
         failures=f"{DATA}/failures.csv",
@@ -46,6 +45,7 @@ rule prepare_targets:
     resources:
         **needs("prepare_targets"),
     params:
+        code=code_of("jobs/prepare_targets.py"),
         options=target_options,
     shell:
         "python scripts/jobs/prepare_targets.py --task {wildcards.task} {params.options}"
@@ -56,7 +56,6 @@ rule count_formula_duplicates:
     input:
         targets=f"{DATA}/targets.parquet",
         splits=expand(SPLIT, fold=STUDY.folds, allow_missing=True),
-        code=sources_of("jobs/count_formula_duplicates.py"),
     output:
         json=f"{ROOT}/splits/{{task}}/duplicates.json",
     log:
@@ -70,6 +69,8 @@ rule count_formula_duplicates:
     threads: 1
     resources:
         **needs("count_formula_duplicates"),
+    params:
+        code=code_of("jobs/count_formula_duplicates.py"),
     shell:
         "python scripts/jobs/count_formula_duplicates.py --targets {input.targets:q}"
         " --splits {input.splits:q} --out {output.json:q} 2> {log:q}"
@@ -79,7 +80,6 @@ rule read_submission:
     input:
         submission=lambda wildcards: STUDY.recorded.file(wildcards.submission),
         targets=f"{DATA}/targets.parquet",
-        code=sources_of("jobs/read_submission.py"),
     output:
         predictions=f"{RECORDED}/predictions.parquet",
         scores=f"{RECORDED}/scores.json",
@@ -93,6 +93,7 @@ rule read_submission:
     resources:
         **needs("read_submission"),
     params:
+        code=code_of("jobs/read_submission.py"),
         sha256=checksum,
     shell:
         "python scripts/jobs/read_submission.py --submission {input.submission:q}"
@@ -104,7 +105,6 @@ rule combine_submissions:
     input:
         targets=f"{DATA}/targets.parquet",
         predictions=recorded(f"{RECORDED}/predictions.parquet"),
-        code=sources_of("jobs/combine_submissions.py"),
     output:
         ensemble=f"{COMBINED}/test.parquet",
         done=f"{COMBINED}/test.json",
@@ -118,6 +118,7 @@ rule combine_submissions:
     resources:
         **needs("combine_submissions"),
     params:
+        code=code_of("jobs/combine_submissions.py"),
         how=combining,
         rows="test",
     shell:
@@ -135,6 +136,7 @@ use rule combine_submissions as label_training_rows with:
     benchmark:
         f"{BENCHMARKS}/label_training_rows/{{combination}}/{{task}}/fold_{{fold}}.tsv"
     params:
+        code=code_of("jobs/combine_submissions.py"),
         how=combining,
         rows="train",
 
@@ -170,7 +172,6 @@ rule write_combination:
             "config/schemas/results.schema.json",
             *leaderboard(STUDY.task),
         ],
-        code=sources_of("jobs/write_experiment.py"),
     output:
         results=f"{ROOT}/{{combination}}/results.json",
         readme=report(
@@ -218,6 +219,7 @@ rule write_combination:
     resources:
         **needs("write_combination"),
     params:
+        code=code_of("jobs/write_experiment.py"),
         compare=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.compared
         ],

@@ -2,7 +2,6 @@
 rule make_environment:
     input:
         file=lambda wildcards: MADE[wildcards.environment],
-        code=sources_of("jobs/make_environment.py"),
     output:
         folder=directory(f"{ENVIRONMENTS}/{{environment}}/venv"),
         packages=f"{ENVIRONMENTS}/{{environment}}/packages.json",
@@ -17,6 +16,8 @@ rule make_environment:
     threads: 1
     resources:
         **needs("make_environment"),
+    params:
+        code=code_of("jobs/make_environment.py"),
     shell:
         "python scripts/jobs/make_environment.py --file {input.file:q} --out {output.folder:q}"
         " --packages {output.packages:q} 2> {log:q}"
@@ -29,7 +30,6 @@ rule prepare_teacher:
         structures=f"{DATA}/structures.npz",
         split=SPLIT,
         copies=copies_of(f"{COPIES}/structures.npz"),
-        code=sources_of("jobs/prepare_teacher.py"),
     output:
         job=temp(f"{MODEL}/job.zip"),
     log:
@@ -44,6 +44,7 @@ rule prepare_teacher:
     resources:
         **needs("prepare_teacher"),
     params:
+        code=code_of("jobs/prepare_teacher.py"),
         holdout=holdout,
         told=lambda wildcards: json.dumps(
             STUDY.recipes[wildcards.recipe].options, sort_keys=True
@@ -66,7 +67,6 @@ for name in PROGRAMS:
             job=f"{MODEL}/job.zip",
             files=STUDY.recipes[name].files,
             environment=made_environment(name),
-            code=sources_of("jobs/run_teacher.py"),
         output:
             left=directory(f"{MODEL}/left"),
             outcome=f"{MODEL}/outcome.json",
@@ -86,6 +86,7 @@ for name in PROGRAMS:
             ),
             gpu=int(STUDY.recipes[name].gpu),
         params:
+            code=code_of("jobs/run_teacher.py"),
             command=STUDY.recipes[name].command,
             minutes=STUDY.recipes[name].minutes,
             gpu="--gpu" if STUDY.recipes[name].gpu else "",
@@ -115,7 +116,6 @@ rule collect_teacher:
         graphs=f"{DATA}/graphs",
         split=SPLIT,
         copies=copies_of(f"{COPIES}/graphs"),
-        code=sources_of("jobs/collect_teacher.py"),
     output:
         **COLLECTED,
     log:
@@ -130,6 +130,7 @@ rule collect_teacher:
     resources:
         **needs("collect_teacher"),
     params:
+        code=code_of("jobs/collect_teacher.py"),
         recipe=recipe_json,
         holdout=holdout,
         goes_on=lambda wildcards: (
@@ -163,7 +164,6 @@ rule read_own_predictions:
         targets=f"{DATA}/targets.parquet",
         graphs=f"{DATA}/graphs",
         split=SPLIT,
-        code=sources_of("jobs/read_own_predictions.py"),
     output:
         **COLLECTED,
     log:
@@ -178,6 +178,7 @@ rule read_own_predictions:
     resources:
         **needs("collect_teacher"),
     params:
+        code=code_of("jobs/read_own_predictions.py"),
         recipe=recipe_json,
     shell:
         "python scripts/jobs/read_own_predictions.py --recipe-name {wildcards.recipe}"

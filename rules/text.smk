@@ -34,7 +34,6 @@ rule run_text_model:
         structures=f"{DATA}/structures.npz",
         graphs=f"{DATA}/graphs",
         split=SPLIT,
-        code=sources_of("jobs/run_text_model.py"),
     output:
         fit=f"{MODEL}/fit.json",
         history=f"{MODEL}/history.csv",
@@ -55,6 +54,7 @@ rule run_text_model:
         **needs("run_text_model"),
         gpu=1,
     params:
+        code=code_of("jobs/run_text_model.py"),
         recipe=recipe_json,
         holdout=holdout,
         engine=ENGINE,
@@ -74,7 +74,6 @@ rule measure_text_speed:
         card=f"{TASK_DATA}/card.json",
         structures=f"{TASK_DATA}/structures.npz",
         split=SPLIT.format(task=STUDY.task, fold=STUDY.folds[0]),
-        code=sources_of("maintenance/bench_text.py"),
     output:
         speed=f"{ROOT}/speed/{{recipe}}.csv",
         tokens=f"{ROOT}/speed/{{recipe}}_tokens.csv",
@@ -90,6 +89,7 @@ rule measure_text_speed:
     resources:
         **needs("run_text_model"),
     params:
+        code=code_of("maintenance/bench_text.py"),
         recipe=recipe_json,
     shell:
         "python scripts/maintenance/bench_text.py --targets {input.targets:q} --card {input.card:q}"
@@ -111,6 +111,7 @@ use rule write_outside_experiment as write_text_experiment with:
     wildcard_constraints:
         exp=one_of(READING),
     params:
+        code=code_of("jobs/write_experiment.py"),
         compare=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.compared
         ],

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
-from foldwise.network.machine import add_machine_options, machine_of
+from foldwise.network.machine import machine_of
+from foldwise.network.options import add_machine_options
 from foldwise.prediction.new_crystals.job import predict_structures
 from foldwise.statistics.answer_intervals import CONFIDENCE
 

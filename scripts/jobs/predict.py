@@ -9,8 +9,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
-from foldwise.network.machine import add_machine_options, machine_of
-from foldwise.prediction.job import SUBSETS, predict_subsets
+from foldwise.common.files import json_object
+from foldwise.network.options import add_machine_options
+from foldwise.prediction.ahead import take
+from foldwise.prediction.files import SUBSETS, PredictionFiles
 
 
 def main() -> None:
@@ -23,15 +25,21 @@ def main() -> None:
     add_machine_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of {subset}.parquet")
     options = parser.parse_args()
-    predict_subsets(
-        options.model,
+    files = PredictionFiles(
+        model=options.model,
         graphs=options.graphs,
-        split_path=options.split,
-        subsets=options.subsets,
+        split=options.split,
+        subsets=tuple(options.subsets),
         holdout=options.holdout,
-        machine=machine_of(options),
-        out=options.out,
     )
+    if options.device != "cuda":
+        engine = json_object(options.engine, "--engine")
+        if take(files, threads=options.threads, engine=engine, out=options.out):
+            return
+    from foldwise.network.machine import machine_of  # noqa: PLC0415 (PyTorch takes seconds to start)
+    from foldwise.prediction.job import predict_subsets  # noqa: PLC0415
+
+    predict_subsets(files, machine=machine_of(options), out=options.out)
 
 
 if __name__ == "__main__":

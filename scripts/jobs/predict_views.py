@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.graphs.views import Strength
-from foldwise.network.machine import add_machine_options, machine_of
+from foldwise.network.machine import machine_of
+from foldwise.network.options import add_machine_options
 from foldwise.prediction.views import predict_views
 
 

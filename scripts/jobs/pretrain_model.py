@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import json_object
-from foldwise.network.machine import add_machine_options, machine_of
+from foldwise.network.machine import machine_of
+from foldwise.network.options import add_machine_options
 from foldwise.study.recipe import parse_recipe
 from foldwise.training.joint.job import TaskFiles, pretrain
 

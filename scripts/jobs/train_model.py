@@ -10,8 +10,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import json_object
-from foldwise.network.machine import add_machine_options, machine_of
+from foldwise.network.machine import machine_of
+from foldwise.network.options import add_machine_options
 from foldwise.network.transform import TRANSFORMS
+from foldwise.prediction.files import SUBSETS
 from foldwise.study.recipe import parse_recipe
 from foldwise.training.files import SeedJob, TrainingFiles
 from foldwise.training.job import TrainingJob, train
@@ -34,6 +36,10 @@ def main() -> None:
     parser.add_argument("--copies", type=Path, help="graph store of the copies")
     parser.add_argument("--backbone", type=Path, help="checkpoint of the joint pretraining")
     parser.add_argument("--pretraining", type=Path, help="record of the joint pretraining")
+    parser.add_argument(
+        "--predict", nargs="+", choices=SUBSETS, default=[],
+        help="subsets to predict, on a CPU, for predict.py to move",
+    )  # fmt: skip
     add_machine_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
     options = parser.parse_args()
@@ -53,6 +59,7 @@ def main() -> None:
             ),
             transform=options.transform,
             extensive=options.extensive,
+            subsets=tuple(options.predict),
             machine=machine_of(options),
         ),
         SeedJob(options.seed, options.holdout, options.out, options.backbone, options.pretraining),

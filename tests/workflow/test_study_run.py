@@ -217,6 +217,28 @@ def test_an_edited_ensemble_reruns_what_lies_behind_it(study, tmp_path):
     }
 
 
+def test_an_edited_neutral_module_reruns_nothing(study, tmp_path):
+    house = study.copy(tmp_path / "house")
+    with (house.root / "scripts/foldwise/common/progress.py").open("a") as source:
+        source.write("# edited\n")
+    assert house.jobs() == {}
+
+
+def test_copied_results_without_snakemakes_record_are_not_stale(study, tmp_path):
+    """Newer code says nothing of results that were made elsewhere."""
+    house = study.copy(tmp_path / "house")
+    shutil.rmtree(house.root / ".snakemake")
+    with (house.root / "scripts/foldwise/prediction/averages.py").open("a") as source:
+        source.write("# edited\n")
+    assert house.jobs() == {}
+
+
+def test_what_is_printed_names_no_source_file(bare_house):
+    done = bare_house.snakemake("-n")
+    assert "rule train_model:" in done.stdout + done.stderr
+    assert "scripts/foldwise" not in done.stdout + done.stderr
+
+
 def test_a_changed_soft_weight_retrains_students_only(study, tmp_path):
     student = {"teacher": {"ensemble": "e3", "targets": "crossfit", "soft_weight": 0.25}}
     recipes = {**CONFIG["recipes"], "student": student}

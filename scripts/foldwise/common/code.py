@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ NEUTRAL = frozenset(
         "common.lease",
         "common.progress",
         "common.workers",
+        "prediction.ahead",
         "tracking.calls.program",
         "tracking.record.decision",
         "tracking.record.lifecycle",
@@ -22,6 +24,7 @@ NEUTRAL = frozenset(
     }
 )
 
+_DIGITS = 12
 _IMPORT = re.compile(r"^[ \t]*from foldwise(?:\.\w+)* import (?:\([^)]*\)|[^\n]+)", re.MULTILINE)
 
 
@@ -48,6 +51,29 @@ def _modules(library: Path, module: str, names: list[str]) -> list[str]:
 
 def _source(library: Path, module: str) -> Path:
     return library / f"{module.replace('.', '/')}.py"
+
+
+@cache
+def code_of(program: str, scripts: str = "scripts") -> str:
+    """Short hash of the program and of every library module behind it, the neutral ones left out.
+
+    A rule that has it as a parameter runs again after an edit that may decide a number. Results
+    without a record of Snakemake's, copied ones for instance, are not stale on its account.
+
+    Args:
+        program: File name below `scripts`.
+        scripts: Folder of the programs and of the library.
+    """
+    whole = hashlib.sha256()
+    for path in sources_of(program, scripts):
+        name = Path(path).relative_to(scripts).as_posix()
+        whole.update(f"{name} {_content(Path(path))}\n".encode())
+    return whole.hexdigest()[:_DIGITS]
+
+
+@cache
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def sources_of(program: str, scripts: str = "scripts") -> list[str]:

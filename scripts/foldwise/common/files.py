@@ -13,13 +13,14 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pyarrow as pa
 import yaml
 
 from foldwise.common.errors import FoldwiseError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LIBRARY = Path(__file__).resolve().parents[1]
 REPOSITORY = LIBRARY.parents[1]
@@ -197,13 +198,16 @@ def read_parquet(path: str | os.PathLike[str], columns: Sequence[str]) -> pd.Dat
     Raises:
         FoldwiseError: The file is missing, truncated, or lacks one of `columns`.
     """
+    import pandas as pd  # noqa: PLC0415 (half a second, which programs without tables can do without)
+    from pyarrow import ArrowInvalid  # noqa: PLC0415
+
     try:
         table = pd.read_parquet(path)
     except FileNotFoundError:
         raise FoldwiseError(
             "the file does not exist", where=str(path), hint="Make it first."
         ) from None
-    except (pa.ArrowInvalid, OSError) as error:
+    except (ArrowInvalid, OSError) as error:
         raise FoldwiseError(
             "the file is truncated or no Parquet file",
             where=str(path),

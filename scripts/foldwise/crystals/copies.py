@@ -10,7 +10,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from pymatgen.core.periodic_table import Element
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.crystals.files import read_structures, write_structures
@@ -108,6 +107,8 @@ def _substituted(
 @cache
 def _pettifor(number: int) -> float:
     """Place of an element on Pettifor's chemical scale (Solid State Commun. 51, 31, 1984)."""
+    from pymatgen.core.periodic_table import Element  # noqa: PLC0415 (a quarter of a second, in every training)
+
     return float(Element.from_Z(number).mendeleev_no)
 
 
@@ -116,6 +117,8 @@ def _molar_volume(number: int) -> float:
     """Of the pure element, cm³/mol."""
     if number in _WITHOUT_VOLUME:
         return _WITHOUT_VOLUME[number]
+    from pymatgen.core.periodic_table import Element  # noqa: PLC0415 (a quarter of a second, in every training)
+
     return float(Element.from_Z(number).molar_volume)
 
 

@@ -12,8 +12,6 @@ from pydantic.dataclasses import dataclass
 from foldwise.common.files import json_object
 from foldwise.common.settings import CLOSED, Flag, checked
 
-DEVICES = ("auto", "cpu", "cuda")
-
 
 def _word(value: Any) -> Any:
     """YAML reads a bare yes or no as a truth value."""
@@ -62,13 +60,6 @@ class Machine:
     device: str = "auto"
     threads: int = 1
     engine: EngineSettings = dataclasses.field(default_factory=EngineSettings)
-
-
-def add_machine_options(parser: argparse.ArgumentParser) -> None:
-    """The options of a program that computes on a machine."""
-    parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--engine", default="{}", help="what a GPU may do, as JSON")
 
 
 def machine_of(options: argparse.Namespace) -> Machine:

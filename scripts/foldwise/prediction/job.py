@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,8 @@ from foldwise.network.engine import set_up_engine
 from foldwise.network.machine import Machine
 from foldwise.network.output import predict
 from foldwise.network.transform import compositions
+from foldwise.prediction.files import PredictionFiles
 from foldwise.tasks.splits import FoldSplit
-
-SUBSETS = ("test", "train", "copies")
 
 
 def subset_ids(split: FoldSplit, subset: str, store: GraphStore) -> list[str]:
@@ -54,27 +51,14 @@ def subset_ids(split: FoldSplit, subset: str, store: GraphStore) -> list[str]:
     return ids
 
 
-def predict_subsets(
-    model_path: str | os.PathLike[str],
-    *,
-    graphs: str | os.PathLike[str],
-    split_path: str | os.PathLike[str],
-    subsets: Sequence[str],
-    holdout: int,
-    machine: Machine,
-    out: str | os.PathLike[str],
-) -> None:
+def predict_subsets(files: PredictionFiles, *, machine: Machine, out: Path) -> None:
     """Write `{subset}.parquet` with id and prediction (target units) for each subset.
 
     `train.parquet` also says which rows the model held out. Beside `test.parquet` stands
     `test_timing.json`, the speed of a second pass without loading and warm-up.
 
     Args:
-        model_path: Checkpoint.
-        graphs: Graph store of the task, or of its copies.
-        split_path: Split file of the fold.
-        subsets: Some of `SUBSETS`.
-        holdout: The model's own hold-out.
+        files: What is read, and the subsets.
         machine: What it computes on.
         out: Folder of the files.
 
@@ -82,34 +66,34 @@ def predict_subsets(
         FoldwiseError: An input is missing or broken, or a prediction is not finite.
     """
     device = set_up_engine(machine)
-    model = load_model(model_path)
+    model = load_model(files.model)
     network = model.network.to(device)
-    split = FoldSplit.read(split_path)
-    store = GraphStore.open(graphs)
+    split = FoldSplit.read(files.split)
+    store = GraphStore.open(files.graphs)
     resident, composition = open_batches(store, device), compositions(store)
-    parts = {subset: subset_ids(split, subset, store) for subset in subsets}
+    parts = {subset: subset_ids(split, subset, store) for subset in files.subsets}
     accelerate(network, store, machine.engine, passes=sum(map(len, parts.values())))
     for subset, ids in parts.items():
         rows = store.rows_of(ids)
         log = ProgressLog(sys.stderr, len(rows), name=f"fold {split.fold} {subset}")
-        log.line(f"{model_path}: {len(rows)} structures of {subset}, {device}")
+        log.line(f"{files.model}: {len(rows)} structures of {subset}, {device}")
         values = predict(network, model.transform, resident, composition, rows, log=log)
         if not np.isfinite(values).all():
             raise FoldwiseError(
                 f"{int((~np.isfinite(values)).sum())} prediction(s) are not finite",
-                where=str(model_path),
+                where=str(files.model),
                 hint="Train again with a lower lr.",
             )
         table = pd.DataFrame({"id": ids, "prediction": values})
         if subset == "train":
-            _, validation = split.fit_and_validation(holdout)
+            _, validation = split.fit_and_validation(files.holdout)
             table["held_out"] = table["id"].isin(set(validation))
         if subset == "test":
             started = time.perf_counter()
             predict(network, model.transform, resident, composition, rows)
             timing = timing_record(len(ids), time.perf_counter() - started, device, machine.threads)
-            write_json(Path(out) / "test_timing.json", timing)
-        write_parquet(Path(out) / f"{subset}.parquet", table)
+            write_json(out / "test_timing.json", timing)
+        write_parquet(out / f"{subset}.parquet", table)
 
 
 def timing_record(

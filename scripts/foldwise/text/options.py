@@ -7,7 +7,8 @@ from pathlib import Path
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import json_object
-from foldwise.network.machine import add_machine_options, machine_of
+from foldwise.network.machine import machine_of
+from foldwise.network.options import add_machine_options
 from foldwise.study.kinds import parse_any
 from foldwise.study.outside.text import TextRecipe
 from foldwise.text.rows import TextFiles, TextJob

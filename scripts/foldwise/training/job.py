@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from foldwise.network.engine import set_up_engine
 from foldwise.network.machine import Machine
 from foldwise.network.output import network_output
 from foldwise.network.transform import compositions, fit_transform
+from foldwise.prediction.ahead import leave, predicting_code
+from foldwise.prediction.files import PredictionFiles
 from foldwise.study.recipe import Recipe
 from foldwise.tasks.splits import FoldSplit
 from foldwise.training.augmentation import make_augmentation
@@ -58,6 +61,7 @@ class TrainingJob:
         transform: One of `foldwise.network.transform.TRANSFORMS`.
         machine: What it computes on.
         extensive: Whether the target is a sum over the atoms of the cell.
+        subsets: Subsets of the fold that are predicted for the job that follows, on a CPU.
     """
 
     recipe_name: str
@@ -65,6 +69,7 @@ class TrainingJob:
     transform: str
     machine: Machine
     extensive: bool = False
+    subsets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ def train(files: TrainingFiles, job: TrainingJob, seed: SeedJob) -> None:
         FoldwiseError: An input is missing or broken, or the loss is no longer finite.
     """
     clock = Clock()
+    predicting_code()  # now: an edit during the training must make what it leaves stale
     device = set_up_engine(job.machine)
     fold = open_fold(files, job.recipe, device)
     training = prepare(fold, job, seed, device)
@@ -125,9 +131,19 @@ def train(files: TrainingFiles, job: TrainingJob, seed: SeedJob) -> None:
     write_csv(seed.out / "history.csv", pd.DataFrame(result.progress.history))
     model = TrainedModel(job.recipe.model, training.network, training.problem.transform)
     save_model(seed.out / "model.safetensors", model)
+    if job.subsets and device.type == "cpu":
+        _predict_ahead(files, job, seed)
     shutil.rmtree(seed.out / ".resume")  # what a kill has left half-written included
     best = result.progress.history[result.progress.best_epoch - 1]
     training.log.line(f"done: best validation MAE {best['val_mae']:.5f}")
+
+
+def _predict_ahead(files: TrainingFiles, job: TrainingJob, seed: SeedJob) -> None:
+    asked = PredictionFiles(
+        seed.out / "model.safetensors", files.graphs, files.split, job.subsets, seed.holdout
+    )
+    with suppress(FoldwiseError):  # the prediction job finds the same mistake and reports it
+        leave(asked, job.machine)
 
 
 def open_fold(files: TrainingFiles, recipe: Recipe, device: torch.device) -> OpenFold:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,24 @@ from torch.nn import functional
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from foldwise.study.recipe import Recipe
+
+
+def _undecorated(method: Any) -> Any:
+    return getattr(method, "__wrapped__", method)
+
+
+class AdamW(torch.optim.AdamW):
+    """`torch.optim.AdamW` that does not import `torch._dynamo`, two seconds of every job.
+
+    PyTorch wraps these methods for optimisers that are compiled, which this one is not. Without
+    the wrappers they are the same functions; a version of PyTorch without wrappers is fine too.
+    """
+
+    add_param_group = _undecorated(torch.optim.AdamW.add_param_group)
+    load_state_dict = _undecorated(torch.optim.AdamW.load_state_dict)
+    state_dict = _undecorated(torch.optim.AdamW.state_dict)
+    step = torch.no_grad()(_undecorated(torch.optim.AdamW.step))
+    zero_grad = _undecorated(torch.optim.AdamW.zero_grad)
 
 
 def learning_rate(step: int, total_steps: int, recipe: Recipe) -> float:

@@ -21,7 +21,7 @@ from foldwise.network.output import network_output
 from foldwise.network.transform import TargetTransform
 from foldwise.study.recipe import Recipe
 from foldwise.training.augmentation import Augmentation, Targets
-from foldwise.training.optimisation import MovingAverage, learning_rate, mixed_loss
+from foldwise.training.optimisation import AdamW, MovingAverage, learning_rate, mixed_loss
 from foldwise.training.samples import Samples
 
 
@@ -86,7 +86,7 @@ class Trainer:
         self.network, self.problem, self.log = network, problem, log
         recipe, device = problem.recipe, problem.store.device
         on_gpu = device.type == "cuda"
-        self.optimiser = torch.optim.AdamW(
+        self.optimiser = AdamW(
             network.parameters(),
             lr=recipe.lr,
             weight_decay=recipe.weight_decay,

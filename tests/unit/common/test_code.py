@@ -1,10 +1,11 @@
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 from foldwise.common import code
-from foldwise.common.code import NEUTRAL, sources_of
+from foldwise.common.code import NEUTRAL, code_of, sources_of
 from paths import REPOSITORY
 
 SCRIPTS = REPOSITORY / "scripts"
@@ -47,6 +48,35 @@ def test_imports_are_followed_to_their_end(tmp_path):
             "foldwise/group/four.py",
         )
     )
+
+
+def test_the_hash_follows_what_decides_and_nothing_else(tmp_path):
+    def made(name, **changes):
+        files = {
+            "program": "from foldwise.one import f\n",
+            "foldwise__one": "from foldwise.common.errors import E\n",
+            "foldwise__common__errors": "",
+            "foldwise__unused": "",
+        }
+        write(tmp_path / name, **files | changes)
+        return code_of("program.py", str(tmp_path / name))
+
+    first = made("first")
+    assert re.fullmatch(r"[0-9a-f]{12}", first)
+    neutral = {"foldwise__common__errors": "edited = 1\n", "foldwise__unused": "edited = 1\n"}
+    assert made("neutral", **neutral) == first
+    assert made("program", program="from foldwise.one import g\n") != first
+    assert made("module", foldwise__one="edited = 1\n") != first
+
+
+def test_every_rule_that_calls_a_program_depends_on_its_code():
+    for path in (REPOSITORY / "rules").glob("*.smk"):
+        for rule in re.split(r"(?m)^(?= *(?:use )?rule\b[^\n]*:$)", path.read_text())[1:]:
+            name = rule.strip().splitlines()[0]
+            # A rule that takes over another one takes its parameters too, unless it has its own.
+            wanted = "params:" in rule if name.startswith("use") else "python scripts/" in rule
+            if wanted and "fetch_submission" not in name:
+                assert "code=code_of(" in rule, f"{path.name}: {name}"
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -10,7 +10,8 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.graphs.sources import open_batches
 from foldwise.network.acceleration import Accelerator, accelerate, mean_size
 from foldwise.network.checkpoint import new_network
-from foldwise.network.machine import EngineSettings, add_machine_options, machine_of
+from foldwise.network.machine import EngineSettings, machine_of
+from foldwise.network.options import add_machine_options
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pymatgen.core.composition import Composition
 from threadpoolctl import threadpool_limits
 
 from foldwise.common.errors import FoldwiseError
@@ -96,6 +95,8 @@ def _units(targets: pd.DataFrame, kind: str, formulas: Sequence[str]) -> list[st
     groups = targets["spacegroup"].astype(str).tolist()
     if kind == "spacegroup":
         return groups
+    from pymatgen.core.composition import Composition  # noqa: PLC0415 (half a second, in every job that reads a split)
+
     anonymous = [Composition(formula).anonymized_formula for formula in formulas]
     return [f"{formula}, {group}" for formula, group in zip(anonymous, groups, strict=True)]
 
@@ -116,6 +117,8 @@ def _cluster_cut(ids: Sequence[str], formulas: Sequence[str], asked: Asked) -> C
 
 def _clusters(formulas: Sequence[str], asked: Asked) -> NDArray[np.int64]:
     """Number of each row's cluster, the largest cluster 0; B. Meredig et al., MSDE 3, 819."""
+    from pymatgen.core.composition import Composition  # noqa: PLC0415 (half a second, in every job that reads a split)
+
     shares = np.zeros((len(formulas), _N_ELEMENTS + 1))
     for row, formula in enumerate(formulas):
         for element, amount in Composition(formula).fractional_composition.items():

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
 
-from pymatgen.core.composition import Composition
-
 Kind = Literal[
     "official", "random", "formula", "chemical_system", "spacegroup", "prototype", "column",
     "time", "cluster", "file",
@@ -106,6 +104,8 @@ def partition(
 @lru_cache(maxsize=200_000)
 def chemical_system(formula: str) -> str:
     """Elements of a formula in alphabetical order: "O-Ti"."""
+    from pymatgen.core.composition import Composition  # noqa: PLC0415 (half a second, in every job that reads a split)
+
     return "-".join(sorted(Composition(formula).get_el_amt_dict()))
 
 

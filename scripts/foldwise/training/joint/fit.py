@@ -22,7 +22,7 @@ from foldwise.network.memory import PartBudget
 from foldwise.network.output import BATCH_BUDGET, batches_by_size
 from foldwise.study.recipe import Recipe
 from foldwise.training.joint.network import MultiTaskNetwork, TaskScale, masked_loss
-from foldwise.training.optimisation import MovingAverage, learning_rate
+from foldwise.training.optimisation import AdamW, MovingAverage, learning_rate
 from foldwise.training.resume import Clock, load_state, save_state
 from foldwise.training.trainer import Progress
 
@@ -135,7 +135,7 @@ class _JointTrainer:
     def __init__(self, network: MultiTaskNetwork, problem: JointProblem, log: ProgressLog) -> None:
         self.network, self.problem, self.log = network, problem, log
         recipe, device = problem.recipe, problem.source.device
-        self.optimiser = torch.optim.AdamW(
+        self.optimiser = AdamW(
             network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, foreach=True
         )
         self.average = MovingAverage(network, recipe.ema_decay)
