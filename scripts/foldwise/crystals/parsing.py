@@ -35,6 +35,8 @@ HEAVY_ELEMENT = f"element beyond Z = {MAX_ATOMIC_NUMBER}"
 DISORDERED = "partial occupancy"
 ABSURD_CELL = "absurd cell"
 TOO_CLOSE = "atoms too close"
+TOO_LARGE = "cell too large"
+MISSING_ATOMS = "atoms missing"
 
 # "Fe", "Fe3+", "O2-", "Na+", "Fe2.5+"
 _SPECIES = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-])?")
@@ -67,6 +69,22 @@ def parse_structure(value: object) -> CrystalArrays:
     """
     if not isinstance(value, Mapping):
         raise CrystalError(UNREADABLE, f"{_kind(value)} instead of a structure dict")
+    try:
+        return _parsed(value)
+    except CrystalError:
+        raise
+    # What stands in a dict from outside may break any step: integers beyond floats, endless text.
+    except Exception as error:
+        raise CrystalError(UNREADABLE, one_line(error)) from error
+
+
+def one_line(error: Exception) -> str:
+    """An error of another library, on one line of at most 200 characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _parsed(value: Mapping[str, Any]) -> CrystalArrays:
     sites = value.get("sites")
     if not isinstance(sites, Sequence) or isinstance(sites, str):
         raise CrystalError(UNREADABLE, "no list of sites")
@@ -110,7 +128,8 @@ def check_crystal(crystal: CrystalArrays) -> None:
 def _lattice(value: object) -> NDArray[np.float64]:
     if not isinstance(value, Mapping):
         raise CrystalError(UNREADABLE, "no lattice (a molecule?)")
-    if not all(value.get("pbc", (True, True, True))):
+    periodic = value.get("pbc")
+    if periodic is not None and not (isinstance(periodic, Sequence) and all(periodic)):
         raise CrystalError(UNREADABLE, "not periodic in all three directions")
     try:
         if "matrix" in value:

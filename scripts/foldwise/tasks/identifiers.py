@@ -10,7 +10,8 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.tasks.official import OfficialTask, any_official_task
 
 # Ids name folders of sample reports, so they must be plain file names; copies add "#{copy}".
-_FILE_NAME = re.compile(r"(?!\.)[^/\\#\x00-\x1f]{1,100}")
+# Surrogates stand for bytes of a file name that is not UTF-8; no file of text can hold them.
+_FILE_NAME = re.compile(r"(?!\.)[^/\\#\x00-\x1f\ud800-\udfff]{1,100}")
 
 
 def crystal_ids(index: Sequence[object], task: str, where: str) -> list[str]:
@@ -50,7 +51,8 @@ def check_id(name: str, where: str) -> None:
     """Refuse an id that cannot name a file.
 
     Raises:
-        FoldwiseError: The id is empty, too long, or holds a slash, a # or a leading dot.
+        FoldwiseError: The id is empty, too long, or holds a slash, a #, a leading dot, or
+            a byte that is not UTF-8.
     """
     if not _FILE_NAME.fullmatch(name):
         raise FoldwiseError(

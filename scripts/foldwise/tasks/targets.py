@@ -25,6 +25,7 @@ from pymatgen.core.periodic_table import Element
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256, write_csv, write_json, write_parquet
+from foldwise.common.tables import csv_table
 from foldwise.crystals.descriptors import UNKNOWN_SYSTEM, anion_family, reduced_formula
 from foldwise.tasks.identifiers import crystal_ids
 from foldwise.tasks.matbench_json import read_split_json
@@ -120,19 +121,10 @@ def prepare_targets(
 
 
 def _from_csv(path: Path, spec: TargetSpec) -> _Raw:
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise FoldwiseError(
-            "the table of targets is not there",
-            where=str(path),
-            hint="Correct targets_dir, or leave it out to download the official file.",
-        ) from None
-    except (OSError, EOFError, ValueError) as error:
-        raise FoldwiseError(
-            f"no valid CSV ({error})", where=str(path), hint="Copy the file again."
-        ) from error
-    names = [str(column) for column in table.columns]
+    table = csv_table(
+        path, absent="Correct targets_dir, or leave it out to download the official file."
+    )
+    names = list(table.columns)
     others = [name for name in names[1:] if name != COMPOSITION_COLUMN]
     target = spec.target or (others[0] if len(others) == 1 else None)
     if COMPOSITION_COLUMN not in names or target not in others:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_parquet
+from foldwise.common.tables import csv_table
 from foldwise.prediction.outside import OutsideAnswers, OutsideFit, write_outside_model
 from foldwise.tasks.splits import FoldSplit
 
@@ -84,12 +85,7 @@ def read_own_predictions(
 def _read(path: Path, fold: FoldSplit) -> tuple[pd.Series[float], pd.Series[bool]]:
     """Answers of this fold by id, and which of them are for rows that the model held out."""
     hint = "Give a CSV with id and prediction, and fold and held_out where they are needed."
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise FoldwiseError("there is no such file", where=str(path), hint=hint) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise FoldwiseError(f"no valid CSV ({error})", where=str(path), hint=hint) from None
+    table = csv_table(path, absent=hint)
     missing = [name for name in ("id", "prediction") if name not in table]
     if missing:
         raise FoldwiseError(f"column {missing[0]!r} is missing", where=str(path), hint=hint)

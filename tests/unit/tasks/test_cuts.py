@@ -197,7 +197,7 @@ def test_a_table_that_lacks_rows_columns_or_repeats_them_is_named(tmp_path):
     path.write_text("id,mine\nc000,1\nc000,1\n")
     assert "'c000' stands twice" in message(every_fold, table, rule)
     path.write_bytes(b"id,mine\nc000,\xe4\n")
-    assert "no valid CSV in UTF-8" in message(every_fold, table, rule)
+    assert "the encoding is not UTF-8" in message(every_fold, table, rule)
 
 
 def test_the_program_takes_every_kind_that_needs_no_table(tmp_path):

@@ -57,7 +57,7 @@ def test_bad_rows_are_failures_with_a_reason(tmp_path):
         ("id,composition,gap\na,K1,1\na,K1,1\n", "duplicate id"),
         ("id,composition,gap\n", "none of 0 rows"),
         ("id,composition,gap\na,,1\n", "none of 1 rows"),
-        ("", "no valid CSV"),
+        ("", "the table is empty"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_named(tmp_path, text, message):
@@ -66,7 +66,7 @@ def test_a_table_that_cannot_be_used_is_named(tmp_path, text, message):
 
 
 def test_missing_truncated_and_foreign_tables(tmp_path):
-    with pytest.raises(FoldwiseError, match="the table of targets is not there"):
+    with pytest.raises(FoldwiseError, match="the file does not exist"):
         prepare_targets(OWN, tmp_path / "none.csv.gz", tmp_path)
     broken = tmp_path / "broken.csv.gz"
     broken.write_bytes(gzip.compress(b"id,composition,gap\n" + bytes(5000))[:-20])

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256
+from foldwise.common.tables import csv_rows
 from foldwise.mlm.texts.text import json_lines
 
 BLANK = "_"
@@ -67,17 +66,7 @@ def read_lambada(path: str | Path) -> Lambada | None:
 def _rows(path: Path) -> list[tuple[int, Any]]:
     if path.suffix not in (".csv", ".tsv"):
         return [(number, value) for number, value in json_lines(path) if value is not None]
-    try:
-        table = pd.read_csv(
-            path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False
-        )
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise FoldwiseError(
-            f"the table cannot be read ({error})",
-            where=str(path),
-            hint="Give UTF-8 with the columns text and answer.",
-        ) from error
-    return list(enumerate(table.to_dict("records"), start=2))
+    return list(csv_rows(path, delimiter="\t" if path.suffix == ".tsv" else ","))
 
 
 def _blank(row: Any, number: int, path: Path) -> Blank:

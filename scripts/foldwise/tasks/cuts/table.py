@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_parquet
+from foldwise.common.tables import csv_table
 from foldwise.tasks.cuts.rule import SplitRule
 
 _TRAIN, _TEST = ("train", "validation", "-1", ""), "test"
@@ -111,16 +113,7 @@ def _read_table(path: str | os.PathLike[str], column: str) -> pd.DataFrame:
     if str(path).endswith(".parquet"):
         table = read_parquet(path, ["id", column])[["id", column]]
         return table.astype(object).where(table.notna(), "").astype(str)
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise FoldwiseError(
-            "the file does not exist", where=str(path), hint="Correct splits.table."
-        ) from None
-    except (OSError, EOFError, ValueError) as error:
-        raise FoldwiseError(
-            f"no valid CSV in UTF-8 ({error})", where=str(path), hint="Write the file again."
-        ) from error
+    table = csv_table(Path(path), absent="Correct splits.table.")
     for needed in ("id", column):
         if needed not in table.columns:
             raise FoldwiseError(

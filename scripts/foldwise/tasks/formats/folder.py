@@ -58,11 +58,22 @@ def folder_source(path: Path) -> RawSource:
 
 
 def _files(path: Path) -> Iterator[Path]:
+    """Files of a folder and of those in it; links to folders are followed, each folder once."""
     if path.is_file():
         yield path
         return
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    seen = {path.resolve()}
+    for folder, folders, names in os.walk(path, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if not name.startswith(".")]
+        followed = []
+        for name in folders:
+            target = Path(folder, name).resolve()
+            # A link to what is in this folder anyway must not come before the folder itself.
+            inside = Path(folder, name).is_symlink() and target.is_relative_to(path.resolve())
+            if target not in seen and not inside:
+                seen.add(target)
+                followed.append(name)
+        folders[:] = followed
         for name in sorted(names):
             if not name.startswith("."):
                 yield Path(folder, name)

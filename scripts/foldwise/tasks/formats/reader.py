@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -13,12 +14,20 @@ from tqdm import tqdm
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.workers import worker_pool
 from foldwise.crystals.neighbors import CrystalArrays
-from foldwise.crystals.parsing import CrystalError, Failure, check_crystal, parse_or_failure
+from foldwise.crystals.parsing import (
+    TOO_LARGE,
+    UNREADABLE,
+    CrystalError,
+    Failure,
+    check_crystal,
+    one_line,
+    parse_or_failure,
+)
 from foldwise.tasks.formats.folder import folder_source, is_structure_file
 from foldwise.tasks.formats.frames import database_source, xyz_source
-from foldwise.tasks.formats.rows import RawRow, RawSource, StructureRow
+from foldwise.tasks.formats.rows import RawRow, RawSource, StructureRow, printable
 from foldwise.tasks.formats.tables import table_source
-from foldwise.tasks.formats.text import MAX_ATOMS, TOO_LARGE, same_crystal
+from foldwise.tasks.formats.text import MAX_ATOMS, crystal_of_cell, same_crystal
 from foldwise.tasks.identifiers import check_id, crystal_ids
 from foldwise.tasks.matbench_json import STRUCTURE_COLUMN, read_split_json
 
@@ -141,14 +150,23 @@ def _matbench_source(path: Path, name: str) -> RawSource:
                 for column, cell in zip(table.columns, row, strict=True)
                 if column != STRUCTURE_COLUMN
             }
-            yield RawRow(identifier, row[at], same_crystal, f"{path} row {number}", columns)
+            cell = row[at]
+            known = isinstance(cell, CrystalArrays | Failure)  # objects are converted already
+            convert = same_crystal if known else crystal_of_cell
+            yield RawRow(identifier, cell, convert, f"{path} row {number}", columns)
 
     return RawSource("Matbench JSON", len(ids), rows)
 
 
 def _distinct(rows: Iterable[RawRow]) -> Iterator[RawRow]:
     seen: dict[str, str] = {}
-    for row in rows:
+    for raw in rows:
+        # One letter may be written in two ways (NFC, NFD) that look alike.
+        row = raw._replace(
+            id=unicodedata.normalize("NFC", raw.id),
+            where=printable(raw.where),
+            columns={key: printable(cell) for key, cell in raw.columns.items()},
+        )
         check_id(row.id, row.where)
         if row.id in seen:
             raise FoldwiseError(
@@ -183,5 +201,7 @@ def _crystal(row: RawRow, max_atoms: int) -> CrystalArrays | Failure:
             return Failure(TOO_LARGE, f"{len(crystal.numbers)} atoms, more than {max_atoms}")
         check_crystal(crystal)
     except CrystalError as error:
-        return error.failure
+        return Failure(error.failure.reason, printable(error.failure.detail))
+    except Exception as error:  # noqa: BLE001 - one structure must not stop the others
+        return Failure(UNREADABLE, printable(one_line(error)))
     return crystal

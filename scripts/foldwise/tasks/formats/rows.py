@@ -49,7 +49,7 @@ class RawSource:
     Attributes:
         kind: What it is, in words.
         total: Number of rows, where it is known before all are read.
-        rows: Opens the source anew and gives its rows in order.
+        rows: Opens the source again and gives its rows in order.
         ignored: Names of files that are no structures and are passed over.
     """
 
@@ -57,3 +57,10 @@ class RawSource:
     total: int | None
     rows: Callable[[], Iterator[RawRow]]
     ignored: tuple[str, ...] = ()
+
+
+def printable(value: Any) -> Any:
+    """A text without surrogates (bytes that are not UTF-8), which no file can hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return value

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.tables import csv_rows
+from foldwise.crystals.parsing import one_line
 from foldwise.tasks.formats.frames import frame_id
 from foldwise.tasks.formats.rows import RawRow, RawSource
 from foldwise.tasks.formats.text import crystal_of_cell
@@ -34,24 +37,41 @@ def table_source(
     """
     kind, rows = _format_of(path)
     total = _n_rows(path) if kind.startswith("Parquet") else None
-    return RawSource(kind, total, partial(_structures, rows, id_column, structure_column, name))
+    return RawSource(
+        kind,
+        total,
+        partial(_structures, rows, id_column, structure_column, name, uniform=kind != "JSON lines"),
+    )
 
 
 def _structures(
-    rows: _Rows, id_column: str | None, structure_column: str | None, name: str
+    rows: _Rows, id_column: str | None, structure_column: str | None, name: str, *, uniform: bool
 ) -> Iterator[RawRow]:
+    """Rows; where they need not have the same columns, only a column that none has is an error."""
+    known = False
+    missing: FoldwiseError | None = None
     for number, (where, row) in enumerate(rows()):
-        column = structure_column or next((c for c in STRUCTURE_COLUMNS if c in row), None)
-        if column is None or column not in row:
-            wanted = f"column {column!r}" if column else "column of structures"
-            raise FoldwiseError(
-                f"there is no {wanted} (columns: {', '.join(row)})",
-                where=where,
-                hint=f"Name it with --structure-column (default: {', '.join(STRUCTURE_COLUMNS)}).",
-            )
+        found = [structure_column] if structure_column else STRUCTURE_COLUMNS
+        column = next((candidate for candidate in found if candidate in row), None)
+        known = known or column is not None
+        missing = missing or _no_structures(structure_column, row, where)
+        if uniform and not known:
+            raise missing
         columns = {key: value for key, value in row.items() if key != column}
         identifier = frame_id(columns, id_column, name, number, where)
-        yield RawRow(identifier, row[column], crystal_of_cell, where, columns)
+        cell = None if column is None else row[column]
+        yield RawRow(identifier, cell, crystal_of_cell, where, columns)
+    if missing is not None and not known:
+        raise missing
+
+
+def _no_structures(column: str | None, row: Mapping[str, Any], where: str) -> FoldwiseError:
+    wanted = f"column {column!r}" if column else "column of structures"
+    return FoldwiseError(
+        f"there is no {wanted} (columns: {', '.join(row)})",
+        where=where,
+        hint=f"Name it with --structure-column (default: {', '.join(STRUCTURE_COLUMNS)}).",
+    )
 
 
 def table_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -75,69 +95,67 @@ def _format_of(path: Path) -> tuple[str, _Rows]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    number = 1
-    try:
-        _check_encoding(path)
-        with pd.read_csv(
-            path, dtype=str, keep_default_na=False, chunksize=_CHUNK, encoding="utf-8-sig"
-        ) as chunks:
-            for chunk in chunks:
-                for row in chunk.to_dict("records"):
-                    number += 1
-                    yield f"{path} row {number}", {str(key): cell for key, cell in row.items()}
-    except (OSError, EOFError, ValueError) as error:
-        raise FoldwiseError(
-            f"no valid CSV behind row {number} ({error})",
-            where=str(path),
-            hint="Write one line per row, cells with commas or line breaks in double quotes.",
-        ) from error
-
-
-def _check_encoding(path: Path) -> None:
-    """Refuse a text file that is not UTF-8, with the line and the byte."""
-    with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise FoldwiseError(
-                    f"the encoding is not UTF-8 (byte 0x{line[error.start]:02x})",
-                    where=f"{path} line {number}",
-                    hint=_ENCODING_HINT,
-                ) from error
+    for number, row in csv_rows(path):
+        yield f"{path} row {number}", dict(row)
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            where = f"{path} line {number}"
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line.decode("utf-8-sig"))
-            except (UnicodeDecodeError, json.JSONDecodeError) as error:
-                raise FoldwiseError(
-                    f"the line is no JSON in UTF-8 ({error})", where=where, hint=_ENCODING_HINT
-                ) from error
-            if not isinstance(row, Mapping):
-                raise FoldwiseError(
-                    "the line is no JSON object", where=where, hint='Write {"id": …} per line.'
-                )
-            yield where, dict(row)
+    for number, line in enumerate(_lines(path), start=1):
+        where = f"{path} line {number}"
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode("utf-8-sig"))
+        # Besides what is no JSON: numbers of thousands of digits, and brackets too deep.
+        except (ValueError, RecursionError) as error:
+            raise FoldwiseError(
+                f"the line is no JSON in UTF-8 ({one_line(error)})",
+                where=where,
+                hint=_ENCODING_HINT,
+            ) from error
+        if not isinstance(row, Mapping):
+            raise FoldwiseError(
+                "the line is no JSON object", where=where, hint='Write {"id": …} per line.'
+            )
+        yield where, dict(row)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    number = 0
+    try:
+        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
+            for line in file:
+                number += 1
+                yield line
+    except (OSError, EOFError, zlib.error) as error:
+        raise FoldwiseError(
+            f"it cannot be read on after line {number} ({one_line(error)})",
+            where=str(path),
+            hint="Copy the file again.",
+        ) from error
 
 
 def _n_rows(path: Path) -> int:
+    with _parquet(path) as file:
+        return int(file.metadata.num_rows)
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        return int(pq.ParquetFile(path).metadata.num_rows)
-    except (pa.ArrowInvalid, OSError) as error:
+        with pq.ParquetFile(path) as file:
+            yield file
+    # pyarrow meets damaged pages with errors of many kinds.
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         raise FoldwiseError(
-            f"it is no Parquet file ({error})", where=str(path), hint="Copy it again."
+            f"it is no Parquet file, or is damaged ({one_line(error)})",
+            where=str(path),
+            hint="Copy it again.",
         ) from error
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    number = 0
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=_CHUNK):
-        for row in batch.to_pylist():
-            number += 1
-            yield f"{path} row {number}", row
+    with _parquet(path) as file:
+        rows = (row for batch in file.iter_batches(batch_size=_CHUNK) for row in batch.to_pylist())
+        for number, row in enumerate(rows, start=1):
+            yield f"{path} row {number}", {str(key): cell for key, cell in row.items()}

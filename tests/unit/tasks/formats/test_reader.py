@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 
 import ase.db
@@ -178,7 +179,7 @@ BAD = {
     "no_hydrogen.cif": (HYDROXIDE.encode(), "atoms missing", "its sites make CsCl"),
     "POSCAR_old": (POSCAR_WITHOUT_ELEMENTS.encode(), "unreadable structure", "names no elements"),
     "cut.cif.gz": (gzip.compress(salt().encode())[:-20], "unreadable structure", "ended"),
-    "overlap.cif": (salt().replace("0.5000", "0.0001").encode(), "atoms too close", "Å"),
+    "overlap.cif": (salt().replace("0.5000", "0.0010").encode(), "atoms too close", "Å"),
 }
 
 
@@ -237,7 +238,10 @@ WRONG = {
     "cut.jsonl": (b'{"id": "a", "cif": "x"}\n{"id"', "line 2: the line is no JSON in UTF-8"),
     "none.parquet": (b"PAR", "it is no Parquet file"),
     "none.db": (b"not a database, only a text that is long enough", "it is no ASE database"),
-    "cut.extxyz": (b'1\nLattice="4 0 0 0 4 0 0 0 4"\nFe 0 0 0\n9\n\n', "frame 2: the frame cannot"),
+    "cut.extxyz": (
+        b'1\nLattice="4 0 0 0 4 0 0 0 4"\nFe 0 0 0\n9\n\n',
+        "frame 2 (line 4): the frame has 9",
+    ),
     "notes.txt": (b"", "no known format"),
 }
 
@@ -253,3 +257,91 @@ def test_a_folder_without_structures_and_a_missing_one_say_what_is_expected(tmp_
     (tmp_path / "notes.txt").write_text("")
     assert "there is no structure in it (1 other files)" in message(read_all, tmp_path)
     assert "it does not exist" in message(read_all, tmp_path / "absent")
+
+
+def test_a_link_to_a_folder_is_followed_once(tmp_path):
+    real, away = tmp_path / "real", tmp_path / "away"
+    (real / "inner").mkdir(parents=True)
+    away.mkdir()
+    (real / "inner" / "a.cif").write_text(salt())
+    (away / "b.cif").write_text(salt())
+    for name, target in (("x", away), ("y", away), ("again", real / "inner"), ("loop", real)):
+        (real / name).symlink_to(target)
+    (away / "back").symlink_to(real)
+    rows = {row.id: row.where for row in open_structures(real).rows()}
+    assert sorted(rows) == ["a", "b"]
+    assert rows["a"].endswith("inner/a.cif")
+
+
+def test_names_that_look_alike_are_one_id_and_other_bytes_are_refused(tmp_path):
+    (tmp_path / "Gru\u0308n.cif").write_text(salt())
+    (row,) = open_structures(tmp_path).rows()
+    assert row.id == "Gr\u00fcn"
+    (tmp_path / os.fsdecode(b"caf\xe9.cif")).write_text(salt())
+    assert "cannot be an id" in message(read_all, tmp_path)
+
+
+def test_a_cell_without_a_structure_is_a_bad_row(tmp_path):
+    good = Structure.from_file(TEN / "mp-22865.cif")
+    cells = [good.as_dict(), None, good.to_json(), 7, {"lattice": None}, {"sites": [[]]}, [], "x"]
+    far = good.as_dict()
+    far["lattice"]["matrix"][0][0] = 10**400
+    open_pbc = good.as_dict()
+    open_pbc["lattice"]["pbc"] = None
+    cells += [far, open_pbc]
+    content = {"index": list("abcdefghij"), "columns": ["structure"], "data": [[c] for c in cells]}
+    (tmp_path / "t.json.gz").write_bytes(gzip.compress(json.dumps(content).encode()))
+    rows = read_all(tmp_path / "t.json.gz")
+    assert [row.id for row in rows if not isinstance(row.crystal, Failure)] == ["a", "c", "j"]
+
+
+def test_a_row_without_the_column_of_structures_is_a_bad_row(tmp_path):
+    lines = [{"id": "a", "cif": salt()}, {"id": "b"}, {"id": "c", "cif": salt()}]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    rows = read_all(tmp_path / "t.jsonl")
+    assert [isinstance(row.crystal, Failure) for row in rows] == [False, True, False]
+    (tmp_path / "u.jsonl").write_text('{"id": "b"}\n{"id": "c", "e": 1}')
+    assert "there is no column of structures" in message(read_all, tmp_path / "u.jsonl")
+
+
+def test_what_is_no_file_is_a_bad_row(tmp_path):
+    os.mkfifo(tmp_path / "pipe.cif")
+    (tmp_path / "gone.cif").symlink_to(tmp_path / "nothing")
+    (tmp_path / "bomb.cif.gz").write_bytes(gzip.compress(bytes(60_000_000)))
+    rows = {row.id: row.crystal for row in open_structures(tmp_path).rows()}
+    assert {name: found.reason for name, found in rows.items()} == {
+        "pipe": "unreadable structure",
+        "gone": "unreadable structure",
+        "bomb": "cell too large",
+    }
+
+
+POSCAR = "x\n1.0\n4.12 0 0\n0 4.12 0\n0 0 4.12\n{elements}1 1\n{mode}\n0 0 0{one}\n.5 .5 .5{two}\n"
+NAMED = {"elements": "Cs Cl\n", "mode": "Direct", "one": "", "two": ""}
+VASP4 = NAMED | {"elements": ""}
+POSCARS = {
+    "plain": (NAMED, "", None),
+    "velocities": (NAMED, "\n0 0 0\n.1 -.1 1e-3\n", None),
+    "lattice velocities": (NAMED, "Lattice velocities and vectors\n1\n", None),
+    "elements at the ends": (VASP4 | {"one": " Cs", "two": " Cl"}, "", None),
+    "selective": (
+        VASP4 | {"mode": "Selective\nDirect", "one": " T T F Cs", "two": " F F F Cl"}, "", None),
+    "flags for elements": (VASP4 | {"one": " F F F", "two": " F F F"}, "", "flags"),
+    "an element and flags": (VASP4 | {"one": " C T F", "two": " O T F"}, "", "flags"),
+    "more lines": (NAMED, ".5 0 0\n", "more lines than atoms"),
+    "two frames": (NAMED, "Direct configuration= 2\n0 0 0\n.5 .5 .6\n", "several structures"),
+    "two files": (NAMED, "\nx\n1.0\n4.12 0 0\n", "several structures"),
+    "more elements than counts": (NAMED | {"elements": "Cs Cl Br\n"}, "", "3 elements"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", POSCARS)
+def test_a_poscar_says_one_structure_and_its_elements(kind, tmp_path):
+    parts, rest, told = POSCARS[kind]
+    (tmp_path / "POSCAR_a").write_text(POSCAR.format(**parts) + rest)
+    (row,) = open_structures(tmp_path).rows()
+    if told is None:
+        assert row.crystal.numbers.tolist() == [55, 17]
+    else:
+        assert row.crystal.reason == "unreadable structure"
+        assert told in row.crystal.detail
