@@ -1,7 +1,7 @@
 # Memory and time of every rule, as functions of its task's size and of the attempt: the figures are
-# in foldwise.cluster.demands.
-from foldwise.cluster.demands import DEMANDS, training_minutes
-from foldwise.cluster.sizes import task_size
+# in foldwise.estimate.demands.
+from foldwise.estimate.demands import DEMANDS, training_minutes
+from foldwise.estimate.sizes import task_size
 from foldwise.study.passes import passes_per_epoch
 
 SMALL_TASK = 20_000  # structures; above, processes are worth waiting for

@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 
 from foldwise.common.errors import run_program
-from foldwise.mlm.preflight.job import MlmFlight, mlm_preflight
+from foldwise.estimate.crystals import Flight, longest_hours, preflight
+from foldwise.estimate.masked_lm import MlmFlight, mlm_preflight
+from foldwise.estimate.report import report
+from foldwise.estimate.trial import Trial
 from foldwise.mlm.settings import DEFAULT_CONFIG, read_study
 from foldwise.study.config import parse_study
 from foldwise.study.files import load_config
-from foldwise.tracking.preflight.checks import report
-from foldwise.tracking.preflight.job import Flight, longest_hours, preflight
-from foldwise.tracking.preflight.trial import Trial
 
 BASE = "config/config.yaml"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
-from maintenance.bench.rehearsal.dataset import official_rows, write_rehearsal
-from maintenance.bench.rehearsal.job import Bounds, Rehearsal, rehearse
+from maintenance.rehearsal.dataset import official_rows, write_rehearsal
+from maintenance.rehearsal.job import Rehearsal, rehearse
 
 
 def main() -> None:
@@ -24,18 +24,13 @@ def main() -> None:
         "without it the compositions come from the official file, where it was downloaded",
     )
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--epochs", type=int, default=1, help="of every training")
     parser.add_argument("--model", choices=("chgnet", "chgnet_lite"), default="chgnet_lite")
     parser.add_argument("--dataset-only", type=Path, help="write this json.gz and nothing else")
     parser.add_argument(
-        "--fit",
-        type=int,
-        metavar="ROWS",
-        help="fit one fold's model to so few rows and let it answer for all folds; a teacher's "
-        "and a student's training on them are cut off after --seconds, and tell what a step takes",
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=240, help="of each training that is cut off"
+        "--trial",
+        type=float,
+        metavar="SECONDS",
+        help="instead of training, measure steps for at most so long; later stages are left out",
     )
     parser.add_argument("--go-on", action="store_true", help="keep what an earlier call has made")
     options = parser.parse_args()
@@ -47,9 +42,8 @@ def main() -> None:
         options.task,
         targets=options.targets,
         cores=options.cores,
-        epochs=options.epochs,
         model=options.model,
-        bounds=Bounds(options.fit, options.seconds) if options.fit else None,
+        trial=options.trial,
         goes_on=options.go_on,
     )
     root = rehearse(plan, lambda line: print(line, flush=True))

@@ -93,7 +93,7 @@ def test_an_edited_setting_runs_only_what_follows(finished, tmp_path):
 
 
 @pytest.mark.slow  # buys: the pre-flight of a masked-LM run, by trials of the real programs
-def test_the_preflight_reckons_every_job_and_is_compared(finished, tmp_path):
+def test_the_preflight_estimates_every_job(finished, tmp_path):
     house = finished.copy(tmp_path / "house")
     root = house.root / "results" / "mlm"
     for gone in (root / "models", root / "demo"):
@@ -104,11 +104,6 @@ def test_the_preflight_reckons_every_job_and_is_compared(finished, tmp_path):
     (line,) = [line for line in done.stdout.splitlines() if " ETA " in line]
     for job in ("3 evaluate_mlm_checkpoint", "1 train_mlm", "1 finetune_mlm_entities"):
         assert job in line
-    done = house.program("maintenance/compare_preflight.py", "--results", "results/mlm")
-    assert done.returncode == 0, done.stderr
-    (row,) = done.stdout.splitlines()[2:]
-    said, taken = (float(cell) for cell in row.split("|")[2:4])
-    assert 0.2 < said / taken < 5  # other work may run beside it
     done = house.program("preflight.py", "--mlm-run", "none", "--mlm-config", OWN)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.strip() == "error: --mlm-run: unknown run 'none'. Allowed: demo."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +13,6 @@ import torch
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_parquet, write_json, write_text
 from foldwise.crystals.files import read_structures
-from foldwise.graphs.padding import size_of
 from foldwise.network.devices import set_up_device
 from foldwise.network.machine import Machine
 from foldwise.tasks.dataset import DatasetSpec, prepare_dataset
@@ -32,7 +30,6 @@ from maintenance.bench.engines import (
     training,
 )
 from maintenance.bench.machine import machine_rates, name_of
-from maintenance.bench.projection import SizeClass
 from maintenance.bench.rows import Row, Work, alternate, markdown, rows_of
 from maintenance.bench.variants import Runner, variants
 
@@ -82,11 +79,6 @@ def run_bench(plan: BenchPlan, out: str | os.PathLike[str]) -> None:
     rows += _fits(plan, data, device)
     write_json(out, [row.as_dict() for row in rows])
     machine = machine_rates(device)
-    sizes = {
-        "machine": machine,
-        "classes": [each.as_dict() for each in _size_classes(plan, data, device)],
-    }
-    write_json(Path(out).with_name(f"{Path(out).stem}_sizes.json"), sizes)
     caption = (
         f"{len(data.structures)} structures of {plan.dataset.name}, mean "
         f"{np.mean([len(crystal.numbers) for crystal in data.crystals]):.1f} atoms; medians of "
@@ -150,33 +142,6 @@ def _steps(plan: BenchPlan, data: Data, device: torch.device, batch_size: int) -
             batch_size=batch_size,
         )
     ]
-
-
-def _size_classes(plan: BenchPlan, data: Data, device: torch.device) -> list[SizeClass]:
-    """Training speed of the fastest variant on crystals of like size."""
-    variant = variants(device, compiled=False)[-1]
-    runner, batch_size = Runner(variant, data.store, data.unit), plan.batch_sizes[0]
-    order = np.argsort(data.store.sizes, kind="stable")
-    classes = []
-    for rows in np.array_split(order, max(1, min(SIZE_CLASSES, len(order) // batch_size))):
-        batches = [rows[at].tolist() for at in batches_of(len(rows), batch_size)]
-        work = training(runner.energies, runner.parameters, data.targets, batches)
-        speeds, _ = alternate({"ours": runner.timed(work)}, plan.rounds, device)["ours"]
-        size = np.array([size_of(data.store.batch(torch.from_numpy(rows)))])
-        _, atoms, edges, _, angles = (size / len(rows))[0].tolist()
-        classes.append(
-            SizeClass(
-                engine=variant.name,
-                device=device.type,
-                device_name=name_of(device),
-                batch_size=batch_size,
-                mean_atoms=atoms,
-                mean_edges=edges,
-                mean_angles=angles,
-                structures_per_s=statistics.median(speeds),
-            )
-        )
-    return classes
 
 
 def _conversions(plan: BenchPlan, data: Data) -> list[Row]:

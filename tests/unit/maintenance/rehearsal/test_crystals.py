@@ -9,13 +9,13 @@ from pymatgen.core import Structure
 from foldwise.crystals.neighbors import build_graph
 from foldwise.crystals.parsing import check_crystal, parse_structure
 from foldwise.tasks.matbench_json import read_split_json
-from maintenance.bench.rehearsal.crystals import (
+from maintenance.rehearsal.crystals import (
     atomic_volumes,
     cell_with_room,
     most_cubic,
     stand_in,
 )
-from maintenance.bench.rehearsal.dataset import as_dict
+from maintenance.rehearsal.dataset import as_dict
 from paths import REPOSITORY
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.common.files import REPOSITORY, bytes_of, read_json
+from foldwise.estimate.plan import PlannedJob
 from foldwise.graphs.store import GraphStore
 from foldwise.study.recipe import Recipe
 from foldwise.study.study import Study
-from foldwise.tracking.preflight.plan import PlannedJob
 
 FORWARD_SHARE = 1 / 3
 """A pass without gradients against one with: a backward pass costs about two forward ones."""

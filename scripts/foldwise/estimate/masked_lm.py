@@ -12,8 +12,7 @@ import psutil
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY
-from foldwise.mlm.declaration import EntityTraining
-from foldwise.mlm.preflight.trial import (
+from foldwise.estimate.masked_lm_trials import (
     EvaluationTrial,
     Files,
     TrainingTrial,
@@ -23,8 +22,8 @@ from foldwise.mlm.preflight.trial import (
     try_finetuning,
     try_training,
 )
-from foldwise.mlm.settings import ROOT, MlmStudy
-from foldwise.tracking.preflight.checks import (
+from foldwise.estimate.plan import PlannedJob, call_snakemake, dry_run
+from foldwise.estimate.report import (
     HEADROOM,
     PER_JOB,
     Asked,
@@ -33,8 +32,8 @@ from foldwise.tracking.preflight.checks import (
     place_checks,
     usual_seconds,
 )
-from foldwise.tracking.preflight.plan import PlannedJob, call_snakemake, dry_run
-from foldwise.tracking.preflight.said import Said
+from foldwise.mlm.declaration import EntityTraining
+from foldwise.mlm.settings import ROOT, MlmStudy
 from foldwise.tracking.questions.stability import stability_of
 from foldwise.tracking.record.code_state import code_state
 
@@ -105,9 +104,7 @@ def mlm_preflight(flight: MlmFlight, max_hours: float) -> list[Check]:
         checks += [_speed(trials), _memory(trials)]
     seconds = [_seconds(flight, job, trials) for job in jobs]
     asked = Asked(
-        name=flight.run,
         target=flight.target,
-        root=Path(ROOT),
         cores=flight.cores,
         gpus=flight.gpus,
         max_hours=max_hours,
@@ -176,7 +173,7 @@ def _make(flight: MlmFlight, files: Files, corpora: Sequence[str]) -> None:
         call_snakemake(flight.call(*dict.fromkeys(absent)))
 
 
-def _seconds(flight: MlmFlight, job: PlannedJob, trials: _Trials | None) -> Said:
+def _seconds(flight: MlmFlight, job: PlannedJob, trials: _Trials | None) -> float:
     """Expected seconds of a job: by a trial, by its rule's earlier jobs, or by experience."""
     if trials is None or job.rule not in (TRAIN, FINETUNE, EVALUATE):
         return usual_seconds(Path(ROOT), job)
@@ -197,7 +194,7 @@ def _seconds(flight: MlmFlight, job: PlannedJob, trials: _Trials | None) -> Said
             steps, every = finetuning_steps(model["entity"], trials.texts[name])
             trial = trials.finetuning[name]
         seconds = trial.seconds(steps, every)
-    return Said(seconds + PER_JOB, seconds * trial.busy)
+    return seconds + PER_JOB
 
 
 def finetuning_steps(entity: Mapping[str, Any], texts: int) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 import pytest
 
-from foldwise.mlm.preflight.job import finetuning_steps
-from foldwise.mlm.preflight.trial import EvaluationTrial, Ran, TrainingTrial, flags, read_training
+from foldwise.estimate.masked_lm import finetuning_steps
+from foldwise.estimate.masked_lm_trials import EvaluationTrial, TrainingTrial, flags, read_training
+from foldwise.estimate.trial import Ran
 
 
 def log(elapsed):
@@ -16,17 +17,17 @@ def log(elapsed):
 
 def test_a_trial_tells_steps_from_checkpoints_and_from_all_else():
     """Steps of 0.5 s; the checkpoint after the second step takes 1 s; 4 s around all of it."""
-    trial = read_training(Ran(log([0.5, 1.0, 2.5, 3.0]), 7.0, 0.9), 2)
+    trial = read_training(Ran(log([0.5, 1.0, 2.5, 3.0]), 0, 7.0, 6.3, 0), 2)
     assert trial.seconds_per_step == pytest.approx(0.5, abs=0.01)
     assert trial.seconds_per_checkpoint == pytest.approx(1.0, abs=0.01)
     assert trial.overhead == pytest.approx(7.0 - 4 * 0.5 - 1.0, abs=0.03)
 
 
 def test_the_last_checkpoint_is_part_of_the_overhead():
-    trial = TrainingTrial(0.5, 1.0, 4.0, 0, 1.0)
+    trial = TrainingTrial(0.5, 1.0, 4.0, 0)
     assert trial.seconds(steps=4, save_every=2) == 4.0 + 4 * 0.5 + 1.0
     assert trial.seconds(steps=5, save_every=2) == 4.0 + 5 * 0.5 + 2.0
-    assert EvaluationTrial(0.1, 5.0, 1.0).seconds(110) == pytest.approx(16.0)
+    assert EvaluationTrial(0.1, 5.0).seconds(110) == pytest.approx(16.0)
 
 
 def test_a_fine_tuning_counts_its_steps_over_all_epochs():

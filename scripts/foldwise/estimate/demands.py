@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from foldwise.cluster.sizes import TaskSize
+from foldwise.estimate.sizes import TaskSize
 
 SNAKEMAKE_MB = 500
 """Snakemake's two processes around a job of a cluster: an estimate, twice 190 MB and reserve."""

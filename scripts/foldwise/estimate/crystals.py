@@ -1,4 +1,4 @@
-"""Before a long run: is it safe to walk away? Steps are run; memory, disk and time are reckoned."""
+"""Before a long study of crystals: real steps, and from them its time, memory and disk."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ import psutil
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, canonical_sha256, read_json, read_parquet
-from foldwise.graphs.store import GraphStore
-from foldwise.study.recipe import Recipe
-from foldwise.study.study import Study
-from foldwise.tracking.preflight.checks import (
+from foldwise.estimate.plan import PlannedJob, call_snakemake, dry_run
+from foldwise.estimate.report import (
     HEADROOM,
     PER_JOB,
     Asked,
@@ -25,14 +23,14 @@ from foldwise.tracking.preflight.checks import (
     place_checks,
     usual_seconds,
 )
-from foldwise.tracking.preflight.joint import RULE as JOINT
-from foldwise.tracking.preflight.joint import try_pretraining
-from foldwise.tracking.preflight.plan import PlannedJob, call_snakemake, dry_run
-from foldwise.tracking.preflight.said import Said
-from foldwise.tracking.preflight.trial import Trial, run_trial, total_memory, trial_recipe
-from foldwise.tracking.preflight.work import Workload, workload
+from foldwise.estimate.trial import JOINT, Trial, trial_recipe, try_pretraining, try_training
+from foldwise.estimate.work import Workload, workload
+from foldwise.graphs.store import GraphStore
+from foldwise.study.recipe import Recipe
+from foldwise.study.study import Study
 from foldwise.tracking.questions.stability import stability_of
 from foldwise.tracking.record.code_state import code_state
+from foldwise.tracking.record.environment import ask_driver
 from foldwise.tracking.record.identity import config_hash
 
 ENOUGH = 0.7
@@ -99,9 +97,7 @@ def preflight(flight: Flight, max_hours: float, timed: dict[str, Trial]) -> list
         checks += _memory(flight, trained, trials, work)
     seconds = [_seconds(flight, job, joint if job.rule == JOINT else trials, work) for job in jobs]
     asked = Asked(
-        name=flight.experiment,
         target=flight.target,
-        root=Path(flight.study.root),
         cores=flight.cores,
         gpus=flight.gpus,
         max_hours=max_hours,
@@ -137,7 +133,7 @@ def _trials(
         kind = canonical_sha256(same_cost)
         if kind not in kinds:
             threads = min(jobs[0].threads, flight.cores)
-            kinds[kind] = run_trial(
+            kinds[kind] = try_training(
                 options,
                 files,
                 transform=flight.study.datasets[flight.study.task]["transform"],
@@ -203,7 +199,7 @@ def load_check(trials: Sequence[Trial], threads: int) -> Check:
     found = f"the trials had {min(shares):.0%} of their cores"
     if min(shares) >= ENOUGH:
         return Check("load", True, found)
-    return Check("load", False, f"{found}: other work runs; without it all is faster than said")
+    return Check("load", False, f"{found}: other work runs; without it all is faster")
 
 
 def _joint_trials(
@@ -231,8 +227,8 @@ def _memory(
     found = f"{copies} training(s) at once take {needed / 1e9:.1f} of {free / 1e9:.1f} GB free"
     checks = [Check("memory", needed < HEADROOM * free, found)]
     device = max((trial.device_bytes or 0 for trial in trials.values()), default=0)
-    total = total_memory([trial.device for trial in trials.values()])
-    if device and total:
+    total = _device_bytes() if device else None
+    if total:
         found = f"{device / 1e9:.1f} of {total / 1e9:.1f} GB"
         checks.append(Check("GPU memory", device < HEADROOM * total, found))
     return checks
@@ -240,16 +236,21 @@ def _memory(
 
 def _seconds(
     flight: Flight, job: PlannedJob, trials: Mapping[str, Trial], work: Workload | None
-) -> Said:
+) -> float:
     """Expected seconds of a job: by the trial, by its rule's earlier jobs, or by experience."""
     trial = trials.get(job.wildcards.get("recipe", ""))
     epochs = 1.0 if job.rule == JOINT else work.epochs(job) if work is not None else None
     if trial is not None and epochs is not None:
-        seconds = trial.overhead + epochs * trial.seconds_per_epoch
-        return Said(seconds + PER_JOB, seconds * trial.busy)
+        return trial.overhead + epochs * trial.seconds_per_epoch + PER_JOB
     return usual_seconds(Path(flight.study.root), job)
 
 
 def longest_hours(config: Mapping[str, Any]) -> float:
     """Longest accepted time of a study in hours, from the config's `preflight.max_hours`."""
     return float((config.get("preflight") or {}).get("max_hours", 24))
+
+
+def _device_bytes() -> int | None:
+    """Bytes of the first graphics card, if its driver tells."""
+    mebibytes = ask_driver("memory.total")
+    return int(mebibytes) * 1024**2 if mebibytes else None

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import resource
-import subprocess
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import REPOSITORY
 from foldwise.common.progress import step_lines
+from foldwise.estimate.trial import Ran, last_line, run_programs
 from foldwise.mlm.declaration import EntityTraining
-from foldwise.tracking.preflight.trial import cpu_seconds
 
 STEPS = 10
 """Steps before a trial's first checkpoint; as many follow it."""
@@ -59,14 +54,12 @@ class TrainingTrial:
         seconds_per_checkpoint: Of writing one, with the measurement on held-out texts, if any.
         overhead: Of all else: packages, vocabulary, the last checkpoint.
         host_bytes: Peak memory of the process.
-        busy: CPU seconds per second.
     """
 
     seconds_per_step: float
     seconds_per_checkpoint: float
     overhead: float
     host_bytes: int
-    busy: float
 
     def seconds(self, steps: int, save_every: int) -> float:
         """Of a training of `steps` steps with a checkpoint after each `save_every`."""
@@ -81,12 +74,10 @@ class EvaluationTrial:
     Attributes:
         seconds_per_question: Of asking.
         overhead: Of all else: packages, the model, intervals, the result folder.
-        busy: CPU seconds per second.
     """
 
     seconds_per_question: float
     overhead: float
-    busy: float
 
     def seconds(self, questions: int) -> float:
         """Of an evaluation of so many questions."""
@@ -154,16 +145,7 @@ def try_evaluation(
     asking = _elapsed(ran.log)
     last = max(asking)
     asked = int(re.findall(r"(\d+)/\d+ answers", ran.log)[-1])
-    return EvaluationTrial(asking[last] / asked, max(0.0, ran.wall - asking[last]), ran.busy)
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A program that has ended: its log, its seconds, its CPU seconds per second."""
-
-    log: str
-    wall: float
-    busy: float
+    return EvaluationTrial(asking[last] / asked, max(0.0, ran.wall - asking[last]))
 
 
 def _run(files: Files, program: str, arguments: Sequence[str]) -> Ran:
@@ -172,31 +154,24 @@ def _run(files: Files, program: str, arguments: Sequence[str]) -> Ran:
     Raises:
         FoldwiseError: It fails, or takes longer than the limit.
     """
-    begun, used = time.monotonic(), cpu_seconds()
     command = [
-        sys.executable, f"scripts/{program}", *arguments, "--threads", str(files.threads),
+        f"scripts/{program}", *arguments, "--threads", str(files.threads),
         "--registry", str(files.scratch / "registry"),
     ]  # fmt: skip
-    try:
-        done = subprocess.run(
-            command, cwd=REPOSITORY, capture_output=True, text=True, check=False,
-            timeout=files.limit,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
+    (ran,) = run_programs([command], threads=files.threads, limit=files.limit)
+    if ran.wall > files.limit:
         raise FoldwiseError(
             f"the trial did not end within {files.limit:g} s",
             where=program,
             hint="Give it longer with --trial-seconds.",
-        ) from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no line"])[-1]
-        raise FoldwiseError(
-            f"the trial failed; its log ends with: {last.removeprefix('error: ')}",
-            where=program,
-            hint="Mend that first.",
         )
-    wall = time.monotonic() - begun
-    return Ran(done.stderr, wall, (cpu_seconds() - used) / wall)
+    if ran.code:
+        raise FoldwiseError(
+            f"the trial failed; its log ends with: {last_line(ran.log)}",
+            where=program,
+            hint="Fix that first.",
+        )
+    return ran
 
 
 def _elapsed(log: str) -> dict[int, float]:
@@ -215,8 +190,7 @@ def read_training(ran: Ran, first: int) -> TrainingTrial:
         seconds_per_step=per_step,
         seconds_per_checkpoint=max(0.0, checkpoint),
         overhead=max(0.0, ran.wall - last * per_step - checkpoint),
-        host_bytes=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
-        busy=ran.busy,
+        host_bytes=ran.peak_bytes,
     )
 
 

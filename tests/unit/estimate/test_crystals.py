@@ -1,23 +1,17 @@
 import json
+import signal
 
 import pytest
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.estimate.crystals import load_check, longest_hours
+from foldwise.estimate.plan import PlannedJob, by_rule, makespan, parse_plan
+from foldwise.estimate.report import Check, report
+from foldwise.estimate.trial import Trial, run_programs, trial_recipe
+from foldwise.estimate.work import Workload
 from foldwise.study.config import parse_study
 from foldwise.study.files import load_config
 from foldwise.study.order import experiment_order, experiment_priorities, model_priorities
-from foldwise.tracking.preflight.checks import Check, report
-from foldwise.tracking.preflight.job import load_check, longest_hours
-from foldwise.tracking.preflight.plan import PlannedJob, by_rule, makespan, parse_plan
-from foldwise.tracking.preflight.said import (
-    Said,
-    last_look,
-    said_and_taken,
-    with_said_and_taken,
-    write_said,
-)
-from foldwise.tracking.preflight.trial import Trial, trial_recipe
-from foldwise.tracking.preflight.work import Workload
 
 PLAN = """\
 Building DAG of jobs...
@@ -93,43 +87,6 @@ def test_each_kind_of_job_is_reckoned_by_the_work_it_does():
     assert work.extra_bytes("baseline") == 0
 
 
-def test_said_and_taken_are_compared_by_the_same_plan(tmp_path):
-    root = tmp_path / "results"
-    jobs = [
-        PlannedJob(name, frozenset(needs), frozenset([name]), {}, 0, 1, False,
-                   str(tmp_path / f"{name}.tsv"))
-        for name, needs in (("train", ()), ("predict", ("train",)))
-    ]  # fmt: skip
-    for experiment, said in (("e0", [90.0, 6.0]), ("e5", [20.0, 6.0])):
-        each = [Said(said[0], 0.5 * said[0]), Said(said[1])]
-        write_said(root / "preflight" / f"{experiment}.json", jobs, each, 2, 0)
-    with pytest.raises(FoldwiseError, match="no run has both"):
-        said_and_taken([root])
-    for name, seconds in (("train", 80.0), ("predict", 4.0)):
-        (tmp_path / f"{name}.tsv").write_text(
-            f"s\tcpu_time\n{seconds}\t{0.25 * last_look(seconds)}\n"
-        )
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]]
-            for line in said_and_taken([root]).splitlines()[2:]]  # fmt: skip
-    assert rows == [
-        ["`e0`", "96", "84", "1.14", "2.25 (!)", "train: 90 and 80 s"],
-        ["`e5`", "26", "84", "0.31 (!)", "0.50 (!)", "train: 20 and 80 s"],
-    ]
-    page = "# Runs\n<!-- said and taken -->\nold\n<!-- end -->\nlast\n"
-    written = with_said_and_taken(page, [tmp_path / "none", root])
-    assert written.startswith("# Runs\n<!-- said and taken -->\n| run")
-    assert "| `results/e5` | 26" in written
-    assert written.endswith("|\n<!-- end -->\nlast\n")
-    assert "old" not in written
-    with pytest.raises(FoldwiseError, match="no place for the table"):
-        with_said_and_taken("# Runs\n", [root])
-
-
-def test_cpu_time_is_known_up_to_snakemakes_last_look():
-    """Half a second apart for 15 s, then 30 s."""
-    assert [last_look(seconds) for seconds in (4.0, 15.0, 44.9, 45.0, 80.0)] == [4, 15, 15, 45, 75]
-
-
 def test_study_files_are_laid_over_each_other(tmp_path):
     (tmp_path / "a.yaml").write_text("run: ''\nrecipes: {x: {lr: 1.0e-3, epochs: 2}}\n")
     (tmp_path / "b.json").write_text(json.dumps({"run": "b", "recipes": {"x": {"epochs": 5}}}))
@@ -187,3 +144,13 @@ def test_a_trial_beside_other_work_is_said():
 def test_the_longest_time_stands_in_the_config():
     assert longest_hours({}) == 24
     assert longest_hours({"preflight": {"max_hours": 0.5}}) == 0.5
+
+
+def test_programs_run_side_by_side_and_are_stopped_in_time():
+    quick = ["-c", "import sys; block = bytearray(150_000_000); sys.stderr.write('done')"]
+    endless = ["-c", "import time; time.sleep(60)"]
+    ended, stopped = run_programs([quick, endless], threads=1, limit=4)
+    assert (ended.code, ended.log) == (0, "done")
+    assert ended.cpu > 0
+    assert (stopped.code, stopped.log) == (-signal.SIGTERM, "")
+    assert stopped.wall < 30

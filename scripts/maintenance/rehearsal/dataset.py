@@ -19,7 +19,7 @@ from foldwise.crystals.neighbors import CrystalArrays
 from foldwise.crystals.parsing import parse_structure
 from foldwise.tasks.matbench_json import read_split_json
 from foldwise.tasks.official import OfficialTask, crystal_tasks
-from maintenance.bench.rehearsal.crystals import atomic_volumes, stand_in
+from maintenance.rehearsal.crystals import atomic_volumes, stand_in
 
 REAL = REPOSITORY / "data" / "matbench_mp_e_form.json.gz"
 """The real crystals whose volumes the stand-ins take."""

@@ -1,4 +1,4 @@
-"""What every pre-flight says: the place of the results, the time of all jobs, lines to look at."""
+"""What every pre-flight reports: the place of the results, the time of all jobs, doubts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from statistics import median
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY
 from foldwise.common.progress import duration
-from foldwise.tracking.preflight.plan import PlannedJob, by_rule, makespan
-from foldwise.tracking.preflight.said import Said, write_said
+from foldwise.estimate.plan import PlannedJob, by_rule, makespan
 
 LIGHT_JOB = 3.0
-"""Seconds of a job without training where none has been timed: it loads its packages and writes."""
+"""Seconds of a job without training if none has been timed: it loads its packages and writes."""
 PER_JOB = 0.3
 """Seconds that Snakemake itself takes for a job."""
 HEADROOM = 0.8
@@ -26,7 +25,7 @@ FREE_DISK = 5e9
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the pre-flight: what was looked at, whether it is well, and what was found."""
+    """One line of the pre-flight: what was looked at, whether it is in order, what was found."""
 
     name: str
     ok: bool
@@ -38,17 +37,13 @@ class Asked:
     """What is asked for, and on which machine.
 
     Attributes:
-        name: Of the experiment or run, under which is kept what was said.
         target: The file that is to be made.
-        root: Folder of its results.
         cores: Cores.
         gpus: Graphics cards; 0 on a machine without.
         max_hours: Longest accepted time.
     """
 
-    name: str
     target: str
-    root: Path
     cores: int
     gpus: int
     max_hours: float
@@ -88,26 +83,23 @@ def place_checks(root: Path) -> list[Check]:
     ]
 
 
-def usual_seconds(root: Path, job: PlannedJob) -> Said:
+def usual_seconds(root: Path, job: PlannedJob) -> float:
     """Seconds of a job that no trial has timed: as its rule's earlier jobs, or by experience."""
     files = (REPOSITORY / root / "benchmarks" / job.rule).rglob("*.tsv")
     timed = [float(path.read_text(encoding="utf-8").splitlines()[1].split()[0]) for path in files]
     if timed:
-        return Said(median(timed) + PER_JOB)
-    return Said(LIGHT_JOB + PER_JOB if job.rule != "resolve_experiment" else PER_JOB)
+        return median(timed) + PER_JOB
+    return LIGHT_JOB + PER_JOB if job.rule != "resolve_experiment" else PER_JOB
 
 
-def expected_time(asked: Asked, jobs: Sequence[PlannedJob], each: Sequence[Said]) -> Check:
-    """The time until the last job ends, which is kept to be compared with what it takes.
+def expected_time(asked: Asked, jobs: Sequence[PlannedJob], seconds: Sequence[float]) -> Check:
+    """The time until the last job ends.
 
     Raises:
         FoldwiseError: It is longer than accepted.
     """
     if not jobs:
         return Check("ETA", True, "nothing to be done: everything is up to date")
-    path = REPOSITORY / asked.root / "preflight" / f"{asked.name}.json"
-    write_said(path, jobs, each, asked.cores, asked.gpus)
-    seconds = [one.seconds for one in each]
     total = makespan(jobs, seconds, asked.cores, asked.gpus)
     if total > asked.max_hours * 3600:
         raise FoldwiseError(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foldwise.cluster.demands import DEMANDS, training_minutes
-from foldwise.cluster.sizes import MEAN_ATOMS, TaskSize, task_size
+from foldwise.estimate.demands import DEMANDS, training_minutes
+from foldwise.estimate.sizes import MEAN_ATOMS, TaskSize, task_size
 from foldwise.tasks.official import any_official_task
 from paths import REPOSITORY
 

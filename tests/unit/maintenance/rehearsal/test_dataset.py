@@ -11,9 +11,9 @@ from pymatgen.core import Structure
 from crystal_files import SHARED_DATA, cesium_chloride, needs_shared_data, write_table
 from foldwise.common.errors import FoldwiseError
 from foldwise.tasks.official import official_task
-from maintenance.bench.rehearsal import job
-from maintenance.bench.rehearsal.dataset import OfficialRows, official_rows, write_rehearsal
-from maintenance.bench.rehearsal.job import Rehearsal, rehearse
+from maintenance.rehearsal import job
+from maintenance.rehearsal.dataset import OfficialRows, official_rows, write_rehearsal
+from maintenance.rehearsal.job import Rehearsal, rehearse
 from paths import REPOSITORY
 
 TASK = "matbench_jdft2d"
@@ -115,7 +115,7 @@ def test_a_mistyped_path_leaves_an_earlier_rehearsal_as_it_was(tmp_path, monkeyp
     earlier = tmp_path / "results" / f"rehearsal_{TASK}" / "stages.csv"
     earlier.parent.mkdir(parents=True)
     earlier.write_text("hours of work")
-    plan = Rehearsal(TASK, targets="nowhere.csv", cores=1, epochs=1, model="chgnet_lite")
+    plan = Rehearsal(TASK, targets="nowhere.csv", cores=1, model="chgnet_lite")
     with pytest.raises(FoldwiseError, match="there is no such file"):
         rehearse(plan, print)
     assert earlier.read_text() == "hours of work"

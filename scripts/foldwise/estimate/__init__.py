@@ -1,0 +1,1 @@
+"""What a study or a job will take: time, memory and disk, before it runs."""

@@ -1,1 +1,0 @@
-"""Before a long masked-LM run: trials of its trainings and evaluations, and the time of all."""

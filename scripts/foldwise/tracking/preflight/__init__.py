@@ -1,1 +1,0 @@
-"""Before a long run: is it safe to walk away?"""
