@@ -7,6 +7,7 @@ from pathlib import Path
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import read_json
+from foldwise.common.options import AtLeastOne
 from foldwise.mlm.samples.lambada_building import PassageRules, build_passages
 from foldwise.mlm.samples.lambada_files import write_lambada
 from foldwise.mlm.texts.corpus import origin_of, read_corpus
@@ -21,7 +22,7 @@ def main() -> None:
     parser.add_argument("--per-text", type=int, default=default.per_text)
     parser.add_argument("--per-noun", type=int, default=default.per_noun)
     parser.add_argument("--seed", type=int, default=default.seed)
-    parser.add_argument("--workers", type=int, default=1, help="threads of the tagger")
+    parser.add_argument("--workers", action=AtLeastOne, default=1, help="threads of the tagger")
     parser.add_argument("--out", type=Path, required=True, help="{set}.jsonl to write")
     options = parser.parse_args()
     rules = PassageRules(per_text=options.per_text, per_noun=options.per_noun, seed=options.seed)

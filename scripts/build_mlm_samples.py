@@ -7,6 +7,7 @@ from pathlib import Path
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import read_json
+from foldwise.common.options import AtLeastOne
 from foldwise.mlm.declaration import SampleRules
 from foldwise.mlm.samples.building import build_samples
 from foldwise.mlm.samples.files import write_samples
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument("--min-chars", type=int, default=default.min_chars)
     parser.add_argument("--max-chars", type=int, default=default.max_chars)
     parser.add_argument("--seed", type=int, default=default.seed)
-    parser.add_argument("--workers", type=int, default=1, help="threads of the tagger")
+    parser.add_argument("--workers", action=AtLeastOne, default=1, help="threads of the tagger")
     parser.add_argument("--out", type=Path, required=True, help="{set}.jsonl to write")
     options = parser.parse_args()
     rules = SampleRules(

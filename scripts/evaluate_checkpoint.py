@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
+from foldwise.common.options import AtLeastOne
 from foldwise.mlm.report.places import is_result
 from foldwise.mlm.settings import DEFAULT_CONFIG, ROOT, read_study
 
@@ -26,14 +27,14 @@ def main() -> None:
     )
     parser.add_argument("--limit", type=int, help="ask only so many samples; marks it partial")
     parser.add_argument("--limit-seed", type=int, default=0, help="decides which")
-    parser.add_argument("--token-budget", type=int, help="padded tokens of a batch")
+    parser.add_argument("--token-budget", action=AtLeastOne, help="padded tokens of a batch")
     parser.add_argument(
         "--matching", choices=("exact", "reference"), help="whose rates have the short names"
     )
     parser.add_argument("--worst-n", type=int, help="sample texts per group")
     parser.add_argument("--bootstrap", type=int, help="resamples of each interval")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", action=AtLeastOne, default=1)
     parser.add_argument("--cache-dir", type=Path, default=Path(ROOT) / "cache")
     parser.add_argument(
         "--registry", type=Path, default=Path("results"), help="where the run is recorded"

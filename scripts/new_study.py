@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from foldwise.common.errors import run_program
+from foldwise.common.options import AtLeastOne
 from foldwise.study.own import OwnStudy, make_own_study
 from foldwise.tasks.cuts.rule import OWN_KINDS
 from foldwise.tasks.formats.text import MAX_ATOMS
@@ -37,7 +38,9 @@ def main() -> None:
     parser.add_argument(
         "--max-atoms", type=int, default=MAX_ATOMS, help="largest cell (%(default)s)"
     )
-    parser.add_argument("--workers", type=int, default=1, help="processes that read structures")
+    parser.add_argument(
+        "--workers", action=AtLeastOne, default=1, help="processes that read structures"
+    )
     parser.add_argument("--replace", action="store_true", help="replace an earlier call's files")
     parser.add_argument("--root", type=Path, default=Path(), help="folder of the repository")
     options = parser.parse_args()

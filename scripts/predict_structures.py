@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
+from foldwise.common.output import output_file
 from foldwise.network.machine import machine_of
 from foldwise.network.options import add_machine_options
 from foldwise.prediction.new_crystals.job import predict_structures
@@ -19,7 +20,7 @@ def main() -> None:
     parser.add_argument("--structures", type=Path, required=True,
                         help="folder of CIF or POSCAR files, extended XYZ, ASE database, table, "
                         "or Matbench JSON")  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, help="CSV; called again after an "
+    parser.add_argument("--out", type=output_file, required=True, help="CSV; called again after an "
                         "interruption, it goes on")  # fmt: skip
     parser.add_argument("--confidence", type=float, default=CONFIDENCE,
                         help=f"nominal coverage of low to high (default {CONFIDENCE})")  # fmt: skip

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from foldwise.common.errors import run_program
+from foldwise.common.options import AtLeastOne
 from foldwise.estimate.crystals import Flight, longest_hours, preflight
 from foldwise.estimate.masked_lm import MlmFlight, mlm_preflight
 from foldwise.estimate.report import report
@@ -24,7 +25,7 @@ def main() -> None:
     asked.add_argument("--experiment", nargs="+", help="names, e.g. e4; or all")
     asked.add_argument("--mlm-run", help="run of the masked-LM config, e.g. demo")
     parser.add_argument("--mlm-config", type=Path, default=DEFAULT_CONFIG)
-    parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--cores", action=AtLeastOne, default=os.cpu_count())
     parser.add_argument("--gpus", type=int, help="default: 1 where the machine has one, else 0")
     parser.add_argument("--profile", help="default: profiles/default with a GPU, else profiles/cpu")
     parser.add_argument("--max-hours", type=float, help="default: preflight.max_hours, or 24")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import FoldwiseError, run_program
+from foldwise.common.options import AtLeastOne
 from foldwise.mlm.texts.corpus import PARTS, write_corpus
 
 
@@ -16,7 +17,7 @@ def main() -> None:
                         help="of the evaluation, held-out and training parts")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-texts", type=int, help="take only so many texts, chosen by hash")
-    parser.add_argument("--workers", type=int, default=1, help="threads of the tagger")
+    parser.add_argument("--workers", action=AtLeastOne, default=1, help="threads of the tagger")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     options = parser.parse_args()
     if min(options.shares) < 0 or abs(sum(options.shares) - 1.0) > 1e-9:

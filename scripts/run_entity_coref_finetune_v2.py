@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
+from foldwise.common.options import AtLeastOne
 from foldwise.mlm.declaration import EntityTraining
 from foldwise.mlm.recording.training import record_finetuning
 from foldwise.mlm.training.masking import MaskingRules
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument(
         "--patience", type=int, default=default.patience, help="measurements without a gain"
     )
-    parser.add_argument("--batch-size", type=int, default=default.batch_size)
+    parser.add_argument("--batch-size", action=AtLeastOne, default=default.batch_size)
     parser.add_argument("--lr", type=float, default=default.lr)
     parser.add_argument("--mask-rate", type=float, default=default.mask_rate)
     parser.add_argument(
@@ -46,7 +47,7 @@ def main() -> None:
     )
     parser.add_argument("--max-length", type=int, help="longest sequence (default: the model's)")
     parser.add_argument("--seed", type=int, default=default.seed)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", action=AtLeastOne, default=1)
     parser.add_argument("--output-dir", type=Path, required=True)
     parser.add_argument(
         "--registry", type=Path, default=Path("results"), help="where the run is recorded"

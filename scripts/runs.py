@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
+from foldwise.common.output import output_file
 from foldwise.tracking import commands
 
 RUN = "identity, its beginning, or an experiment's name"
@@ -85,7 +86,7 @@ def add_keeping(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     action.set_defaults(call=lambda o: commands.prune(o.results, delete=o.delete))
     action = actions.add_parser("export", help="a run as a zip that runs again elsewhere")
     action.add_argument("run", help=RUN)
-    action.add_argument("--out", type=Path, help="default: foldwise_{identity}.zip")
+    action.add_argument("--out", type=output_file, help="default: foldwise_{identity}.zip")
     action.set_defaults(call=lambda o: commands.export(o.results, o.run, o.out))
     action = actions.add_parser("export-mlflow", help="copy complete runs to an MLflow store")
     action.add_argument("--store", type=Path, help="folder (default: {results}/mlflow)")

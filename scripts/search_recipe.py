@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from foldwise.common.errors import run_program
+from foldwise.common.options import AtLeastOne
 from foldwise.network.machine import Machine
 from foldwise.study.config import parse_study
 from foldwise.study.files import load_config
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument("--config", nargs="+", default=[BASE], help="as snakemake --configfile")
     parser.add_argument("--recipe", default="baseline", help="recipe to improve")
     parser.add_argument("--budget", default="20min", help="time of training, e.g. 90s, 20min, 2h")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", action=AtLeastOne, default=os.cpu_count())
     options = parser.parse_args()
     study = parse_study(load_config([BASE, *(one for one in options.config if one != BASE)]))
     machine = Machine(threads=options.threads, engine=study.engine)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
+from foldwise.common.options import AtLeastOne
 from foldwise.mlm.declaration import BertSize, MlmTraining, Network
 from foldwise.mlm.recording.training import record_pretraining
 from foldwise.mlm.training.masking import MaskingRules
@@ -29,11 +30,11 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--save-every", type=int, required=True, help="steps between checkpoints")
-    parser.add_argument("--batch-size", type=int, default=training.batch_size)
+    parser.add_argument("--batch-size", action=AtLeastOne, default=training.batch_size)
     parser.add_argument("--lr", type=float, default=training.lr)
     parser.add_argument("--mask-rate", type=float, default=training.mask_rate)
     parser.add_argument("--seed", type=int, default=training.seed)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", action=AtLeastOne, default=1)
     parser.add_argument("--output-dir", type=Path, required=True)
     parser.add_argument(
         "--registry", type=Path, default=Path("results"), help="where the run is recorded"

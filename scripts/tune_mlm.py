@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
+from foldwise.common.options import AtLeastOne
 from foldwise.mlm.recording.search import record_search
 from foldwise.mlm.training.masking import MaskingRules
 from foldwise.mlm.training.trainer import TrainingPlan
@@ -28,10 +29,10 @@ def main() -> None:
     parser.add_argument("--measure-every", type=int, default=1, help="epochs between measurements")
     parser.add_argument("--patience", type=int, default=3, help="measurements without a gain")
     parser.add_argument("--substitute", type=float, default=0.0)
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--batch-size", action=AtLeastOne, default=32)
     parser.add_argument("--max-length", type=int, help="longest sequence (default: the model's)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", action=AtLeastOne, default=1)
     parser.add_argument("--output-dir", type=Path, required=True)
     parser.add_argument(
         "--registry", type=Path, default=Path("results"), help="where the run is recorded"

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
-from foldwise.site.job import SitePaths, write_site
+from foldwise.common.output import output_folder
+from foldwise.site.job import CONTENT, SitePaths, write_site
 
 
 def main() -> None:
@@ -21,7 +22,9 @@ def main() -> None:
     parser.add_argument(
         "--duplicates", type=Path, help="duplicates.csv, if structures were matched"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the site")
+    parser.add_argument(
+        "--out", type=output_folder(*CONTENT), required=True, help="folder of the site"
+    )
     options = parser.parse_args()
     paths = SitePaths(
         options.root,

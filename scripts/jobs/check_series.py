@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import write_json
+from foldwise.common.output import output_file
 from foldwise.experiment.comparison.gate import STOP, WARN, check_gate, closed
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument("--targets", type=Path, required=True, help="targets.parquet of the task")
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="one per fold")
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="as --splits")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file")
+    parser.add_argument("--out", type=output_file, required=True, help="JSON file")
     options = parser.parse_args()
     gate = check_gate(
         options.series, options.first, options.targets, options.splits, options.predictions

@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
+from foldwise.common.output import output_folder
 from foldwise.submissions.board.task import combine_task
 
 
@@ -19,7 +20,7 @@ def main() -> None:
     parser.add_argument("--structures", help="table of the task's crystals")
     parser.add_argument("--classes", action="store_true", help="the target is a class")
     parser.add_argument("--low", type=float, help="smallest value that physics allows")
-    parser.add_argument("--out", required=True, help="folder to write")
+    parser.add_argument("--out", type=output_folder(), required=True, help="folder to write")
     args = parser.parse_args()
     combine_task(
         args.members,

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import json_object, write_json, write_parquet
+from foldwise.common.output import output_file
 from foldwise.prediction.mixed import MemberFiles, Rule, combine_mixed, left_out
 from foldwise.submissions.settings import RULES, BoosterOptions
 
@@ -25,10 +26,12 @@ def main() -> None:
     parser.add_argument("--fold", type=int, required=True)
     parser.add_argument("--rule", choices=RULES, required=True)
     parser.add_argument("--booster", default="{}", help="settings of the booster, as JSON")
-    parser.add_argument("--out", type=Path, required=True, help="combined answers")
-    parser.add_argument("--out-json", type=Path, help="what was done")
-    parser.add_argument("--out-held-out", type=Path, help="combined answers for held-out rows")
-    parser.add_argument("--out-without", type=Path, help="answers without each recipe")
+    parser.add_argument("--out", type=output_file, required=True, help="combined answers")
+    parser.add_argument("--out-json", type=output_file, help="what was done")
+    parser.add_argument(
+        "--out-held-out", type=output_file, help="combined answers for held-out rows"
+    )
+    parser.add_argument("--out-without", type=output_file, help="answers without each recipe")
     options = parser.parse_args()
     files = zip(options.recipes, options.seeds, options.asked, options.held_out, strict=True)
     tables, done = combine_mixed(

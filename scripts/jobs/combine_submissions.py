@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import write_json, write_parquet
+from foldwise.common.output import output_file
 from foldwise.submissions.combination import combine_fold, read_members, soft_targets
 from foldwise.submissions.settings import RULES, BoosterOptions
 
@@ -24,8 +25,8 @@ def main() -> None:
     parser.add_argument("--booster", default="{}", help="settings of a booster, JSON")
     parser.add_argument("--rows", choices=("test", "train"), default="test",
                         help="test rows, or soft targets for the training rows")  # fmt: skip
-    parser.add_argument("--out", required=True, type=Path, help="Parquet file")
-    parser.add_argument("--out-json", required=True, type=Path, help="what was done")
+    parser.add_argument("--out", type=output_file, required=True, help="Parquet file")
+    parser.add_argument("--out-json", type=output_file, required=True, help="what was done")
     args = parser.parse_args()
     members = read_members(args.targets, dict(zip(args.names, args.predictions, strict=True)))
     options = BoosterOptions(**json.loads(args.booster))

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import read_parquet, write_parquet
+from foldwise.common.output import output_file
 from foldwise.crystals.files import read_structures
 from foldwise.tasks.duplicates.groups import structure_groups
 
@@ -19,7 +20,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", required=True)
     parser.add_argument("--targets", type=Path, nargs="+", required=True, help="as --tasks")
     parser.add_argument("--structures", type=Path, nargs="+", required=True, help="as --tasks")
-    parser.add_argument("--out", type=Path, required=True, help="Parquet file")
+    parser.add_argument("--out", type=output_file, required=True, help="Parquet file")
     options = parser.parse_args()
     formulas, crystals = {}, {}
     for task, targets, structures in zip(

@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import read_parquet, write_json
+from foldwise.common.output import output_file
 from foldwise.tasks.cuts.rule import KINDS, SplitRule
 from foldwise.tasks.splits import MATBENCH_SEED, N_FOLDS, make_fold
 
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=KINDS, help="default: published folds, or random ones")
     parser.add_argument("--table", help="CSV or Parquet with id and --column")
     parser.add_argument("--column", help="units, times or fold numbers, by --kind")
-    parser.add_argument("--out", required=True, help="fold_{fold}.json")
+    parser.add_argument("--out", type=output_file, required=True, help="fold_{fold}.json")
     args = parser.parse_args()
     groups = ["spacegroup"] if args.kind in {"spacegroup", "prototype"} else []
     targets = read_parquet(args.targets, ["id", "formula", *groups])

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
+from foldwise.common.output import output_file
 from foldwise.crystals.copies import Perturbation, write_copies
 from foldwise.tasks.splits import FoldSplit
 
@@ -23,7 +24,9 @@ def main() -> None:
     parser.add_argument(
         "--substitution", type=float, default=0.0, help="probability that an element is replaced"
     )
-    parser.add_argument("--out", type=Path, required=True, help="structures.npz of the copies")
+    parser.add_argument(
+        "--out", type=output_file, required=True, help="structures.npz of the copies"
+    )
     options = parser.parse_args()
     how = Perturbation(options.copies, options.displacement, options.strain, options.substitution)
     write_copies(options.structures, FoldSplit.read(options.split).train, how, options.out)

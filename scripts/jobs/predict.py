@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import json_object
+from foldwise.common.output import output_folder
 from foldwise.network.options import add_machine_options
 from foldwise.prediction.ahead import take
 from foldwise.prediction.files import SUBSETS, PredictionFiles
@@ -23,7 +24,9 @@ def main() -> None:
     parser.add_argument("--subsets", nargs="+", choices=SUBSETS, required=True)
     parser.add_argument("--holdout", type=int, required=True, help="the model's own hold-out")
     add_machine_options(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder of {subset}.parquet")
+    parser.add_argument(
+        "--out", type=output_folder(), required=True, help="folder of {subset}.parquet"
+    )
     options = parser.parse_args()
     files = PredictionFiles(
         model=options.model,

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
+from foldwise.common.output import output_folder
 from foldwise.graphs.views import Strength
 from foldwise.network.machine import machine_of
 from foldwise.network.options import add_machine_options
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--strain", type=float, required=True, help="per strain component")
     parser.add_argument("--seed", type=int, required=True, help="decides which views")
     add_machine_options(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder of test.parquet")
+    parser.add_argument("--out", type=output_folder(), required=True, help="folder of test.parquet")
     options = parser.parse_args()
     predict_views(
         options.model,

@@ -7,6 +7,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
+from foldwise.common.options import AtLeastOne
+from foldwise.common.output import output_folder
 from foldwise.tasks.dataset import DatasetSpec, prepare_dataset, submission_warning
 
 
@@ -22,8 +24,10 @@ def main() -> None:
     parser.add_argument("--intensive", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--sha256", help="expected checksum of the source file")
     parser.add_argument("--max-atoms", type=int, help="larger cells are left out")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
-    parser.add_argument("--out", required=True, help="folder of the four files")
+    parser.add_argument("--workers", action=AtLeastOne, default=1, help="processes")
+    parser.add_argument(
+        "--out", type=output_folder(), required=True, help="folder of the four files"
+    )
     args = parser.parse_args()
     spec = DatasetSpec(
         task=args.task,

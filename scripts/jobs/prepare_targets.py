@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
+from foldwise.common.output import output_folder
 from foldwise.tasks.targets import TargetSpec, prepare_targets
 
 
@@ -19,7 +20,9 @@ def main() -> None:
     parser.add_argument("--target-name", required=True, help="what reports call the target")
     parser.add_argument("--unit", required=True, help="unit of the target, such as eV/atom")
     parser.add_argument("--intensive", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--out", required=True, help="folder of the three files")
+    parser.add_argument(
+        "--out", type=output_folder(), required=True, help="folder of the three files"
+    )
     args = parser.parse_args()
     spec = TargetSpec(
         task=args.task,

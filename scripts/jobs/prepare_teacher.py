@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import json_object
+from foldwise.common.output import output_file
 from foldwise.teachers.folder import TeacherJob, write_job
 
 
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument("--structures", type=Path, required=True, help="structures.npz of the task")
     parser.add_argument("--split", type=Path, required=True, help="split file of the fold")
     parser.add_argument("--copies", type=Path, help="structures.npz of copies to answer")
-    parser.add_argument("--out", type=Path, required=True, help="archive to write")
+    parser.add_argument("--out", type=output_file, required=True, help="archive to write")
     options = parser.parse_args()
     write_job(
         options.out,

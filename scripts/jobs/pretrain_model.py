@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import json_object
+from foldwise.common.output import shared_folder
 from foldwise.network.machine import machine_of
 from foldwise.network.options import add_machine_options
 from foldwise.study.recipe import parse_recipe
@@ -28,7 +29,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--holdout", type=int, required=True, help="hold-out of the first task")
     add_machine_options(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder of backbone.safetensors")
+    parser.add_argument(
+        "--out", type=shared_folder, required=True, help="folder of backbone.safetensors"
+    )
     options = parser.parse_args()
     lists = (options.tasks, options.targets, options.graphs, options.splits, options.transforms)
     pretrain(

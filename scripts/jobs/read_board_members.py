@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
+from foldwise.common.output import output_folder
 from foldwise.submissions.board.members import read_members
 
 
@@ -19,7 +20,7 @@ def main() -> None:
     parser.add_argument("--tasks", required=True, nargs="+", help="official tasks")
     parser.add_argument("--targets", required=True, nargs="+", help="targets.parquet, as --tasks")
     parser.add_argument("--checksums", default="{}", help="expected sha256 by name, JSON")
-    parser.add_argument("--out", required=True, help="folder to write")
+    parser.add_argument("--out", type=output_folder(), required=True, help="folder to write")
     args = parser.parse_args()
     census = read_members(
         dict(zip(args.names, args.submissions, strict=True)),

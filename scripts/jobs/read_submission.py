@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import read_parquet, write_json, write_parquet
+from foldwise.common.output import output_folder
 from foldwise.submissions.predictions import read_submission, recorded_predictions, recorded_scores
 
 
@@ -21,7 +22,7 @@ def main() -> None:
     parser.add_argument("--task", required=True, help="official Matbench task")
     parser.add_argument("--targets", required=True, help="targets.parquet of the task")
     parser.add_argument("--sha256", help="expected checksum")
-    parser.add_argument("--out", required=True, type=Path, help="folder of both files")
+    parser.add_argument("--out", type=output_folder(), required=True, help="folder of both files")
     args = parser.parse_args()
     targets = read_parquet(args.targets, ["id", "target"]).set_index("id")["target"]
     submission = read_submission(args.submission, args.name, args.task, args.sha256)

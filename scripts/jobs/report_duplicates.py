@@ -8,6 +8,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import read_parquet, write_csv, write_json
+from foldwise.common.options import AtLeastOne
+from foldwise.common.output import output_file
 from foldwise.crystals.files import read_structures
 from foldwise.tasks.duplicates.nearness import with_nearness
 from foldwise.tasks.duplicates.structures import duplicate_pairs, summarize
@@ -20,9 +22,9 @@ def main() -> None:
     parser.add_argument("--targets", required=True, help="targets.parquet of the task")
     parser.add_argument("--structures", required=True, help="structures.npz of the task")
     parser.add_argument("--splits", required=True, nargs="+", help="fold_{fold}.json, each fold")
-    parser.add_argument("--out-json", required=True, help="counts by fold")
-    parser.add_argument("--out-csv", required=True, help="one row per pair")
-    parser.add_argument("--workers", type=int, default=1, help="processes that match")
+    parser.add_argument("--out-json", type=output_file, required=True, help="counts by fold")
+    parser.add_argument("--out-csv", type=output_file, required=True, help="one row per pair")
+    parser.add_argument("--workers", action=AtLeastOne, default=1, help="processes that match")
     args = parser.parse_args()
     targets = read_parquet(args.targets, ["id", "formula", "target"])
     ids, crystals = read_structures(args.structures)

@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program as run_this
+from foldwise.common.options import AtLeastOne
 from foldwise.teachers.running import run_program
 
 
@@ -19,7 +20,7 @@ def main() -> None:
     parser.add_argument("--job", type=Path, required=True, help="archive of the folder")
     parser.add_argument("--command", required=True, help="the program's command")
     parser.add_argument("--python", type=Path, help="interpreter that the command shall find")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", action=AtLeastOne, default=1)
     parser.add_argument("--gpu", action="store_true", help="use a GPU where there is one")
     parser.add_argument("--minutes", type=float, required=True, help="its time")
     parser.add_argument("--log", type=Path, required=True, help="what the program prints")

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import json_object
+from foldwise.common.output import shared_folder
 from foldwise.network.machine import machine_of
 from foldwise.network.options import add_machine_options
 from foldwise.network.transform import TRANSFORMS
@@ -41,7 +42,7 @@ def main() -> None:
         help="subsets to predict, on a CPU, for predict.py to move",
     )  # fmt: skip
     add_machine_options(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--out", type=shared_folder, required=True, help="folder of the checkpoint")
     options = parser.parse_args()
     train(
         TrainingFiles(

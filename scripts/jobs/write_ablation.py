@@ -9,15 +9,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
+from foldwise.common.output import output_file
 from foldwise.experiment.pages.ablation import write_ablation
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--experiments", type=Path, nargs="+", required=True, help="folders")
-    parser.add_argument("--out-markdown", type=Path, required=True)
-    parser.add_argument("--out-csv", type=Path, required=True)
-    parser.add_argument("--out-figure", type=Path, required=True, help="PNG; an SVG goes with it")
+    parser.add_argument("--out-markdown", type=output_file, required=True)
+    parser.add_argument("--out-csv", type=output_file, required=True)
+    parser.add_argument(
+        "--out-figure", type=output_file, required=True, help="PNG; an SVG goes with it"
+    )
     options = parser.parse_args()
     write_ablation(options.experiments, options.out_markdown, options.out_csv, options.out_figure)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
-from foldwise.experiment.board import BoardPaths, write_board_task
+from foldwise.common.output import output_folder
+from foldwise.experiment.board import CONTENT, BoardPaths, write_board_task
 
 
 def main() -> None:
@@ -24,7 +25,12 @@ def main() -> None:
     parser.add_argument("--duplicates", nargs="?", help="duplicates.json; not for a class")
     parser.add_argument("--splits", nargs="*", default=[], help="fold_*.json; not for a class")
     parser.add_argument("--command", help="the command that makes it again, for the record")
-    parser.add_argument("--out", required=True, help="folder to write; an older one is replaced")
+    parser.add_argument(
+        "--out",
+        type=output_folder(*CONTENT),
+        required=True,
+        help="folder to write; an older one is replaced",
+    )
     arguments = vars(parser.parse_args())
     task, study, out, command = (arguments.pop(key) for key in ("task", "study", "out", "command"))
     write_board_task(BoardPaths(**arguments), task, json.loads(study), out, command)

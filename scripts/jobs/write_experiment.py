@@ -7,6 +7,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
+from foldwise.common.folder import CONTENT
+from foldwise.common.output import output_folder
 from foldwise.experiment.inputs.loading import load_inputs
 from foldwise.experiment.inputs.types import InputPaths
 from foldwise.experiment.job import write_experiment
@@ -51,7 +53,12 @@ def main() -> None:
     parser.add_argument("--star-comparisons", type=int, default=1,
                         help="comparisons of the study that can have a star")  # fmt: skip
     parser.add_argument("--command", help="the command that makes it again, for the record")
-    parser.add_argument("--out", required=True, help="folder to write; an older one is replaced")
+    parser.add_argument(
+        "--out",
+        type=output_folder(*CONTENT),
+        required=True,
+        help="folder to write; an older one is replaced",
+    )
     arguments = vars(parser.parse_args())
     experiment, out, command, family = (
         arguments.pop(key) for key in ("experiment", "out", "command", "star_comparisons")

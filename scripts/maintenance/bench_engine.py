@@ -9,6 +9,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
+from foldwise.common.options import AtLeastOne
+from foldwise.common.output import output_file
 from maintenance.bench.job import BenchPlan, run_bench
 
 
@@ -21,9 +23,11 @@ def main() -> None:
     parser.add_argument("--structures", type=int, default=640, help="drawn at random, seed 0")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=3, help="of the whole fit")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", action=AtLeastOne, default=2)
     parser.add_argument("--compiled", action="store_true", help="compile on a CPU too")
-    parser.add_argument("--out", type=Path, required=True, help="JSON; the table stands beside it")
+    parser.add_argument(
+        "--out", type=output_file, required=True, help="JSON; the table stands beside it"
+    )
     options = parser.parse_args()
     run_bench(
         BenchPlan(

@@ -19,6 +19,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
+from foldwise.common.options import AtLeastOne
 from foldwise.mlm.evaluation.engine import TOKEN_BUDGETS, TOP, Answer, Engine, plan_batches
 from foldwise.mlm.evaluation.model_folder import load_masked_model, sequence_length
 from foldwise.mlm.evaluation.questions import Question, QuestionMaker, make_questions
@@ -86,9 +87,9 @@ def main() -> None:
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--seq-len", type=int)
-    parser.add_argument("--token-budget", type=int, default=TOKEN_BUDGETS["cpu"])
+    parser.add_argument("--token-budget", action=AtLeastOne, default=TOKEN_BUDGETS["cpu"])
     parser.add_argument("--max-samples", type=int, help="take the first so many")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", action=AtLeastOne, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     loaded = load_masked_model(options.checkpoint)

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
 from foldwise.common.files import write_json
+from foldwise.common.output import output_file
 from maintenance.embedded.card import make_card, write_readme
 from maintenance.embedded.selection import candidates, encode, read_source, select, write_bytes
 
@@ -23,7 +24,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sdist", required=True, help="matminer-0.4.2.tar.gz")
-    parser.add_argument("--out", required=True, type=Path, help="data/demo.json.gz")
+    parser.add_argument("--out", type=output_file, required=True, help="data/demo.json.gz")
     args = parser.parse_args()
     usable, excluded = candidates(read_source(args.sdist))
     chosen = select(usable)

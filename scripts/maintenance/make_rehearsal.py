@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
+from foldwise.common.options import AtLeastOne
 from maintenance.rehearsal.dataset import official_rows, write_rehearsal
 from maintenance.rehearsal.job import Rehearsal, rehearse
 
@@ -23,7 +24,7 @@ def main() -> None:
         help="CSV with mbid, composition and the target's column; "
         "without it the compositions come from the official file, where it was downloaded",
     )
-    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--cores", action=AtLeastOne, default=os.cpu_count() or 1)
     parser.add_argument("--model", choices=("chgnet", "chgnet_lite"), default="chgnet_lite")
     parser.add_argument("--dataset-only", type=Path, help="write this json.gz and nothing else")
     parser.add_argument(

@@ -13,8 +13,12 @@ NEUTRAL = frozenset(
     {
         "common.errors",
         "common.files",
+        "common.frames",
         "common.lease",
+        "common.options",
+        "common.output",
         "common.progress",
+        "common.reading",
         "common.workers",
         "prediction.ahead",
         "tracking.calls.program",

@@ -8,16 +8,23 @@ import hashlib
 import json
 import math
 import os
+import re
+import resource
+import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.frames import read_parquet as read_parquet  # noqa: PLC0414
+from foldwise.common.output import check_replaceable
+from foldwise.common.reading import json_object as json_object  # noqa: PLC0414
+from foldwise.common.reading import read_json as read_json  # noqa: PLC0414
+from foldwise.common.reading import read_yaml as read_yaml  # noqa: PLC0414
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 LIBRARY = Path(__file__).resolve().parents[1]
 REPOSITORY = LIBRARY.parents[1]
 _NO_ROOM = 2**16  # bytes
+_OS_ERROR = re.compile(r"os error (\d+)")
 
 
 def cache_folder() -> Path:
@@ -35,51 +43,92 @@ def cache_folder() -> Path:
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` only when the block succeeds.
+    """Yield a temporary path next to `path`; rename it to `path` only when the block succeeds.
 
-    The folder is made. On an exception, the temporary file is removed and `path` is untouched. No
-    package that is still maintained does this: `atomicwrites` is not.
+    The folder is made. On an exception, the temporary file is removed and `path` is untouched. A
+    link stays, and the file that it leads to is written. The file keeps its mode; a new one has
+    the mode that the umask leaves. No package that is still maintained does this: `atomicwrites`
+    is not.
 
     Raises:
-        OSError: `ENOSPC`, whatever a writer made of it, where the disk is full.
+        FoldwiseError: `path` is a folder, a pipe or a device.
+        OSError: `ENOSPC` or `EFBIG`, whatever a writer made of it, if there is no room.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    temporary.chmod(0o644)
+    mode = _mode_of(target)
+    temporary = target.with_name(f".{target.name[:48]}.{secrets.token_hex(4)}.part")
+    # The system applies the umask to a file that is made like this, and to no `chmod`.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    mode = stat.S_IMODE(temporary.stat().st_mode) if mode is None else mode
     try:
         yield temporary
+        temporary.chmod(mode)  # some writers put a file of their own in its place
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(target)
     except BaseException as error:
-        full = isinstance(error, Exception) and _is_full(target.parent)
+        code = _lack_of_room(error, temporary) if isinstance(error, Exception) else None
         temporary.unlink(missing_ok=True)
-        if full:  # which not every writer says: PyTorch's speaks of an internal position
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
+        if code is not None:
+            raise OSError(code, os.strerror(code), str(path)) from error
         raise
 
 
-def _is_full(folder: Path) -> bool:
-    """Whether a folder's file system has no room left, as after a write that did not fit."""
+def _mode_of(target: Path) -> int | None:
+    """Permissions of a file that will be replaced; none if there is no file yet.
+
+    Raises:
+        FoldwiseError: It is something else than a file.
+    """
     try:
-        state = os.statvfs(folder)
+        facts = target.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(facts.st_mode):
+        kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "a pipe or device"
+        raise FoldwiseError(f"it is {kind}, not a file", where=str(target), hint="Name a file.")
+    return stat.S_IMODE(facts.st_mode)
+
+
+def _lack_of_room(error: Exception, file: Path) -> int | None:
+    """The system's number if a write failed for lack of room, whatever the writer made of it.
+
+    PyTorch speaks of an internal position, and Rust writes the number into its text.
+    """
+    said = _OS_ERROR.search(str(error))
+    code = error.errno if isinstance(error, OSError) else int(said[1]) if said else None
+    if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return code
+    try:
+        state = os.statvfs(file.parent)
+        size = file.stat().st_size
     except OSError:
-        return False
-    return state.f_bavail * state.f_frsize < _NO_ROOM
+        return None
+    if state.f_bavail * state.f_frsize < _NO_ROOM:
+        return errno.ENOSPC
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return errno.EFBIG if limit != resource.RLIM_INFINITY and size + _NO_ROOM > limit else None
 
 
 @contextmanager
-def replaced_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield an empty folder beside `target`; when the block succeeds, it becomes `target`.
+def replaced_folder(target: str | os.PathLike[str], ours: Sequence[str]) -> Iterator[Path]:
+    """Yield an empty folder next to `target`; when the block succeeds, it becomes `target`.
 
-    What `target` held before is removed. On an exception `target` is as it was.
+    What `target` held before is removed, so that it has to be `ours`. On an exception `target` is
+    as it was.
+
+    Args:
+        target: The folder.
+        ours: Patterns of the names that this program's folders hold, such as `*.npy`.
+
+    Raises:
+        FoldwiseError: `target` is no folder, or holds a file of another name.
     """
-    place = Path(target)
+    place = Path(os.path.realpath(target))
+    check_replaceable(place, ours)
     place.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=".part"))
+    work = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name[:48]}.", suffix=".part"))
     try:
         new = work / "new"
         new.mkdir()
@@ -100,22 +149,6 @@ def _swap(new: Path, place: Path, old: Path) -> None:
         raise
 
 
-def json_object(text: str, where: str) -> dict[str, Any]:
-    """A JSON object given as text.
-
-    Raises:
-        FoldwiseError: It is something else.
-    """
-    hint = f"Write {where} '{{\"key\": value}}'."
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise FoldwiseError(f"no valid JSON ({error})", where=where, hint=hint) from error
-    if not isinstance(value, dict):
-        raise FoldwiseError("no JSON object", where=where, hint=hint)
-    return value
-
-
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text atomically."""
     with atomic_path(path) as temporary:
@@ -131,53 +164,11 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        FoldwiseError: The file is missing or is no JSON.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FoldwiseError(
-            "the file does not exist", where=str(path), hint="Make it first."
-        ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise FoldwiseError(
-            f"the file is no valid JSON ({error})", where=str(path), hint="Delete it and run again."
-        ) from error
-
-
 def bytes_of(path: Path) -> int:
     """Size of a file, or of all files below a folder."""
     if path.is_file():
         return path.stat().st_size
     return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
-
-
-def read_yaml(
-    path: str | os.PathLike[str], *, absent: str = "Make it first.", broken: str = "Mend it."
-) -> Any:
-    """Read a YAML file.
-
-    Args:
-        path: The file.
-        absent: What to do where there is none.
-        broken: What to do where it is no YAML.
-
-    Raises:
-        FoldwiseError: The file is missing or is no YAML.
-    """
-    try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FoldwiseError("the file does not exist", where=str(path), hint=absent) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise FoldwiseError(
-            f"the file is no valid YAML ({line})", where=str(path), hint=broken
-        ) from error
 
 
 def write_csv(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
@@ -190,37 +181,6 @@ def write_parquet(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
     """Write a Parquet file without index, atomically."""
     with atomic_path(path) as temporary:
         table.to_parquet(temporary, index=False)
-
-
-def read_parquet(path: str | os.PathLike[str], columns: Sequence[str]) -> pd.DataFrame:
-    """Read a Parquet file and check that `columns` are there.
-
-    Raises:
-        FoldwiseError: The file is missing, truncated, or lacks one of `columns`.
-    """
-    import pandas as pd  # noqa: PLC0415 (half a second, which programs without tables can do without)
-    from pyarrow import ArrowInvalid  # noqa: PLC0415
-
-    try:
-        table = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise FoldwiseError(
-            "the file does not exist", where=str(path), hint="Make it first."
-        ) from None
-    except (ArrowInvalid, OSError) as error:
-        raise FoldwiseError(
-            "the file is truncated or no Parquet file",
-            where=str(path),
-            hint="Delete it and run again.",
-        ) from error
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise FoldwiseError(
-            f"column {missing[0]!r} is missing (columns: {', '.join(map(str, table.columns))})",
-            where=str(path),
-            hint="Delete the file and run again, or name the column so.",
-        )
-    return table
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

@@ -24,26 +24,7 @@ def experiment_folder(target: str | Path) -> Iterator[Path]:
     Raises:
         FoldwiseError: `target` holds something that is no part of an experiment's folder.
     """
-    place = Path(target)
-    _check_replaceable(place)
-    with replaced_folder(place) as new:
+    if Path(target).is_symlink():
+        raise FoldwiseError("it is a link", where=str(target), hint="Choose another --out.")
+    with replaced_folder(target, tuple(CONTENT)) as new:
         yield new
-
-
-def _check_replaceable(place: Path) -> None:
-    if place.is_symlink() or (place.exists() and not place.is_dir()):
-        raise FoldwiseError("it is no folder", where=str(place), hint="Choose another --out.")
-    if not place.is_dir():
-        return
-    # Names with a dot are the workflow engine's own marks.
-    strangers = sorted(
-        entry.name
-        for entry in place.iterdir()
-        if entry.name not in CONTENT and not entry.name.startswith(".")
-    )
-    if strangers:
-        raise FoldwiseError(
-            f"the folder would be replaced, but holds {strangers[0]!r}, which no experiment writes",
-            where=str(place),
-            hint="Choose another --out, or move it away.",
-        )

@@ -7,16 +7,14 @@ a row that is too short.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.reading import opened
 
 _HINT = "Write one line per row, cells with commas, quotes or line breaks in double quotes."
 _LARGEST_CELL = 50_000_000  # characters; a structure as text is far smaller
@@ -54,15 +52,11 @@ def csv_table(path: Path, *, absent: str = "Check the path.") -> pd.DataFrame:
 
 def _records(path: Path, delimiter: str, absent: str) -> Iterator[list[str]]:
     """The header, then the rows."""
-    if not path.exists():
-        raise FoldwiseError("the file does not exist", where=str(path), hint=absent)
-    if not path.is_file():
-        raise FoldwiseError("it is not a file", where=str(path), hint=absent)
     csv.field_size_limit(_LARGEST_CELL)
     number = 0
     names: list[str] = []
     try:
-        with _opened(path) as raw:
+        with opened(path, packed=_is_packed(path), absent=absent) as raw:
             text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
             for cells in csv.reader(text, delimiter=delimiter, strict=True):
                 if not any(cell.strip() for cell in cells) and len(cells) < 2:
@@ -78,7 +72,7 @@ def _records(path: Path, delimiter: str, absent: str) -> Iterator[list[str]]:
                 yield names if number == 1 else cells
     except UnicodeDecodeError as error:
         raise _not_utf8(path, error) from error
-    except (OSError, EOFError, zlib.error, csv.Error) as error:
+    except csv.Error as error:
         raise FoldwiseError(
             f"no valid CSV after row {number} ({error})", where=str(path), hint=_HINT
         ) from error
@@ -86,10 +80,8 @@ def _records(path: Path, delimiter: str, absent: str) -> Iterator[list[str]]:
         raise FoldwiseError("the table is empty", where=str(path), hint=_HINT)
 
 
-def _opened(path: Path) -> BinaryIO:
-    if path.name.lower().endswith(".gz"):
-        return cast("BinaryIO", gzip.open(path))
-    return path.open("rb")
+def _is_packed(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
 
 
 def _header(cells: list[str], path: Path) -> list[str]:
@@ -105,7 +97,7 @@ def _header(cells: list[str], path: Path) -> list[str]:
 def _not_utf8(path: Path, error: UnicodeDecodeError) -> FoldwiseError:
     """The error with the line and the byte, which the reader of pieces does not know."""
     place, byte = str(path), error.object[error.start]
-    with _opened(path) as file:
+    with opened(path, packed=_is_packed(path)) as file:
         for number, line in enumerate(file, start=1):
             try:
                 line.decode("utf-8")

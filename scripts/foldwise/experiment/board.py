@@ -31,6 +31,7 @@ from foldwise.tasks.official import any_official_task
 
 TITLE = "What public submissions know together: the rule that the other folds chose"
 CONFIG = "chosen.json"
+CONTENT = (*MEANING, CHOSEN, CONFIG, "README.txt")
 PURPOSE = (
     "How accurate a combination of all public submissions is whose rule and settings were chosen, "
     "for each fold, on the other folds alone."
@@ -79,7 +80,7 @@ def write_board_task(
     classes = official is not None and official.is_classification
     answers = Path(paths.answers)
     combined = read_json(answers / "combined.json")
-    with replaced_folder(out) as folder:
+    with replaced_folder(out, CONTENT) as folder:
         if not combined["members"]:
             write_text(folder / "README.txt", f"No submission has {task}; nothing was combined.\n")
             return

@@ -16,7 +16,7 @@ from foldwise.common.files import replaced_folder
 from foldwise.common.workers import worker_pool
 from foldwise.crystals.files import read_structures
 from foldwise.crystals.neighbors import CrystalArrays, CrystalGraphArrays, GraphError, build_graph
-from foldwise.graphs.store import GRAPH_ARRAYS, GraphColumns, StoreFailure, StoreWriter
+from foldwise.graphs.store import CONTENT, GRAPH_ARRAYS, GraphColumns, StoreFailure, StoreWriter
 
 _CHUNK = 128  # crystals per task of a worker process
 
@@ -48,7 +48,7 @@ def build_store(
         FoldwiseError: No structure at all has a graph.
     """
     ids, crystals = read_structures(structures)
-    with replaced_folder(folder) as staging:
+    with replaced_folder(folder, CONTENT) as staging:
         writer = StoreWriter(staging)
         reasons: list[str | None] = []
         for chunk in _convert(crystals, workers, staging.parent):

@@ -56,6 +56,9 @@ GRAPH_ARRAYS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
     "angle_theta": (np.dtype(np.float32), ()),
 }
 _ARRAYS = (*_CRYSTAL_ARRAYS, *GRAPH_ARRAYS)
+CONTENT = (
+    *(f"{name}.npy" for name in (*_ARRAYS, "offsets", "core", "short")), "meta.json", "failures.csv"
+)  # fmt: skip
 
 
 class StoreFailure(NamedTuple):
@@ -253,7 +256,7 @@ def write_store(
     failures: Sequence[StoreFailure],
 ) -> None:
     """Write a store, all at once; an older one is replaced. Arguments as of `StoreWriter`."""
-    with replaced_folder(folder) as staging:
+    with replaced_folder(folder, CONTENT) as staging:
         writer = StoreWriter(staging)
         writer.append(graphs)
         writer.finish(ids, crystals, failures)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, read_parquet, replaced_folder
+from foldwise.common.output import check_replaceable
 from foldwise.experiment.inputs.types import Json
 from foldwise.site.data.crystals import SHARD, structure_twins, write_copies, write_structures
 from foldwise.site.data.scripts import write_script
@@ -26,7 +27,7 @@ from foldwise.site.reading.curves import training_curves
 from foldwise.site.reading.experiments import ExperimentFolder, read_experiments
 from foldwise.site.reading.runs import read_runs
 
-CONTENT = frozenset({"index.html", "assets", "data", "files"})
+CONTENT = ("index.html", "assets", "data", "files")
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ def write_site(paths: SitePaths, out: Path) -> Path:
     Raises:
         FoldwiseError: An input is missing or broken, or `out` holds other things.
     """
-    _check_replaceable(out)
+    check_replaceable(out, CONTENT)
     experiments = read_experiments(paths.experiments)
     _check_one_task(experiments)
     targets = read_parquet(paths.targets, ("id", "formula", "target", "n_atoms"))
-    with replaced_folder(out) as site:
+    with replaced_folder(out, CONTENT) as site:
         copy_assets(site)
         table = write_rows(site, targets, experiments)
         ids = [str(name) for name in table.index]
@@ -92,25 +93,6 @@ def write_site(paths: SitePaths, out: Path) -> Path:
         }
         (site / "index.html").write_text(render_index(context), encoding="utf-8")
     return out / "index.html"
-
-
-def _check_replaceable(out: Path) -> None:
-    strangers = (
-        sorted(entry.name for entry in out.iterdir() if not _is_own(entry.name))
-        if out.is_dir()
-        else []
-    )
-    if strangers:
-        raise FoldwiseError(
-            f"the folder would be replaced, but holds {strangers[0]!r}, which no site has",
-            where=str(out),
-            hint="Choose another --out, or move it away.",
-        )
-
-
-def _is_own(name: str) -> bool:
-    # Names with a dot are the workflow engine's own marks.
-    return name in CONTENT or name.startswith(".")
 
 
 def _check_one_task(experiments: Sequence[ExperimentFolder]) -> None:

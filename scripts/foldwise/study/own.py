@@ -19,13 +19,14 @@ from foldwise.study.defaults import holdouts, recipe_lines
 from foldwise.tasks.cuts.rule import SplitRule
 from foldwise.tasks.formats.reader import open_structures
 from foldwise.tasks.formats.text import MAX_ATOMS
-from foldwise.tasks.own.collect import COLUMNS, CRYSTALS, Collected, collect
+from foldwise.tasks.own.collect import COLUMNS, CRYSTALS, REJECTED, Collected, collect
 from foldwise.tasks.own.kinds import TargetKind, target_kind
 from foldwise.tasks.own.survey import Duplicates, find_duplicates, survey
 from foldwise.tasks.own.values import Quantity, read_targets
 from foldwise.tasks.splits import make_fold
 
 SURVEY = "README.txt"
+CONTENT = (CRYSTALS, COLUMNS, REJECTED, SURVEY)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _FIRST_LINE = "# Study of "  # of a config that may be replaced
 EXPERIMENTS = ("e0", "e3", "e4")
@@ -113,7 +114,7 @@ def make_own_study(
         max_atoms=given.max_atoms,
         name=given.name,
     )
-    with replaced_folder(folder) as new:
+    with replaced_folder(folder, CONTENT) as new:
         found = collect(source, targets, given.quantity, new, workers=workers)
         duplicates = find_duplicates(found)
         choices = _choices(given, found, duplicates, new, defaults)

@@ -171,7 +171,7 @@ def _convert(folder: Path) -> None:
     setattr(network, "hf_quantizer", None)  # noqa: B010  its weights are plain numbers by now, and may be saved as such
     if hasattr(network.config, "quantization_config"):
         del network.config.quantization_config
-    with replaced_folder(folder) as new:
+    with replaced_folder(folder, ("*",)) as new:
         tokenizer.save_pretrained(new)
         network.save_pretrained(new)
 

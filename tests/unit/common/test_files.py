@@ -49,11 +49,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     folder = tmp_path / "deep" / "store"
     for name in ("first", "second"):
-        with replaced_folder(folder) as new:
+        with replaced_folder(folder, ("first", "second")) as new:
             (new / name).write_text(name)
     assert [file.name for file in folder.iterdir()] == ["second"]
     with pytest.raises(RuntimeError):
-        fail_while_writing(replaced_folder(folder))
+        fail_while_writing(replaced_folder(folder, ("second",)))
+    with pytest.raises(FoldwiseError, match="'second'"), replaced_folder(folder, ("first",)):
+        pass
     assert [file.name for file in folder.iterdir()] == ["second"]
     assert [file.name for file in folder.parent.iterdir()] == ["store"]
 
@@ -78,12 +80,9 @@ def test_unreadable_json(tmp_path):
     path = tmp_path / "a.json"
     assert line_of(read_json, path) == f"{path}: the file does not exist. Make it first."
     path.write_text("[1,")
-    assert line_of(read_json, path) == (
-        f"{path}: the file is no valid JSON (Expecting value: line 1 column 4 (char 3)). "
-        "Delete it and run again."
-    )
+    assert "Expecting value: line 1 column 4" in line_of(read_json, path)
     path.write_bytes(b"\xff\xfe")
-    assert line_of(read_json, path).startswith(f"{path}: the file is no valid JSON ('utf-8' codec")
+    assert line_of(read_json, path).startswith(f"{path}: the file is not valid JSON ('utf-8")
 
 
 def test_csv_has_nine_digits_and_no_index(tmp_path):
@@ -112,7 +111,7 @@ def test_unreadable_parquet(tmp_path):
     for content in (b"", b"PAR1", b"x" * 100, whole[:-5], whole[:50], whole[10:]):
         path.write_bytes(content)
         assert line_of(read_parquet, path, ["x"]) == (
-            f"{path}: the file is truncated or no Parquet file. Delete it and run again."
+            f"{path}: the file is truncated or not a Parquet file. Delete it and run again."
         )
 
 
