@@ -192,7 +192,7 @@ CASES = {
     ),
     "truncated targets": (
         train(targets=lambda study, bad: truncated(in_data("targets.parquet")(study), bad)),
-        f"{{bad}}: the file is truncated or no Parquet file. {REPEAT}",
+        f"{{bad}}: the file is truncated or not a Parquet file. {REPEAT}",
     ),
     "targets without target": (
         train(
@@ -218,7 +218,7 @@ CASES = {
     ),
     "truncated split": (
         train(split=lambda study, bad: truncated(study.results / SPLIT, bad)),
-        f"{{bad}}: the file is no valid JSON (*). {REPEAT}",
+        f"{{bad}}: it is not valid JSON (*). {REPEAT}",
     ),
     "split of other ids, training": (
         train(split=lambda study, bad: split_of_other_ids(study.results / SPLIT, bad)),
@@ -248,7 +248,7 @@ CASES = {
     ),
     "recipe that is no JSON": (
         train(recipe="{epochs: 3}"),
-        "--recipe: no valid JSON (Expecting property name enclosed in double quotes: "
+        "--recipe: it is not valid JSON (Expecting property name enclosed in double quotes: "
         "line 1 column 2 (char 1)). Write --recipe '{{\"key\": value}}'.",
     ),
     "two seeds with one folder": (
@@ -268,7 +268,7 @@ CASES = {
     ),
     "recipe that is a list": (
         train(recipe="[3]"),
-        "--recipe: no JSON object. Write --recipe '{{\"key\": value}}'.",
+        "--recipe: it is not a JSON object. Write --recipe '{{\"key\": value}}'.",
     ),
     "recipe with an unknown key": (
         train(recipe='{"epoch": 3}'),
@@ -305,7 +305,7 @@ CASES = {
     ),
     "truncated member": (
         combine(member(0), lambda study, bad: truncated(member(1)(study, bad), bad)),
-        f"{{bad}}: the file is truncated or no Parquet file. {REPEAT}",
+        f"{{bad}}: the file is truncated or not a Parquet file. {REPEAT}",
     ),
     "member of other crystals": (
         combine(
@@ -345,7 +345,7 @@ CASES = {
     ),
     "dataset that is no JSON": (
         dataset(lambda study, bad: gzipped(bad, b"[1,")),
-        "{bad}: the file is not valid JSON (*). "
+        "{bad}: it is not valid JSON (*). "
         'Write it with pandas: table.to_json(path, orient="split").',
     ),
     "dataset with another checksum": (
@@ -368,7 +368,7 @@ CASES = {
                 }
             ),
         ),
-        f"{{bad}}: the file is no valid JSON (*). {REPEAT}",
+        f"{{bad}}: it is not valid JSON (*). {REPEAT}",
     ),
 }
 

@@ -194,7 +194,7 @@ def parse_json(text: str | bytes, where: str, hint: str = "Correct it.") -> Any:
             _check_nodes(value, most=None)
     except (ValueError, RecursionError) as error:
         raise FoldwiseError(
-            f"the file is not valid JSON ({said_by(error)})", where=where, hint=hint
+            f"it is not valid JSON ({said_by(error)})", where=where, hint=hint
         ) from error
     return value
 
@@ -240,7 +240,7 @@ def parse_yaml(text: str, where: str, hint: str = "Correct it.") -> Any:
         _check_nodes(value, most=_NODES)
     except Exception as error:  # PyYAML's constructors let errors of any kind through
         raise FoldwiseError(
-            f"the file is not valid YAML ({said_by(error)})", where=where, hint=hint
+            f"it is not valid YAML ({said_by(error)})", where=where, hint=hint
         ) from error
     return value
 

@@ -65,7 +65,7 @@ def test_a_wrong_site_file_is_one_line_of_file_and_key(tmp_path, content, line):
 
 def test_no_yaml_and_no_file_are_one_line_too(tmp_path):
     (tmp_path / "site.yaml").write_text("account: [")
-    with pytest.raises(FoldwiseError, match="no valid YAML"):
+    with pytest.raises(FoldwiseError, match="valid YAML"):
         read_site(tmp_path / "site.yaml")
     with pytest.raises(FoldwiseError, match="does not exist"):
         read_site(tmp_path / "other.yaml")

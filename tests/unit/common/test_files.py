@@ -82,7 +82,7 @@ def test_unreadable_json(tmp_path):
     path.write_text("[1,")
     assert "Expecting value: line 1 column 4" in line_of(read_json, path)
     path.write_bytes(b"\xff\xfe")
-    assert line_of(read_json, path).startswith(f"{path}: the file is not valid JSON ('utf-8")
+    assert line_of(read_json, path).startswith(f"{path}: it is not valid JSON ('utf-8")
 
 
 def test_csv_has_nine_digits_and_no_index(tmp_path):

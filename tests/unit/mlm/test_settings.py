@@ -84,7 +84,7 @@ def test_files_that_are_no_config(tmp_path):
     with pytest.raises(FoldwiseError, match="does not exist"):
         read_study(tmp_path / "none.yaml")
     (tmp_path / "a.yaml").write_text("a: [")
-    with pytest.raises(FoldwiseError, match="no valid YAML"):
+    with pytest.raises(FoldwiseError, match="valid YAML"):
         read_study(tmp_path / "a.yaml")
     (tmp_path / "a.yaml").write_text("")
     with pytest.raises(FoldwiseError, match=r"config: None is not accepted\. Allowed: key: value"):

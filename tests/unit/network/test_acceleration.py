@@ -156,8 +156,8 @@ def test_a_cpu_takes_no_notice(store):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("[]", "--engine: no JSON object. Write --engine '{\"key\": value}'."),
-        ("{", "--engine: no valid JSON (Expecting property name enclosed in double quotes: "
+        ("[]", "--engine: it is not a JSON object. Write --engine '{\"key\": value}'."),
+        ("{", "--engine: it is not valid JSON (Expecting property name enclosed in double quotes: "
          "line 1 column 2 (char 1)). Write --engine '{\"key\": value}'."),
         ('{"speed": 1}',
          "--engine: unknown key 'speed'. Allowed: compiled, precision, deterministic."),

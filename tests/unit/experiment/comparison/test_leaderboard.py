@@ -86,7 +86,7 @@ def test_a_combination_says_what_it_is_made_of():
         ("task: t\nunit: eV\nentries:\n"
          "  - {name: x, mae: 1, start: here, source: s, date: d}", "starts from 'here'"),
         ("task: u\nunit: eV\nentries: []", "no entries of task 't'"),
-        ("[", "no valid YAML"),
+        ("[", "valid YAML"),
     ],
 )  # fmt: skip
 def test_a_bad_file_is_named(tmp_path, text, message):

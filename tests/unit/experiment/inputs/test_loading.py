@@ -36,7 +36,7 @@ def spoil_text(path):
 FOLD_1 = ("baseline", 1, 0)
 SPOILT = {
     "missing fit": (lambda s: (s.model(*FOLD_1) / "fit.json").unlink(), "fit.json: the file does"),
-    "truncated fit": (lambda s: spoil_text(s.model(*FOLD_1) / "fit.json"), "no valid JSON"),
+    "truncated fit": (lambda s: spoil_text(s.model(*FOLD_1) / "fit.json"), "not valid JSON"),
     "fit without key": (
         lambda s: drop_key(s.model(*FOLD_1) / "fit.json", "num_params"),
         "key 'num_params' is missing",
@@ -86,7 +86,7 @@ SPOILT = {
     ),
     "truncated predictions": (
         lambda s: (s.model(*FOLD_1) / "test.parquet").write_bytes(b"PAR1"),
-        "truncated or no Parquet",
+        "truncated or not a Parquet",
     ),
     "empty history": (
         lambda s: (s.model(*FOLD_1) / "history.csv").write_text(""),
@@ -98,7 +98,7 @@ SPOILT = {
     ),
     "timing is a list": (
         lambda s: write_json(s.model(*FOLD_1) / "test_timing.json", [1]),
-        "no JSON object",
+        "JSON object",
     ),
     "NaN target": (
         lambda s: change_table(
