@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from foldwise.network.machine import Machine
 
 _FOLDER, _IDENTITY, _LOG = ".predictions", "identity", "log"
+_CONTENT = ("*.parquet", "*.json", _IDENTITY, _LOG)
 
 
 def predicting_code() -> str:
@@ -45,7 +46,7 @@ def leave(files: PredictionFiles, machine: Machine) -> None:
     # An edit to the code that predicts must not make a training stale, hence no import above.
     from foldwise.prediction.job import predict_subsets  # noqa: PLC0415
 
-    with replaced_folder(files.model.parent / _FOLDER) as folder:
+    with replaced_folder(files.model.parent / _FOLDER, _CONTENT) as folder:
         with contextlib.redirect_stderr(io.StringIO()) as log:
             predict_subsets(files, machine=machine, out=folder)
         write_text(folder / _LOG, log.getvalue())
