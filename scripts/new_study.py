@@ -8,9 +8,8 @@ config/NAME.yaml, and names the next command.
 import argparse
 from pathlib import Path
 
-import yaml
-
 from foldwise.common.errors import run_program
+from foldwise.common.files import REPOSITORY, read_yaml
 from foldwise.common.options import AtLeastOne
 from foldwise.study.own import OwnStudy, make_own_study
 from foldwise.tasks.cuts.rule import OWN_KINDS
@@ -42,7 +41,12 @@ def main() -> None:
         "--workers", action=AtLeastOne, default=1, help="processes that read structures"
     )
     parser.add_argument("--replace", action="store_true", help="replace an earlier call's files")
-    parser.add_argument("--root", type=Path, default=Path(), help="folder of the repository")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        help="folder with config/config.yaml in which Snakemake is called; default: this folder if "
+        "it is one, else the repository",
+    )
     options = parser.parse_args()
     given = OwnStudy(
         structures=options.structures,
@@ -55,10 +59,10 @@ def main() -> None:
         split_column=options.split_column,
         max_atoms=options.max_atoms,
     )
-    defaults = yaml.safe_load((options.root / "config/config.yaml").read_text(encoding="utf-8"))
-    report = make_own_study(
-        given, defaults, options.root, replace=options.replace, workers=options.workers
-    )
+    here = Path("config/config.yaml").is_file()
+    root = options.root or (Path() if here else REPOSITORY)
+    defaults = read_yaml(root / "config/config.yaml", absent="Correct --root.")
+    report = make_own_study(given, defaults, root, replace=options.replace, workers=options.workers)
     print(report, end="")
 
 

@@ -74,7 +74,8 @@ def build_graph(crystal: CrystalArrays) -> CrystalGraphArrays:
     """Edges and angles of one crystal.
 
     Raises:
-        GraphError: An atom has no neighbour inside `ATOM_CUTOFF`, or an edge lacks its reverse.
+        GraphError: An atom has no neighbour inside `ATOM_CUTOFF`, an edge lacks its reverse, or
+            atoms are more than 127 cells apart.
     """
     n_atoms = len(crystal.numbers)
     centre, neighbour, image, length = _directed_edges(crystal)
@@ -87,6 +88,8 @@ def build_graph(crystal: CrystalArrays) -> CrystalGraphArrays:
         raise GraphError("an edge lacks its reverse: two atoms may share one site")
     order = np.argsort(length[keep], kind="stable")
     atoms = np.stack([centre[keep], neighbour[keep]], axis=1)[order].astype(np.int32)
+    if len(image) and np.abs(image).max() > np.iinfo(np.int8).max:
+        raise GraphError("atoms are too many cells apart: wrap their coordinates into the cell")
     images = image[keep][order].astype(np.int8)
     lengths = length[keep][order]
     cartesian = crystal.frac @ crystal.lattice

@@ -27,6 +27,9 @@ MAX_VOLUME_PER_ATOM = 1000.0  # Å³
 MIN_PLANE_SPACING = 0.1  # Å between neighbouring lattice planes
 MIN_DISTANCE = 0.5  # Å, pymatgen's own Structure.DISTANCE_TOLERANCE
 _MAX_FRACTION = 100.0  # cells away from the origin
+# Neighbours of atoms that are many cells apart (an unwrapped trajectory) take minutes to find, and
+# their images do not fit the graph. Nearer ones stay as they are.
+_FAR = 2.0
 
 UNREADABLE = "unreadable structure"
 EMPTY = "empty structure"
@@ -62,7 +65,8 @@ def parse_structure(value: object) -> CrystalArrays:
 
     Sites may carry fractional (`abc`) or only Cartesian (`xyz`) coordinates, the lattice a matrix
     or its six parameters, species an oxidation state; deuterium and tritium become hydrogen.
-    Fractional coordinates are kept as they are, not wrapped into the cell.
+    Fractional coordinates are kept as they are; if one is more than `_FAR` cells from the origin,
+    all are wrapped into the cell.
 
     Raises:
         CrystalError: The dict is no crystal, or holds disorder or an unknown or too heavy element.
@@ -194,7 +198,7 @@ def _fractions(
     farthest = float(np.abs(frac).max())
     if farthest > _MAX_FRACTION:
         raise CrystalError(UNREADABLE, f"fractional coordinate {farthest:.4g} (Å instead?)")
-    return frac
+    return frac if farthest <= _FAR else frac - np.floor(frac)
 
 
 def _closest_pair_below(crystal: CrystalArrays, limit: float) -> float | None:

@@ -54,7 +54,7 @@ class OutsideFit:
     threads: int | None = None
     more: Json = field(default_factory=dict)
 
-    def as_dict(self, val_mae: float | None) -> Json:
+    def as_dict(self, val_mae: float | None, *, classes: bool = False) -> Json:
         """Content of `fit.json`: the keys of a network's, those that it alone has without value."""
         unknown = dict.fromkeys(
             (
@@ -75,7 +75,7 @@ class OutsideFit:
             "passes": 0,
             "val_mae_at_best": val_mae,
             "val_mae_last5": [],
-            "target_transform": {"name": TRANSFORM},
+            "target_transform": {"name": TRANSFORM, **({"classes": True} if classes else {})},
             "device": self.device,
             "precision": TRANSFORM,
             "threads": self.threads,
@@ -97,12 +97,14 @@ class OutsideAnswers:
         held_out: Of training rows that it did not fit; empty where there are none.
         copies: Of copies of training crystals; `None` where it was not asked.
         seconds: Time that answering the test rows took; 0 where it is not known apart.
+        classes: Whether the targets are 0 and 1, and the answers probabilities of 1.
     """
 
     test: pd.Series[float]
     held_out: pd.Series[float]
     copies: pd.Series[float] | None = None
     seconds: float = 0.0
+    classes: bool = False
 
 
 def write_outside_model(
@@ -128,7 +130,7 @@ def write_outside_model(
         history: One row per epoch with `HISTORY_COLUMNS`, where the model has epochs.
 
     Raises:
-        FoldwiseError: An answer is not finite.
+        FoldwiseError: An answer is not finite, or is no probability where it should be one.
     """
     tables = {"test": answers.test, "train": answers.held_out, "copies": answers.copies}
     for subset, values in tables.items():
@@ -137,6 +139,14 @@ def write_outside_model(
                 "some answers are not finite",
                 where=f"{fit.recipe}, fold {fit.fold}, seed {fit.seed}, {subset}",
                 hint="Mend the model.",
+            )
+        if values is not None and answers.classes and not values.between(0.0, 1.0).all():
+            wrong = values[~values.between(0.0, 1.0)]
+            raise FoldwiseError(
+                f"the prediction for {wrong.index[0]!r} is {wrong.iloc[0]:g}, and the targets are "
+                "classes 0 and 1",
+                where=f"{fit.recipe}, fold {fit.fold}, seed {fit.seed}, {subset}",
+                hint="Predict the probability of class 1, from 0 to 1.",
             )
     folder = Path(predictions)
     for subset, values in tables.items():
@@ -163,5 +173,6 @@ def write_outside_model(
         pd.DataFrame(columns=list(HISTORY_COLUMNS)) if history is None else history,
     )
     write_json(
-        Path(model) / "fit.json", fit.as_dict(None if error is None else float(error.mean()))
+        Path(model) / "fit.json",
+        fit.as_dict(None if error is None else float(error.mean()), classes=answers.classes),
     )

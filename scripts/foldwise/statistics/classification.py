@@ -17,6 +17,11 @@ from foldwise.statistics.ranks import share_in_order
 BINS = 10
 
 
+def are_classes(target: npt.ArrayLike) -> bool:
+    """Whether a column of targets holds 0 and 1, both of them and nothing else."""
+    return set(np.unique(np.asarray(target, dtype=np.float64)).tolist()) == {0.0, 1.0}
+
+
 def check_classes(target: npt.ArrayLike, probability: npt.ArrayLike) -> tuple[Floats, Floats]:
     """Both columns, checked.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,8 +24,8 @@ from foldwise.tasks.identifiers import crystal_ids
 from foldwise.tasks.matbench_json import STRUCTURE_COLUMN, SplitTable, read_split_json
 from foldwise.tasks.official import official_task
 from foldwise.tasks.sources import SourceFile, locate_source
+from foldwise.tasks.targets import BAD_TARGET, usable_target
 
-BAD_TARGET = "target is not a finite number"
 _STAGE = "dataset"
 _CHUNK = 64  # crystals per task of a worker process
 
@@ -203,7 +202,7 @@ def _judge(
     for name, crystal, target, verdict in zip(ids, structures, targets, verdicts, strict=True):
         number = _finite(target)
         if number is None:
-            rejected.append(_Rejected(name, _STAGE, BAD_TARGET, repr(target)[:80]))
+            rejected.append(_Rejected(name, _STAGE, BAD_TARGET, _shown(target)))
         elif isinstance(crystal, Failure):
             rejected.append(_Rejected(name, _STAGE, crystal.reason, crystal.detail))
         elif isinstance(verdict, Failure):
@@ -213,18 +212,32 @@ def _judge(
     return accepted, rejected
 
 
+def _shown(target: object) -> str:
+    try:
+        return repr(target)[:80]
+    except ValueError:  # an integer of thousands of digits
+        return "an integer beyond floats"
+
+
 def _classes_as_numbers(targets: list[object]) -> list[object]:
-    """A column of truth values, as Matbench's is_metal, as 0 and 1; any other column as it is."""
-    if all(isinstance(target, bool) for target in targets):
-        return [float(bool(target)) for target in targets]
+    """A column of truth values, as Matbench's is_metal, as 0 and 1; any other column as it is.
+
+    Rows without a value do not make it another column.
+    """
+    given = [target for target in targets if target is not None]
+    if all(isinstance(target, bool) for target in given):
+        return [None if target is None else float(bool(target)) for target in targets]
     return targets
 
 
 def _finite(value: object) -> float | None:
-    """The target as a float; None for text, truth values, null, NaN, infinities."""
+    """The target as a float; None for text, truth values, null, NaN, and what is too large."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        return usable_target(float(value))
+    except OverflowError:  # an integer beyond floats
+        return None
 
 
 def _examine_all(

@@ -8,7 +8,6 @@ tell are "unknown".
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import warnings
@@ -32,6 +31,9 @@ from foldwise.tasks.matbench_json import read_split_json
 from foldwise.tasks.official import OfficialTask, any_official_task
 from foldwise.tasks.sources import MATBENCH_CITATION, MATBENCH_LICENCE, locate_official
 
+BAD_TARGET = "target is not a finite number"
+"""Reason of a row whose target cannot be used."""
+LARGEST_TARGET = 1e30  # what is beyond stands for "unknown", and its spread is beyond floats
 COMPOSITION_COLUMN = "composition"
 _AMOUNT = re.compile(r"([A-Z][a-z]?)(\d+)")
 _NOTES = "No structures: composition and target alone; what only a structure can tell is unknown."
@@ -97,7 +99,7 @@ def prepare_targets(
     for name, text, target in zip(ids, raw.compositions, raw.targets, strict=True):
         number, atoms = _finite(target), read(text)
         if number is None:
-            rejected.append((name, "dataset", "target is not a finite number", repr(target)[:80]))
+            rejected.append((name, "dataset", BAD_TARGET, repr(target)[:80]))
         elif atoms is None:
             rejected.append((name, "dataset", "composition cannot be read", repr(text)[:80]))
         else:
@@ -224,7 +226,12 @@ def _finite(value: object) -> float | None:
         number = float(str(value))
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return usable_target(number)
+
+
+def usable_target(number: float) -> float | None:
+    """The target; None for NaN, infinities and placeholders beyond `LARGEST_TARGET`."""
+    return number if abs(number) <= LARGEST_TARGET else None
 
 
 def _card(

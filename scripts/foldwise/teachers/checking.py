@@ -14,6 +14,7 @@ import pandas as pd
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json
 from foldwise.prediction.outside import HISTORY_COLUMNS
+from foldwise.statistics.classification import are_classes
 
 ANSWERS = ("predictions.parquet", "predictions.csv")
 PLAUSIBLE_RANGES = 3.0
@@ -110,6 +111,9 @@ def _check_values(answers: pd.Series[float], known: pd.Series[float]) -> None:
     bad = answers[~np.isfinite(answers.to_numpy())]
     if len(bad):
         raise _bad(f"{len(bad):,} of its answers are not finite, that for {bad.index[0]!r} first")
+    if are_classes(known) and not answers.between(0.0, 1.0).all():
+        wrong = answers[~answers.between(0.0, 1.0)]
+        raise _bad(f"it answers {wrong.iloc[0]:g} for {wrong.index[0]!r}, which is no probability")
     low, high = float(known.min()), float(known.max())
     reach = PLAUSIBLE_RANGES * ((high - low) or max(abs(high), 1.0))
     far = answers[(answers < low - reach) | (answers > high + reach)]

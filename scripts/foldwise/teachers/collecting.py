@@ -14,6 +14,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, read_parquet
 from foldwise.crystals.copies import copied_crystal
 from foldwise.prediction.outside import OutsideAnswers, OutsideFit, write_outside_model
+from foldwise.statistics.classification import are_classes
 from foldwise.tasks.splits import FoldSplit
 from foldwise.teachers.checking import BadTeacherError, Left, read_left
 from foldwise.teachers.folder import job_rows
@@ -124,6 +125,7 @@ def collect(
         test=_part(found, test),
         held_out=_part(found, held),
         copies=None if copies is None else _part(found, changed.kept),
+        classes=are_classes(labels),
     )
     write_outside_model(
         model,

@@ -14,6 +14,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_parquet
 from foldwise.common.tables import csv_table
 from foldwise.prediction.outside import OutsideAnswers, OutsideFit, write_outside_model
+from foldwise.statistics.classification import are_classes
 from foldwise.tasks.splits import FoldSplit
 
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no", ""}
@@ -78,7 +79,11 @@ def read_own_predictions(
         more={"failed": None, "packages": {}, "said": {}},
     )
     write_outside_model(
-        model, predictions, fit, OutsideAnswers(answers.loc[test], held_out), targets=labels
+        model,
+        predictions,
+        fit,
+        OutsideAnswers(answers.loc[test], held_out, classes=are_classes(labels)),
+        targets=labels,
     )
 
 

@@ -3,6 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from chgnet.graph import CrystalGraphConverter
+from chgnet.model import CHGNet
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
@@ -17,6 +18,7 @@ from foldwise.crystals.neighbors import (
     angle_from_cosine,
     build_graph,
 )
+from foldwise.crystals.parsing import parse_structure
 from graph_files import lonely_atom, salt
 
 CONVERTER = CrystalGraphConverter(
@@ -139,3 +141,26 @@ def test_isolated_atoms_have_no_graph():
 def test_an_atom_with_neighbours_in_the_skin_alone_is_isolated():
     with pytest.raises(GraphError, match="1 isolated atom"):
         build_graph(CrystalArrays(np.array([2]), np.zeros((1, 3)), np.eye(3) * 6.1))
+
+
+def test_atoms_many_cells_apart_have_the_energy_that_chgnet_gives_them():
+    """The oracle is the stock package, which builds its graph from the same far coordinates."""
+    near = salt()
+    far = near.frac + np.array([[70, 0, 0], [-70, 0, 0]])[np.arange(len(near.frac)) % 2]
+    structure = Structure(Lattice(near.lattice), near.numbers, far)
+    crystal = parse_structure(structure.as_dict())
+    assert np.abs(crystal.frac).max() <= 1
+    stock = CHGNet.load(use_device="cpu", verbose=False)
+    wrapped = Structure(Lattice(crystal.lattice), crystal.numbers, crystal.frac)
+    energies = [float(stock.predict_structure(s, task="e")["e"]) for s in (structure, wrapped)]
+    assert energies[0] == pytest.approx(energies[1], abs=1e-4)
+    assert own_graph(crystal) == stock_graph(crystal)
+    with pytest.raises(GraphError, match="too many cells"):
+        build_graph(CrystalArrays(near.numbers, far, near.lattice))
+
+
+@pytest.mark.parametrize("shift", [-1.0, 0.0, 0.7, 1.0])
+def test_coordinates_near_the_cell_stay_as_they_are(shift):
+    near = salt()
+    structure = Structure(Lattice(near.lattice), near.numbers, near.frac + shift)
+    assert parse_structure(structure.as_dict()).frac.tobytes() == structure.frac_coords.tobytes()

@@ -14,9 +14,12 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from crystal_files import run_script, spec
+from foldwise.common.errors import FoldwiseError
 from foldwise.study.defaults import recipes
 from foldwise.study.own import OwnStudy, make_own_study
 from foldwise.tasks.dataset import prepare_dataset
+from foldwise.tasks.formats.reader import open_structures
+from foldwise.tasks.own.collect import collect
 from foldwise.tasks.own.kinds import target_kind
 from foldwise.tasks.own.values import Quantity
 from paths import REPOSITORY
@@ -232,6 +235,27 @@ def test_a_sum_over_atoms_and_a_class_are_told_by_their_values():
     assert "grows with the number of atoms (correlation 1.00)" in kind.why
     kind = target_kind("is_metal", "class", [0.0, 1.0, 1.0], [1, 2, 3])
     assert (kind.intensive, kind.transform) == (True, "logistic")
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0, 2.0], [0.0, 1.0, 2.0]])
+def test_classes_that_are_not_0_and_1_are_no_numbers(values):
+    with pytest.raises(FoldwiseError, match="0 and 1"):
+        target_kind("phase", "class", values, [1, 2, 3])
+
+
+def test_rows_without_the_target_are_rejected_and_a_column_that_no_row_has_stops(tmp_path):
+    line = '{{"id": "{name}", "e": {value}, "cif": {cif}}}'
+    cif = {path.stem: json.dumps(path.read_text()) for path in sorted(TEN.glob("*.cif"))}
+    lines = [line.format(name=name, value=at / 7, cif=cif[name]) for at, name in enumerate(cif)]
+    lines[3] = lines[3].replace('"e": ', '"f": ')
+    lines[5] = lines[5].replace('"e": ', '"e": 1e300, "g": ')
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    source = open_structures(tmp_path / "t.jsonl")
+    found = collect(source, None, Quantity("e", "eV"), tmp_path)
+    assert len(found.ids) == 8
+    assert {row.detail for row in found.rejected} == {"empty", "1e+300"}
+    with pytest.raises(FoldwiseError, match="there is no column 'h'"):
+        collect(source, None, Quantity("h", "eV"), tmp_path)
 
 
 @pytest.mark.slow  # buys: the program as a user calls it

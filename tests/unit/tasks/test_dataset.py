@@ -306,3 +306,20 @@ def test_a_bound_below_every_cell(tmp_path):
     assert line_of(tmp_path, table([GOOD]), max_atoms=1) == (
         "every cell has more than 1 atoms. Raise max_atoms, or leave it out."
     )
+
+
+def test_a_missing_class_is_one_failure(tmp_path):
+    cells = [[GOOD, at % 2 == 0] for at in range(6)]
+    cells[4][1] = None
+    crystals, targets = zip(*cells, strict=True)
+    card, failures = prepare(tmp_path, table(list(crystals), list(targets)))
+    assert (card["n_accepted"], len(failures)) == (5, 1)
+    assert card["target_max"] == 1.0
+
+
+@pytest.mark.parametrize("placeholder", [1.7976931348623157e308, -1e31, 10**400])
+def test_a_placeholder_beyond_all_values_fails_in_its_row(tmp_path, placeholder):
+    card, failures = prepare(tmp_path, table([GOOD] * 3, [0.5, placeholder, 1.0]))
+    assert card["target_std"] == 0.25
+    assert failures["reason"].tolist() == [BAD_TARGET]
+    assert failures["detail"][0][:1] in "1-"

@@ -6,6 +6,7 @@ import pytest
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json
 from foldwise.teachers.own_predictions import OwnModel, read_own_predictions
+from teacher_files import write_fold
 
 
 def read(fold, place, table):
@@ -52,6 +53,19 @@ def test_without_held_out_rows_there_is_no_validation_error(fold, tmp_path):
     assert read_json(tmp_path / "fit.json")["val_mae_at_best"] is None
 
 
+def test_predictions_of_classes_are_probabilities(tmp_path):
+    fold = write_fold(tmp_path / "fold")
+    table = pd.read_parquet(fold.root / "targets.parquet")
+    table["target"] = [float(at % 2) for at in range(len(table))]
+    table.to_parquet(fold.root / "targets.parquet")
+    read(fold, tmp_path, table_of(fold))
+    assert read_json(tmp_path / "fit.json")["target_transform"]["classes"] is True
+    with pytest.raises(FoldwiseError) as caught:
+        read(fold, tmp_path / "far", table_of(fold).assign(prediction=7.5))
+    assert "7.5" in str(caught.value)
+    assert not (tmp_path / "far" / "fit.json").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
@@ -71,3 +85,17 @@ def test_mistakes_have_a_line(fold, tmp_path, change, line):
         read(fold, tmp_path, change(table_of(fold)))
     assert line in str(caught.value)
     assert not (tmp_path / "fit.json").exists()
+
+
+def test_a_row_with_a_cell_more_is_named(fold, tmp_path):
+    (tmp_path / "own.csv").write_text("id,prediction\ntiny-016,0,5\n")
+    with pytest.raises(FoldwiseError, match="row 2 has 3 cells, the header 2"):
+        read_own_predictions(
+            OwnModel("own", {}, 0),
+            table=tmp_path / "own.csv",
+            targets=fold.root / "targets.parquet",
+            split=fold.root / "fold_0.json",
+            graph_failures=fold.root / "failures.csv",
+            model=tmp_path,
+            predictions=tmp_path,
+        )

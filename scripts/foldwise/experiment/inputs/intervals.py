@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from foldwise.experiment.inputs.mixture import Mixture
-from foldwise.experiment.inputs.types import ExperimentInputs
+from foldwise.experiment.inputs.types import ExperimentInputs, Json
 from foldwise.statistics.answer_intervals import AnswerIntervals
 from foldwise.statistics.metrics import Floats
 
@@ -25,7 +25,7 @@ def fold_intervals(inputs: ExperimentInputs) -> dict[int, AnswerIntervals]:
     Empty where a model left no answers for held-out rows, and for probabilities: a target is 0 or
     1, and the calibration table says how far they can be trusted.
     """
-    if any(model.fit["target_transform"]["name"] == CLASSES for model in inputs.models):
+    if any(_answers_probabilities(model.fit) for model in inputs.models):
         return {}
     made: dict[int, AnswerIntervals] = {}
     if inputs.mixture is not None:
@@ -38,6 +38,17 @@ def fold_intervals(inputs: ExperimentInputs) -> dict[int, AnswerIntervals]:
         floor = float(np.mean([model.fit["val_mae_at_best"] for model in models]))
         made[fold] = AnswerIntervals.fit(held_out, inputs.targets["target"], sizes(inputs), floor)
     return made
+
+
+def is_classification(inputs: ExperimentInputs) -> bool:
+    """Whether every model answers the probability of a class."""
+    return bool(inputs.models) and all(_answers_probabilities(model.fit) for model in inputs.models)
+
+
+def _answers_probabilities(fit: Json) -> bool:
+    """A network by its transform; a model from outside, whose transform is its own, says so."""
+    transform = fit["target_transform"]
+    return bool(transform["name"] == CLASSES or transform.get("classes"))
 
 
 def _mixed_intervals(inputs: ExperimentInputs, mixture: Mixture) -> dict[int, AnswerIntervals]:

@@ -14,7 +14,7 @@ from foldwise.experiment.comparison.fallback import fallback_block, fallback_row
 from foldwise.experiment.comparison.leakage import leakage_block
 from foldwise.experiment.comparison.paired import interval_entry
 from foldwise.experiment.inputs.combined import combination_block
-from foldwise.experiment.inputs.intervals import CLASSES
+from foldwise.experiment.inputs.intervals import is_classification
 from foldwise.experiment.inputs.rows import TestRows, replicate_predictions
 from foldwise.experiment.inputs.schema import SCHEMA_VERSION
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
@@ -92,7 +92,8 @@ def metrics_block(inputs: ExperimentInputs, rows: TestRows) -> Json:
         table = rows.fold(fold)
         numbers = fold_metrics(table["target"].to_numpy(), table["prediction"].to_numpy())
         folds.append({"fold": fold, **numbers})
-    classes = transform_block(inputs)["name"] == CLASSES
+    # What a rule of several recipes makes of probabilities need not be one.
+    classes = is_classification(inputs) and rows.table["prediction"].between(0.0, 1.0).all()
     interval = mae_interval(
         rows.table["target"].to_numpy(),
         rows.table["prediction"].to_numpy(),

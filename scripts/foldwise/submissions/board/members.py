@@ -12,6 +12,7 @@ import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256, read_parquet, write_json, write_parquet
+from foldwise.submissions.board.rows import COLUMNS
 from foldwise.submissions.content import read_content
 from foldwise.submissions.predictions import recorded_predictions, recorded_scores, submitted_task
 
@@ -106,6 +107,9 @@ def read_members(
     tables = {task: _targets(path) for task, path in targets.items()}
     columns: dict[str, dict[str, pd.DataFrame]] = {task: {} for task in targets}
     for name, path in files.items():
+        if name in COLUMNS:
+            census.refuse(name, None, "its name is a column of the table; rename its folder")
+            continue
         content = _opened(name, Path(path), checksums.get(name), census)
         known = _known_tasks(name, content, tables, census)
         for task in known:
@@ -125,7 +129,7 @@ def read_members(
     for task, table in tables.items():
         members = {name: found["prediction"].to_numpy() for name, found in columns[task].items()}
         fold = next(iter(columns[task].values()))["fold"].to_numpy() if members else -1
-        written = table.assign(fold=fold)[["id", "formula", "fold", "target"]]
+        written = table.assign(fold=fold)[list(COLUMNS)]
         write_parquet(folder / task / "members.parquet", written.assign(**members))
     write_json(folder / "census.json", vars(census))
     return census

@@ -25,10 +25,10 @@ from foldwise.crystals.parsing import Failure
 from foldwise.tasks.formats.reader import StructureSource
 from foldwise.tasks.formats.rows import StructureRow
 from foldwise.tasks.matbench_json import STRUCTURE_COLUMN
-from foldwise.tasks.own.values import Quantity, Target, target_of
+from foldwise.tasks.own.values import Quantity, Target, no_column, target_of
+from foldwise.tasks.targets import BAD_TARGET
 
 CRYSTALS, COLUMNS, REJECTED = "crystals.json.gz", "columns.csv", "rejected.csv"
-BAD_TARGET = "target is not a finite number"
 NO_TARGET = "structure without a target"
 NO_STRUCTURE = "target without a structure"
 NO_GRAPH = "CHGNet cannot take it"
@@ -94,10 +94,14 @@ def collect(
     found = Collected()
     columns: list[dict[str, Any]] = []
     missing = dict(targets or {})
+    absent: FoldwiseError | None = None  # as long as no row has the column of targets
+    has_column = targets is not None
     with _table_writer(folder / CRYSTALS, quantity.column) as write:
         for row in source.rows(workers):
             if targets is None:
                 entry: Target | None = target_of(row.columns, quantity, row.where)
+                has_column = has_column or quantity.column in row.columns
+                absent = absent or no_column(row.columns, quantity, row.where)
             else:
                 entry = targets.get(row.id)
                 missing.pop(row.id, None)
@@ -114,6 +118,8 @@ def collect(
             found.descriptors.append(verdict)
             found.targets.append(entry.value)
             columns.append({**row.columns, **entry.columns, "id": row.id})
+    if absent is not None and not has_column:
+        raise absent
     found.rejected += [
         Rejected(name, entry.where, NO_STRUCTURE, f"no structure is called {name}")
         for name, entry in missing.items()
@@ -146,12 +152,16 @@ def _check_any(found: Collected, targets: Mapping[str, Target] | None) -> None:
         raise FoldwiseError("there is no row in it", where="--structures", hint="Check the path.")
     first = found.rejected[0]
     known = next(iter(targets), "") if targets else ""
+    hint = "Check the ids: a file's is its name without ending" + (
+        f", the first target's is {known!r}." if known else "."
+    )
+    if first.reason == BAD_TARGET:
+        hint = "Write targets as numbers, or as true and false with --unit class."
     raise FoldwiseError(
         f"none of {len(found.rejected)} rows can be used, the first ({first.id}): {first.reason} "
         f"({first.detail})",
         where=first.where,
-        hint="Check the ids: a file's is its name without ending"
-        + (f", the first target's is {known!r}." if known else "."),
+        hint=hint,
     )
 
 
@@ -189,7 +199,7 @@ def _structure(crystal: CrystalArrays) -> dict[str, Any]:
 
 def _write_columns(path: Path, rows: Sequence[Mapping[str, Any]], target: str) -> None:
     names = list(dict.fromkeys(["id", *(key for row in rows for key in row if key != target)]))
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.tasks.own.values import CLASS
 
 NETWORK_UNIT = "eV/atom"  # of the pretrained network: only there its own answer can be kept
 _EXTENSIVE = re.compile(r"(?:m|k)?(?:eV|Ry|Ha|J)")
@@ -43,7 +44,8 @@ def target_kind(
         n_atoms: Atoms of their cells.
 
     Raises:
-        FoldwiseError: The values are all equal.
+        FoldwiseError: The values are all equal, or the unit is that of classes and they are not 0
+            and 1.
     """
     different = set(values)
     if len(different) == 1:
@@ -51,6 +53,14 @@ def target_kind(
             f"all {len(values)} targets are {values[0]:g}",
             where=target,
             hint="There is nothing to learn: check the column.",
+        )
+    if unit == CLASS and different != {0.0, 1.0}:
+        few = ", ".join(f"{value:g}" for value in sorted(different)[:5])
+        raise FoldwiseError(
+            f"the unit is {CLASS}, and the targets are {few}{', …' if len(different) > 5 else ''}",
+            where=target,
+            hint="Write the two classes as 0 and 1, or as false and true; of more classes none can "
+            "be predicted. If they are numbers, give their unit.",
         )
     if different == {0.0, 1.0}:
         return TargetKind(

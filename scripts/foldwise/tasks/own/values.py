@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import Any, NamedTuple
 from foldwise.common.errors import FoldwiseError
 from foldwise.tasks.formats.frames import frame_id
 from foldwise.tasks.formats.tables import table_rows
+from foldwise.tasks.targets import usable_target
 
 _NUMBER = re.compile(
     r"\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
     r"\s*(?P<unit>(?:[^\W\d_]|[%°]).*)?"
 )
-CLASS = "class"  # the unit of a column of true and false
-_WORDS = {"true": 1.0, "false": 0.0}
+CLASS = "class"  # the unit of a column of two classes
+_WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
 
 UNITLESS = "unitless"
@@ -59,6 +59,8 @@ def read_targets(path: Path, quantity: Quantity, id_column: str | None) -> dict[
             values in another unit.
     """
     found: dict[str, Target] = {}
+    has_column = False
+    absent: FoldwiseError | None = None
     for number, (where, row) in enumerate(table_rows(path)):
         columns = {key: cell for key, cell in row.items() if key != quantity.column}
         name = frame_id(columns, id_column or _first_id(columns, where), "row", number, where)
@@ -69,31 +71,38 @@ def read_targets(path: Path, quantity: Quantity, id_column: str | None) -> dict[
                 hint="Give every id one row.",
             )
         found[name] = target_of(row, quantity, where)
+        has_column = has_column or quantity.column in row
+        absent = absent or no_column(row, quantity, where)
+    if absent is not None and not has_column:
+        raise absent
     if not found:
         raise FoldwiseError("there is no row in it", where=str(path), hint="Give id and target.")
     return found
 
 
 def target_of(row: Mapping[str, Any], quantity: Quantity, where: str) -> Target:
-    """The target of one row.
+    """The target of one row; without a value if the row lacks the column.
 
     Raises:
-        FoldwiseError: There is no such column, or the row states another unit.
+        FoldwiseError: The row states another unit.
     """
     target, unit = quantity
-    if target not in row:
-        raise FoldwiseError(
-            f"there is no column {target!r} (columns: {', '.join(row) or 'none'})",
-            where=where,
-            hint="Name the column with --target.",
-        )
     for key in ("unit", f"{target}_unit"):
         stated = str(row.get(key) or "").strip()
         if stated and stated != unit:
             raise _other_unit(stated, unit, where)
-    cell = row[target]
+    cell = row.get(target, "")
     columns = {key: value for key, value in row.items() if key != target}
     return Target(_number(cell, unit, where), str(cell)[:80], where, columns)
+
+
+def no_column(row: Mapping[str, Any], quantity: Quantity, where: str) -> FoldwiseError:
+    """What to raise if no row has the column of targets."""
+    return FoldwiseError(
+        f"there is no column {quantity.column!r} (columns: {', '.join(row) or 'none'})",
+        where=where,
+        hint="Name the column with --target.",
+    )
 
 
 def _first_id(columns: Mapping[str, Any], where: str) -> str:
@@ -122,7 +131,7 @@ def _number(cell: Any, unit: str, where: str) -> float | None:
         if found["unit"].strip() != unit:
             raise _other_unit(found["unit"].strip(), unit, where) from None
         number = float(found["number"])
-    return number if math.isfinite(number) else None
+    return usable_target(number)
 
 
 def _other_unit(stated: str, unit: str, where: str) -> FoldwiseError:

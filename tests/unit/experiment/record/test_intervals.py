@@ -9,6 +9,7 @@ import pytest
 
 from experiment_files import N_FOLDS, make_study
 from foldwise.common.files import read_json, write_parquet
+from foldwise.experiment.inputs.intervals import is_classification
 from foldwise.experiment.inputs.loading import load_inputs
 from foldwise.experiment.inputs.rows import build_rows
 from foldwise.experiment.record.intervals import intervals_block
@@ -116,6 +117,16 @@ def test_probabilities_have_no_interval(study):
     rows = build_rows(replace(inputs, models=models))
     assert rows.table["low"].isna().all()
     assert intervals_block(inputs, rows) is None
+
+
+@pytest.mark.parametrize(
+    "own", [{"name": "logistic"}, {"name": "the model's own", "classes": True}]
+)
+def test_models_of_classes_are_told_whoever_made_them(study, own):
+    inputs = load_inputs(paths_of(study, "e3"), "e3")
+    models = [replace(model, fit=model.fit | {"target_transform": own}) for model in inputs.models]
+    assert is_classification(replace(inputs, models=models))
+    assert not is_classification(replace(inputs, models=[*models, inputs.models[0]]))
 
 
 def test_members_that_held_out_the_same_rows_are_scaled_by_their_disagreement(study):

@@ -262,3 +262,13 @@ def test_a_wrong_folder_and_a_name_twice_are_errors(tmp_path):
     write_plain(tmp_path / "matbench_v0.1_x" / "results.json", {})
     with pytest.raises(FoldwiseError, match="have the same name 'x'"):
         find_submissions(tmp_path)
+
+
+def test_a_folder_that_is_called_like_a_column_is_refused(tmp_path, targets):
+    for name in ("good", "target", "fold"):
+        write_submission(tmp_path / "in" / name / "results.json.gz", GOOD)
+    census = read(tmp_path, targets)
+    assert [entry["name"] for entry in census.refused] == ["fold", "target"]
+    written = pd.read_parquet(tmp_path / "out" / STEELS / "members.parquet")
+    true = pd.read_parquet(targets[STEELS])
+    assert written["target"].tolist() == true["target"].tolist()

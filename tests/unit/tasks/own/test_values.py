@@ -23,7 +23,9 @@ def number_or_error(cell, unit="eV"):
         (".5eV/atom", "eV/atom", 0.5), ("true", "class", 1.0), (False, "class", 0.0),
         ("True", "eV", None), (True, "eV", None), ("1,5", "eV", None), ("1.5(2)", "eV", None),
         ("", "eV", None), ("nan", "eV", None), ("-inf", "eV", None), (None, "eV", None),
-        ("missing", "eV", None), (float("nan"), "eV", None),
+        ("missing", "eV", None), (float("nan"), "eV", None), ("1e31", "eV", None),
+        (-1e300, "eV", None),
+        ("yes", "class", 1.0), ("No", "class", 0.0), (10**400, "eV", None),
     ],
 )  # fmt: skip
 def test_what_a_cell_is_worth(cell, unit, value):
