@@ -112,7 +112,7 @@ def mlm_last_step(model):
 
 def mlm_lambada():
     """The Ko-LAMBADA file: built here, or a user's own, where there is one."""
-    if not MLM_LAMBADA:
+    if not MLM_LAMBADA or MLM_LAMBADA.startswith("hf://"):
         return []
     built = MLM_LAMBADA.startswith(f"{MLM_ROOT}/lambada/")
     return [MLM_LAMBADA] if built or os.path.exists(MLM_LAMBADA) else []

@@ -23,6 +23,8 @@ def main() -> None:
     parser.add_argument("--per-text", type=int, default=default.per_text)
     parser.add_argument("--per-noun", type=int, default=default.per_noun)
     parser.add_argument("--max-samples", type=int, help="samples at most, chosen by hash")
+    parser.add_argument("--sources", choices=("any", "equal"), default=default.sources,
+                        help="equal: an equal part of --max-samples from each source")  # fmt: skip
     parser.add_argument("--min-chars", type=int, default=default.min_chars)
     parser.add_argument("--max-chars", type=int, default=default.max_chars)
     parser.add_argument("--seed", type=int, default=default.seed)
@@ -35,6 +37,7 @@ def main() -> None:
         max_samples=options.max_samples,
         min_chars=options.min_chars,
         max_chars=options.max_chars,
+        sources=options.sources,
         seed=options.seed,
     )
     texts = read_corpus(options.texts)

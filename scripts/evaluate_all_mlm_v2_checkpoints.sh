@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Evaluate every checkpoint of runs/mlm_v2_scratch_1536 and runs/mlm_v2_scratch_2048, each with its
 # length, in the order of the training. Results go to runs/mlm_v2_evaluation_{time}/{folder}/, and
-# beside each checkpoint as evaluate_checkpoint.py puts them. Further options go to that program.
+# next to each checkpoint as evaluate_checkpoint.py puts them; real_coref_entity_results.csv there has a
+# row per checkpoint. Further options go to that program.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
@@ -26,7 +27,8 @@ for length in 1536 2048; do
         number=$((done_count + ${#failed[@]} + 1))
         echo "[$number/$total] $checkpoint"
         mkdir -p "$out/mlm_v2_scratch_$length"
-        if python scripts/evaluate_checkpoint.py --checkpoint "$checkpoint" --seq-len "$length" "$@" \
+        if python scripts/evaluate_checkpoint.py --checkpoint "$checkpoint" --seq-len "$length" \
+            --csv "$out/real_coref_entity_results.csv" "$@" \
             >"$out/mlm_v2_scratch_$length/$(basename "$checkpoint").txt"; then
             cp "${checkpoint}_eval_results.json" "$out/mlm_v2_scratch_$length/"
             grep -E '^(LAMBADA@1|Real@1|Real@5):' "$out/mlm_v2_scratch_$length/$(basename "$checkpoint").txt"

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 from foldwise.common.errors import run_program
+from foldwise.common.files import read_json
 from foldwise.common.options import AtLeastOne
-from foldwise.mlm.report.places import is_result
+from foldwise.mlm.report.places import folder_of, is_result, results_path
 from foldwise.mlm.settings import DEFAULT_CONFIG, ROOT, read_study
 
 
@@ -20,7 +21,7 @@ def main() -> None:
         "--config", type=Path, default=DEFAULT_CONFIG, help="gives what is left out below"
     )
     parser.add_argument("--samples", type=Path, help="sample file")
-    parser.add_argument("--lambada", type=Path, help="Ko-LAMBADA file")
+    parser.add_argument("--lambada", help="Ko-LAMBADA file, or hf://owner/dataset")
     parser.add_argument("--baseline", help="known result to compare with, as JSON; null for none")
     parser.add_argument(
         "--training-texts", type=Path, nargs="*", default=[], help="to look for an overlap"
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", action=AtLeastOne, default=1)
     parser.add_argument("--cache-dir", type=Path, default=Path(ROOT) / "cache")
+    parser.add_argument("--csv", type=Path, help="append a row to this table of checkpoints")
     parser.add_argument(
         "--registry", type=Path, default=Path("results"), help="where the run is recorded"
     )
@@ -50,9 +52,12 @@ def _evaluate(options: argparse.Namespace) -> None:
     # Seconds to import, and a loop over checkpoint-* meets two results beside every checkpoint.
     from foldwise.mlm.evaluation.job import EvaluationSettings  # noqa: PLC0415
     from foldwise.mlm.job import SingleRun, given_baseline  # noqa: PLC0415
+    from foldwise.mlm.making import make_missing  # noqa: PLC0415
     from foldwise.mlm.recording.evaluation import record_evaluation  # noqa: PLC0415
+    from foldwise.mlm.report.folder import add_to_table  # noqa: PLC0415
 
-    config = read_study(options.config).config
+    study = read_study(options.config)
+    config = study.config
     depth = config["evaluation"]
     settings = EvaluationSettings(
         seq_len=options.seq_len,
@@ -63,11 +68,14 @@ def _evaluate(options: argparse.Namespace) -> None:
         threads=options.threads,
     )
     default_set = config["runs"][config["default_run"]]["samples"]
+    samples = options.samples or Path(ROOT) / "samples" / f"{default_set}.jsonl"
+    lambada = options.lambada or config["lambada"]
+    make_missing(study, samples, lambada, options.threads)
     run = SingleRun(
         checkpoint=options.checkpoint,
         output_dir=options.output_dir,
-        samples=options.samples or Path(ROOT) / "samples" / f"{default_set}.jsonl",
-        lambada=options.lambada or config["lambada"],
+        samples=samples,
+        lambada=lambada,
         baseline=given_baseline(options.baseline, config["baseline"]),
         training_texts=options.training_texts,
         worst_n=depth["worst_n"] if options.worst_n is None else options.worst_n,
@@ -76,6 +84,9 @@ def _evaluate(options: argparse.Namespace) -> None:
         matching=options.matching or depth.get("matching", "exact"),
     )
     print(record_evaluation(options.registry, run, settings))
+    if options.csv is not None:
+        folder = folder_of(options.checkpoint, options.output_dir)
+        add_to_table(options.csv, read_json(results_path(folder)))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def small_bert(size, **changes):
 
 
 SIZE = BertSize(hidden=16, layers=1, heads=2, vocabulary=3000)
-PLAN = TrainingPlan(MaskingRules(), passes=100, steps=8, batch_size=4, warmup=1, save_every=4,
+PLAN = TrainingPlan(MaskingRules(), passes=100, steps=8, batch_size=4, warmup=0.125, save_every=4,
                     max_length=LENGTH)  # fmt: skip
 
 

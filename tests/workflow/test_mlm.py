@@ -10,14 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import pytest
 import yaml
-from transformers import AutoTokenizer, BertForMaskedLM
+from transformers import AutoTokenizer
 
 from foldwise.tracking.commands import find_run
 from foldwise.tracking.record.registry import Registry
-from mlm_models import small_bert
+from mlm_models import lengthened_deberta
 from small_study import build_house
 from warm_python import warm_python
 
@@ -61,8 +61,9 @@ def test_one_target_makes_samples_models_evaluations_and_summary(finished):
     for name in ("mlm/checkpoint-2", "mlm/checkpoint-4", "entity/checkpoint-best"):
         assert f"`{name}`" in summary
         short = json.loads((root / "demo" / f"{name}_eval_results.json").read_text())
-        parts = (short["real1"], short["real5"], short["lambada_top1"])
-        assert short["score"] == pytest.approx(np.dot((0.4, 0.3, 0.3), parts))
+        assert 0.0 <= short["lambada_top1"] <= 1.0
+        assert short["score"] is None  # ten passages are no measurement
+        assert short["reference"]["real1"] >= short["exact"]["real1"]
         assert short["coref_samples"] > 80
     assert "Before and after" in summary
     assert not list(root.rglob("*.part"))
@@ -145,9 +146,7 @@ def guide(finished, tmp_path_factory):
     tokenizer = AutoTokenizer.from_pretrained(trained)
     for folder, length, step in ((GUIDE_1536, 1536, 655), (GUIDE_2048, 2048, 55)):
         place = house.root / folder / f"checkpoint-{step}"
-        config = small_bert(len(tokenizer), max_position_embeddings=length)
-        BertForMaskedLM(config).save_pretrained(place)
-        tokenizer.save_pretrained(place)
+        lengthened_deberta(place, tokenizer, length)
     return house
 
 
@@ -178,6 +177,17 @@ def test_the_guide_evaluates_one_checkpoint_and_all_of_them(guide):
         assert json.loads(own.read_text())["seq_len"] == length
         copied = reports / Path(folder).name / own.name
         assert copied.read_bytes() == own.read_bytes()
+    table = pd.read_csv(reports / "real_coref_entity_results.csv")
+    assert list(table) == [
+        "checkpoint",
+        "seq_len",
+        "lambada_top1",
+        "real1",
+        "real5",
+        "score",
+        "epoch",
+    ]
+    assert table["seq_len"].tolist() == [1536, 2048]
 
 
 def test_the_guide_s_loops_ask_every_checkpoint_of_their_range_and_nothing_else(guide):
@@ -225,7 +235,7 @@ def test_the_guide_s_lines_of_jq_read_what_was_written(guide):
 def test_the_guide_s_search_runs_as_a_program(guide):
     done = printed(
         guide,
-        f"python scripts/coref_automl/tune.py --checkpoint {GUIDE_1536}/checkpoint-655"
+        f"python coref_automl/tune.py --checkpoint {GUIDE_1536}/checkpoint-655"
         " --dataset results/mlm/corpora/law --samples results/mlm/samples/law.jsonl"
         " --trials 1 --epochs 1 1 --batch-size 40 --max-length 96 --output-dir runs/search",
     )

@@ -34,6 +34,7 @@ from foldwise.estimate.report import (
 )
 from foldwise.mlm.declaration import EntityTraining
 from foldwise.mlm.settings import ROOT, MlmStudy
+from foldwise.mlm.texts.hub import is_hub
 from foldwise.tracking.questions.stability import stability_of
 from foldwise.tracking.record.code_state import code_state
 
@@ -138,7 +139,11 @@ def _try(flight: MlmFlight, scratch: Path) -> _Trials:
     files = Files(
         corpus=REPOSITORY / ROOT / "corpora",
         samples=REPOSITORY / ROOT / "samples" / f"{run['samples']}.jsonl",
-        lambada=REPOSITORY / config["lambada"] if config["lambada"] else None,
+        lambada=(
+            REPOSITORY / config["lambada"]
+            if config["lambada"] and not is_hub(config["lambada"])
+            else None
+        ),
         scratch=scratch,
         threads=depth["threads"],
         limit=flight.trial_seconds,

@@ -57,6 +57,9 @@ class SampleRules:
         ge=50,
         description="longer texts are cut into windows of whole lines or sentences",
     )
+    sources: Literal["any", "equal"] = Field(
+        default="any", description="`equal`: an equal part of `max_samples` from each source"
+    )
     seed: Whole = Field(
         default=0, ge=0, description="decides which samples stay where a cap is exceeded"
     )
@@ -206,7 +209,7 @@ class MlmFile:
     samples: Annotated[dict[Name, SampleSet], Field(min_length=1)] = Field(
         description="sample sets, made from the evaluation part of a corpus"
     )
-    lambada: str | None = Field(description="Ko-LAMBADA file, or null")
+    lambada: str | None = Field(description="Ko-LAMBADA file, `hf://owner/dataset`, or null")
     baseline: Baseline | None = Field(description="a known result to compare with, or null")
     models: dict[Name, Model] = Field(description="trainings of the workflow")
     runs: Annotated[dict[Name, Run], Field(min_length=1)] = Field(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.progress import ProgressLog
 from foldwise.mlm.evaluation.job import Evaluation, EvaluationSettings, evaluate
 from foldwise.mlm.report.folder import write_result
 from foldwise.mlm.report.places import folder_of
 from foldwise.mlm.report.printed import report_text
 from foldwise.mlm.report.record import ReportSettings
-from foldwise.mlm.settings import ROOT
 from foldwise.mlm.texts.text import read_texts
 
 
@@ -29,7 +26,7 @@ class SingleRun:
         checkpoint: Folder of the model.
         output_dir: Where the results go; beside the checkpoint if `None`.
         samples: Frozen sample file.
-        lambada: Ko-LAMBADA file, or `None`.
+        lambada: Ko-LAMBADA file or `hf://` name, or `None`.
         baseline: Known result to compare with, or `None`.
         training_texts: Texts that the model was trained on; empty where they are not known.
         worst_n: Sample texts per group.
@@ -41,7 +38,7 @@ class SingleRun:
     checkpoint: str
     output_dir: Path | None
     samples: Path
-    lambada: Path | None
+    lambada: str | Path | None
     baseline: dict[str, Any] | None
     training_texts: Sequence[Path]
     worst_n: int
@@ -56,16 +53,6 @@ def evaluate_one(run: SingleRun, settings: EvaluationSettings) -> str:
     Raises:
         FoldwiseError: An input is missing or broken.
     """
-    absent = [str(path) for path in (run.samples, run.lambada) if path and _can_be_made(path)]
-    command = f"snakemake --cores 2 -- {' '.join(absent)}"
-    if not run.samples.exists():
-        raise FoldwiseError(
-            "the sample file does not exist",
-            where=str(run.samples),
-            hint=f"Make it with: {command}" if absent else "Check --samples.",
-        )
-    if absent:
-        ProgressLog(sys.stderr, 1).line(f"{run.lambada} can be made with: {command}")
     started = time.perf_counter()
     evaluation = evaluate(run.checkpoint, run.samples, run.lambada, settings, run.cache)
     training = [text for path in run.training_texts for text in read_texts(path)]
@@ -79,11 +66,6 @@ def evaluate_one(run: SingleRun, settings: EvaluationSettings) -> str:
         run.baseline,
     )
     return report_text(results, run.baseline, time.perf_counter() - started)
-
-
-def _can_be_made(path: str | Path) -> bool:
-    """Whether a file that is not there is one that the workflow makes."""
-    return not Path(path).exists() and str(path).startswith(f"{ROOT}/")
 
 
 def given_baseline(text: str | None, default: dict[str, Any] | None) -> dict[str, Any] | None:

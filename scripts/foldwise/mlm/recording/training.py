@@ -14,7 +14,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import canonical_sha256, file_sha256
 from foldwise.mlm.declaration import BertSize
 from foldwise.mlm.recording.hashes import folder_hash
-from foldwise.mlm.training.job import finetune_entities, pretrain
+from foldwise.mlm.training.job import dataset_hashes, finetune_entities, pretrain
 from foldwise.mlm.training.trainer import BEST, TrainingPlan
 from foldwise.tracking.calls.program import Outcome, tracked
 
@@ -49,15 +49,16 @@ def record_finetuning(
     registry: Path, checkpoint: Path, dataset: Path, plan: TrainingPlan, out: Path
 ) -> dict[str, Any]:
     """`finetune_entities` as a run of the registry; arguments and errors are its own."""
+    texts, heldout = dataset_hashes(dataset)
     config = {
         "experiment": str(out),
         "title": "Entity fine-tuning",
-        "task": f"entity_finetuning_{_short_hash(dataset / 'heldout.jsonl')}",
+        "task": f"entity_finetuning_{heldout[:8]}",
         "recipe_name": "entity",
         "recipe": {"plan": asdict(plan)},
         "seeds": [plan.rules.seed],
         "start": folder_hash(checkpoint),
-        "texts_sha256": _hash(dataset / "training.jsonl"),
+        "texts_sha256": texts,
     }
     return _record(registry, config, out, lambda: finetune_entities(checkpoint, dataset, plan, out))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from foldwise.common.files import write_csv, write_json, write_parquet, write_text
+from foldwise.common.files import read_json, write_csv, write_json, write_parquet, write_text
 from foldwise.common.folder import experiment_folder
 from foldwise.mlm.evaluation.job import Evaluation, blank_table, sample_table
 from foldwise.mlm.report.diagnostics import write_diagnostics
@@ -91,6 +91,21 @@ def _short(evaluation: Evaluation, table: pd.DataFrame, rates: dict[str, Any]) -
         "samples_sha256": evaluation.frozen.sha256,
         "precision": evaluation.precision,
     }
+
+
+def add_to_table(path: Path, results: dict[str, Any]) -> None:
+    """Append a checkpoint to a CSV file of many, which gets its header with the first.
+
+    Args:
+        path: The file; columns `checkpoint, seq_len, lambada_top1, real1, real5, score, epoch`.
+        results: Content of `{checkpoint}_eval_results.json`.
+    """
+    state = Path(results["checkpoint"]) / "trainer_state.json"
+    epoch = read_json(state).get("epoch") if state.is_file() else None
+    names = ("checkpoint", "seq_len", "lambada_top1", "real1", "real5", "score")
+    table = pd.DataFrame([{**{name: results[name] for name in names}, "epoch": epoch}])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, mode="a", header=not path.exists(), index=False, lineterminator="\n")
 
 
 def _rejections(card: dict[str, Any], what: str) -> str:

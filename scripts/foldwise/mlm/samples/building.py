@@ -239,6 +239,9 @@ def _following(tag: str) -> tuple[str, str]:
 def _capped(found: Sequence[Sample], rules: SampleRules) -> tuple[list[Sample], list[Rejection]]:
     """Apply the caps in the order of the samples' hashes; return the rest in the texts' order."""
     order = sorted(found, key=lambda sample: _digest(sample.id, rules.seed))
+    by_source: Counter[str] = Counter()
+    most = rules.max_samples if rules.sources == "equal" else None
+    of_source = most and -(-most // max(1, len({sample.source for sample in found})))
     by_text: Counter[str] = Counter()
     by_noun: Counter[str] = Counter()
     kept: set[str] = set()
@@ -251,11 +254,14 @@ def _capped(found: Sequence[Sample], rules: SampleRules) -> tuple[list[Sample], 
             reason = f"the noun has {rules.per_noun} samples already"
         elif rules.max_samples is not None and len(kept) >= rules.max_samples:
             reason = f"the set has {rules.max_samples} samples already"
+        elif of_source is not None and by_source[sample.source] >= of_source:
+            reason = f"the source has {of_source} samples already"
         if reason:
             rejections.append(Rejection(sample.text_id, sample.noun, reason))
             continue
         by_text[sample.text_id] += 1
         by_noun[sample.noun] += 1
+        by_source[sample.source] += 1
         kept.add(sample.id)
     return [sample for sample in found if sample.id in kept], rejections
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import random
 import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import file_sha256
+from foldwise.common.files import canonical_sha256, file_sha256
 from foldwise.common.tables import csv_rows
+from foldwise.mlm.texts.hub import hub_files, is_hub
 from foldwise.mlm.texts.text import json_lines
 
 BLANK = "_"
+_SPLITS, _DRAWN, _SEED = ("validation", "dev", "test"), 600, 42
+_SUFFIXES = (".parquet", ".jsonl", ".csv", ".tsv")
 _LAST_WORD = re.compile(r"(\S+?)([^\w\s]*)\s*$")
 
 
@@ -45,7 +51,10 @@ class Lambada:
 
 
 def read_lambada(path: str | Path) -> Lambada | None:
-    """Read `{"text", "answer"}` rows as JSON lines, CSV or TSV; `None` where there is no file.
+    """Read `{"text", "answer"}` rows as JSON lines, CSV or TSV; `None` if there is no file.
+
+    `hf://owner/dataset` names a dataset of the hub: of its validation part (else dev, else test),
+    600 rows are drawn with the seed 42, as behind the published baseline.
 
     A `_` in the text is the gap. A row without one is asked for its last word; its `answer` may
     then be missing.
@@ -53,6 +62,8 @@ def read_lambada(path: str | Path) -> Lambada | None:
     Raises:
         FoldwiseError: The file is empty or broken, or a row has no text or no answer.
     """
+    if is_hub(path):
+        return _hub_lambada(str(path))
     place = Path(path)
     if not place.exists():
         return None
@@ -63,7 +74,29 @@ def read_lambada(path: str | Path) -> Lambada | None:
     return Lambada(blanks, file_sha256(place))
 
 
+def _hub_lambada(name: str) -> Lambada:
+    _, _, files = hub_files(name, "*.[pjct]*")
+    known = [path for path in files if path.suffix in _SUFFIXES]
+    chosen = next(
+        (own for split in _SPLITS if (own := [one for one in known if split in one.name])), known
+    )
+    rows = [row for path in chosen for _, row in _rows(path)]
+    order = list(range(len(rows)))
+    random.Random(_SEED).shuffle(order)  # noqa: S311
+    blanks: list[Blank] = []
+    for at in order:
+        row = {"text": _string(rows[at], "text") or _string(rows[at], "context"),
+               "answer": _string(rows[at], "target") or _string(rows[at], "answer")}  # fmt: skip
+        if all(row.values()) and len(blanks) < _DRAWN:
+            blanks.append(_blank(row, at + 1, Path(name)))
+    if not blanks:
+        raise FoldwiseError("no row has text and answer", where=name, hint="Look at its files.")
+    return Lambada(blanks, canonical_sha256([file_sha256(path) for path in chosen]))
+
+
 def _rows(path: Path) -> list[tuple[int, Any]]:
+    if path.suffix == ".parquet":
+        return list(enumerate(pq.read_table(path).to_pylist(), start=1))
     if path.suffix not in (".csv", ".tsv"):
         return [(number, value) for number, value in json_lines(path) if value is not None]
     return list(csv_rows(path, delimiter="\t" if path.suffix == ".tsv" else ","))

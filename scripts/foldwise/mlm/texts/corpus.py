@@ -18,7 +18,7 @@ from foldwise.common.files import atomic_path, file_sha256, write_json
 from foldwise.mlm.texts.embedded import SOURCES, embedded_texts, embedded_version
 from foldwise.mlm.texts.hub import PREFIX, hub_texts
 from foldwise.mlm.texts.overlap import all_phrases, phrases
-from foldwise.mlm.texts.tagging import NOUN_TAGS, Morpheme, tag_texts, tagger_version
+from foldwise.mlm.texts.tagging import Morpheme, noun_places, tag_texts, tagger_version
 from foldwise.mlm.texts.text import Text, read_texts
 
 EMBEDDED = "embedded"
@@ -172,18 +172,13 @@ def write_corpus(
 
 
 def _line(text: Text, morphemes: Sequence[Morpheme]) -> str:
-    nouns = [
-        [one.start, one.end]
-        for one in morphemes
-        if one.tag in NOUN_TAGS and len(one.form) > 1 and text.text[one.start : one.end] == one.form
-    ]
     pieces = [[one.start, one.end] for one in morphemes]
     value = {
         "id": text.id,
         "source": text.source,
         "license": text.license,
         "text": text.text,
-        "nouns": nouns,
+        "nouns": noun_places(text.text, morphemes),
         "morphemes": pieces,
     }
     return json.dumps(value, ensure_ascii=False) + "\n"

@@ -1,16 +1,16 @@
-"""Texts of a dataset on the Hugging Face hub: its Parquet files, downloaded once and kept.
+"""Datasets of the Hugging Face hub by name: their files, downloaded once and kept.
 
-`hf://wikimedia/wikipedia/20231101.ko/*.parquet` names the Korean Wikipedia, and
-`hf://klue/klue/ner/validation-*.parquet` the development part of KLUE's entity recognition. The
-hub's client and pyarrow suffice: `datasets` would keep the rows once more, in a cache of its own.
+`hf://wikimedia/wikipedia/20231101.ko/*.parquet` names the Korean Wikipedia, `hf://klue/klue/ynat/*`
+KLUE's headlines, and `hf://thunder-research-group/SNU_Ko-LAMBADA` all files of a dataset. The hub's
+client and pyarrow suffice: `datasets` would keep the rows once more, in a cache of its own. A gated
+dataset needs HF_TOKEN.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from fnmatch import fnmatch
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -24,59 +24,81 @@ _COLUMNS = ("text", "context", "sentence", "title")
 _MARKED = re.compile(r"<([^<>:]+):[A-Z]{2}>")
 
 
+def is_hub(name: str | Path) -> bool:
+    """Whether a name is that of a dataset of the hub."""
+    return str(name).startswith(PREFIX)
+
+
 def hub_texts(name: str) -> list[Text]:
     """Texts of the Parquet files that `hf://owner/dataset/pattern` names, in the files' order.
 
     Raises:
         FoldwiseError: The hub cannot be reached, nothing matches, or no column holds text.
     """
-    parts = PurePosixPath(name.removeprefix(PREFIX)).parts
-    if len(parts) < 3:
-        raise FoldwiseError(
-            "the name has no file pattern",
-            where=name,
-            hint="Write hf://owner/dataset/folder/*.parquet.",
-        )
-    repository, pattern = "/".join(parts[:2]), "/".join(parts[2:])
+    repository, folder, files = hub_files(name, "*.parquet")
     texts: list[Text] = []
-    for path, local in _downloaded(name, repository, pattern):
-        table = pq.read_table(local)
-        column = next((known for known in _COLUMNS if known in table.column_names), None)
-        if column is None:
-            raise FoldwiseError(
-                f"{path} has none of the columns {', '.join(_COLUMNS)}",
-                where=name,
-                hint="Convert it to JSON lines with a text each.",
-            )
-        source = repository.rsplit("/", 1)[1]
-        for row, value in enumerate(table.column(column).to_pylist()):
+    for local in files:
+        path = local.relative_to(folder).as_posix()
+        for row, value in enumerate(_column(pq.read_table(local), path, name)):
             plain = unicodedata.normalize("NFC", _MARKED.sub(r"\1", value or ""))
+            source = repository.rsplit("/", 1)[1]
             texts.append(Text(f"{repository}/{path}/{row}", source, f"see {repository}", plain))
     return texts
 
 
-def _downloaded(name: str, repository: str, pattern: str) -> list[tuple[str, Any]]:
-    """Paths in the dataset and the local copies."""
-    # Imported here: nothing else needs it, and it must not be asked where nobody named a dataset.
-    from huggingface_hub import HfApi, hf_hub_download  # noqa: PLC0415
-    from huggingface_hub.utils import logging  # noqa: PLC0415
+def hub_files(name: str, pattern: str) -> tuple[str, Path, list[Path]]:
+    """The dataset of a name, its local folder, and the files there.
 
-    # Its retries are reported line by line; this library says it in one.
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    Args:
+        name: `hf://owner/dataset`, or `hf://owner/dataset/pattern`.
+        pattern: Pattern of the files if the name has none.
+
+    Raises:
+        FoldwiseError: The hub cannot be reached, or nothing matches.
+    """
+    parts = PurePosixPath(name.removeprefix(PREFIX)).parts
+    if len(parts) < 2:
+        raise FoldwiseError(
+            "it names no dataset", where=name, hint="Write hf://owner/dataset/folder/*.parquet."
+        )
+    repository, wanted = "/".join(parts[:2]), "/".join(parts[2:]) or f"**/{pattern}"
     try:
-        files = HfApi().list_repo_files(repository, repo_type="dataset")
-        matching = sorted(path for path in files if fnmatch(path, pattern))
-        local = [hf_hub_download(repository, path, repo_type="dataset") for path in matching]
+        folder = snapshot(repository, wanted.replace("**/", "*"))
     except Exception as error:
         # The client raises errors of several libraries.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         raise FoldwiseError(
             f"the hub cannot be reached, or has no such dataset ({reason})",
             where=name,
-            hint="Go online once (files are kept), or name local JSON-lines files.",
+            hint=f"Go online once (hf download --repo-type dataset {repository} --include "
+            f"'{wanted.replace('**/', '*')}'; a gated one needs HF_TOKEN), or name local files.",
         ) from error
-    if not matching:
+    files = sorted(path for path in folder.glob(wanted) if path.is_file())
+    if not files:
         raise FoldwiseError(
-            f"no file matches {pattern}", where=name, hint="Look at the dataset's file list."
+            f"no file matches {wanted}", where=name, hint="Look at the dataset's file list."
         )
-    return list(zip(matching, local, strict=True))
+    return repository, folder, files
+
+
+def snapshot(repository: str, pattern: str) -> Path:
+    """Local folder of a dataset with the files that match; from the client's cache if offline."""
+    # Imported here: nothing else needs it, and it must not be asked if nobody named a dataset.
+    from huggingface_hub import snapshot_download  # noqa: PLC0415
+    from huggingface_hub.utils import logging  # noqa: PLC0415
+
+    # Its retries are reported line by line; this library says it in one.
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    return Path(snapshot_download(repository, repo_type="dataset", allow_patterns=pattern))
+
+
+def _column(table: Any, path: str, name: str) -> list[str | None]:
+    column = next((known for known in _COLUMNS if known in table.column_names), None)
+    if column is None:
+        raise FoldwiseError(
+            f"{path} has none of the columns {', '.join(_COLUMNS)}",
+            where=name,
+            hint="Convert it to JSON lines with a text each.",
+        )
+    values: list[str | None] = table.column(column).to_pylist()
+    return values

@@ -45,6 +45,15 @@ def tag_texts(texts: Sequence[str], workers: int = 1) -> Iterator[list[Morpheme]
         ]
 
 
+def noun_places(text: str, morphemes: Sequence[Morpheme]) -> list[tuple[int, int]]:
+    """First and one past the last character of each noun of two or more syllables."""
+    return [
+        (one.start, one.end)
+        for one in morphemes
+        if one.tag in NOUN_TAGS and len(one.form) > 1 and text[one.start : one.end] == one.form
+    ]
+
+
 def tagger_version() -> str:
     """The tagger and its model: another version gives other samples."""
     return f"kiwipiepy {version('kiwipiepy')}, kiwipiepy_model {version('kiwipiepy_model')}"

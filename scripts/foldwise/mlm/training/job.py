@@ -10,9 +10,10 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, set_seed
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import file_sha256
+from foldwise.common.files import canonical_sha256, file_sha256
 from foldwise.mlm.declaration import BertSize
 from foldwise.mlm.evaluation.model_folder import load_masked_model
+from foldwise.mlm.texts.saved_dataset import is_saved, read_saved_dataset, saved_files
 from foldwise.mlm.texts.tagged_texts import read_tagged_texts
 from foldwise.mlm.training.trainer import LONGEST, TrainingPlan, train
 from foldwise.mlm.training.vocabulary import learn_vocabulary, make_tokenizer
@@ -71,33 +72,58 @@ def finetune_entities(
 
     Args:
         checkpoint: Folder to start from.
-        dataset: Folder of a prepared corpus, with `training.jsonl` and `heldout.jsonl`.
+        dataset: Folder of a prepared corpus, with `training.jsonl` and `heldout.jsonl`, or one that
+            `datasets.save_to_disk` wrote.
         plan: How to train; `save_every` counts epochs here.
         out: Folder of the new checkpoints.
 
     Raises:
         FoldwiseError: The folder is no prepared corpus, or the checkpoint cannot be loaded.
     """
-    parts = {part: dataset / f"{part}.jsonl" for part in ("training", "heldout")}
-    missing = next((path.name for path in parts.values() if not path.exists()), None)
+    saved = is_saved(dataset)
+    if not saved:
+        _check_parts(dataset)
+    set_seed(plan.rules.seed)
+    model, tokenizer, identity, plan = _continued(checkpoint, plan)
+    training_hash, heldout_hash = dataset_hashes(dataset)
+    facts = {
+        "phase": "entity",
+        "start": identity,
+        "texts_sha256": training_hash,
+        "heldout_sha256": heldout_hash,
+    }
+    if saved:
+        texts, heldout = read_saved_dataset(dataset, tokenizer, plan.threads)
+    else:
+        texts, heldout = (read_tagged_texts(path) for path in _parts(dataset))
+    every = max(1, round(plan.save_every * len(texts) / plan.batch_size))
+    plan = replace(plan, save_every=every)
+    return train(model, tokenizer, texts, heldout, plan, out=out, facts=facts)
+
+
+def dataset_hashes(dataset: Path) -> tuple[str, str]:
+    """Hashes of the training and of the held-out texts; `absent` if there are none."""
+    if is_saved(dataset):
+        files = [path for paths in saved_files(dataset).values() for path in paths]
+        whole = canonical_sha256([file_sha256(path) for path in files])
+        return whole, whole
+    first, second = (file_sha256(path) if path.is_file() else "absent" for path in _parts(dataset))
+    return first, second
+
+
+def _parts(dataset: Path) -> tuple[Path, Path]:
+    return dataset / "training.jsonl", dataset / "heldout.jsonl"
+
+
+def _check_parts(dataset: Path) -> None:
+    missing = next((path.name for path in _parts(dataset) if not path.exists()), None)
     if missing is not None:
         raise FoldwiseError(
             f"{missing} is missing",
             where=str(dataset),
-            hint="Prepare the folder with scripts/prepare_mlm_texts.py.",
+            hint="Prepare the folder with scripts/prepare_mlm_texts.py, or give one that "
+            "datasets.save_to_disk wrote.",
         )
-    set_seed(plan.rules.seed)
-    model, tokenizer, identity, plan = _continued(checkpoint, plan)
-    facts = {
-        "phase": "entity",
-        "start": identity,
-        "texts_sha256": file_sha256(parts["training"]),
-        "heldout_sha256": file_sha256(parts["heldout"]),
-    }
-    texts, heldout = (read_tagged_texts(path) for path in parts.values())
-    every = max(1, round(plan.save_every * len(texts) / plan.batch_size))
-    plan = replace(plan, save_every=every)
-    return train(model, tokenizer, texts, heldout, plan, out=out, facts=facts)
 
 
 def _continued(checkpoint: Path, plan: TrainingPlan) -> tuple[Any, Any, str, TrainingPlan]:

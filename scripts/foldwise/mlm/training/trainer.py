@@ -6,6 +6,7 @@ stopped early by a held-out set).
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
@@ -57,8 +58,8 @@ class TrainingPlan:
         passes: Passes through the training texts.
         steps: Steps at most; `None` for all of `passes`.
         batch_size: Sequences per step.
-        lr: Peak learning rate; it rises over `warmup` steps and falls linearly.
-        warmup: Steps of the rise.
+        lr: Peak learning rate; it rises over the first steps and falls linearly.
+        warmup: Share of the steps in which it rises.
         save_every: Steps between two checkpoints (and held-out measurements).
         patience: Held-out measurements without a gain until the training stops; 0 never stops.
         max_length: Longest sequence in tokens; `None` for what the model allows.
@@ -70,7 +71,7 @@ class TrainingPlan:
     steps: int | None
     batch_size: int = 32
     lr: float = 5e-4
-    warmup: int = 50
+    warmup: float = 0.1
     save_every: int = 100
     patience: int = 0
     max_length: int | None = None
@@ -207,7 +208,7 @@ def _arguments(plan: TrainingPlan, out: Path, total: int, *, measured: bool) -> 
         per_device_eval_batch_size=plan.batch_size,
         learning_rate=plan.lr,
         lr_scheduler_type="linear",
-        warmup_steps=plan.warmup,
+        warmup_steps=math.ceil(plan.warmup * total),
         weight_decay=0.01,
         seed=plan.rules.seed,
         data_seed=plan.rules.seed,

@@ -14,9 +14,11 @@ from foldwise.common.files import REPOSITORY
 from foldwise.mlm.evaluation.engine import Engine
 from foldwise.mlm.evaluation.job import EvaluationSettings, evaluate, sample_table
 from foldwise.mlm.job import SingleRun, evaluate_one, given_baseline
+from foldwise.mlm.making import make_missing
 from foldwise.mlm.report.places import folder_of, results_path
 from foldwise.mlm.report.printed import report_text
 from foldwise.mlm.report.scores import composite
+from foldwise.mlm.samples.lambada import read_lambada
 from foldwise.mlm.settings import read_study
 
 BASELINE = {"checkpoint": "checkpoint-1600", "note": "Entity+MLM", "seq_len": 2048, "real1": 0.6778,
@@ -325,19 +327,16 @@ def test_the_report_compares_as_the_guide_does():
     assert "직접 비교할 수 없습니다" in report_text(results, BASELINE, 1.0)
 
 
-def test_a_missing_file_names_the_command_that_makes_it(
-    model_folder, sample_file, tmp_path, monkeypatch, capsys
-):
+def test_missing_samples_are_made_as_the_workflow_makes_them(sample_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     samples, lambada = (Path(f"results/mlm/{name}/law.jsonl") for name in ("samples", "lambada"))
-    run = run_of(model_folder, samples, tmp_path, lambada=lambada)
-    with pytest.raises(FoldwiseError, match=f"snakemake --cores 2 -- {samples} {lambada}$"):
-        evaluate_one(run, SETTINGS)
-    run = run_of(model_folder, sample_file, tmp_path, lambada=lambada)
-    evaluate_one(run, SETTINGS)
-    assert (
-        f"{lambada} can be made with: snakemake --cores 2 -- {lambada}\n" in capsys.readouterr().err
-    )
-    own = run_of(model_folder, tmp_path / "none.jsonl", tmp_path)
-    with pytest.raises(FoldwiseError, match=r"none\.jsonl: .*Check --samples\.$"):
-        evaluate_one(own, SETTINGS)
+    study = read_study()
+    make_missing(study, samples, str(lambada), 1)
+    assert samples.read_bytes() == sample_file.read_bytes()
+    assert len(read_lambada(lambada).blanks) == 10
+    made = samples.stat().st_mtime_ns
+    make_missing(study, samples, lambada, 1)
+    assert samples.stat().st_mtime_ns == made
+    for other in ("none.jsonl", "results/mlm/samples/other.jsonl"):
+        with pytest.raises(FoldwiseError, match=r"Check --samples\.$"):
+            make_missing(study, Path(other), None, 1)

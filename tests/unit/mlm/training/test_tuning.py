@@ -60,6 +60,6 @@ def test_the_search_goes_on_where_it_stopped(
 
 
 def test_the_file_that_users_of_mlm_v2_know_has_the_same_functions():
-    names = runpy.run_path(str(REPOSITORY / "scripts" / "coref_automl" / "tune.py"))
+    names = runpy.run_path(str(REPOSITORY / "coref_automl" / "tune.py"))
     assert names["eval_real_coref_top1"] is eval_real_coref_top1
     assert names["eval_real_coref_top5"] is eval_real_coref_top5
