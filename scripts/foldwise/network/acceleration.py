@@ -1,7 +1,7 @@
 """How a GPU runs the network: compiled, in CUDA graphs, in which precision.
 
-A CPU has one way of its own, the fused kernels in single precision, and none of these settings
-touches it. The same code also runs compiled on a CPU, which is how it is tested without a GPU.
+A CPU has one way of its own, the fused kernels, and nothing here changes them. The same code also
+runs compiled on a CPU, which is how it is tested without a GPU.
 """
 
 from __future__ import annotations

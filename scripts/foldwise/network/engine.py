@@ -7,8 +7,13 @@ import ctypes
 import torch
 from threadpoolctl import threadpool_limits
 
+from foldwise.network.chgnet import FlatCHGNet, uses_kernels
 from foldwise.network.devices import set_up_device
-from foldwise.network.kernels.functions import set_kernel_threads
+from foldwise.network.kernels.functions import (
+    kernel_precision,
+    set_kernel_precision,
+    set_kernel_threads,
+)
 from foldwise.network.machine import Machine
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -27,9 +32,18 @@ def set_up_engine(machine: Machine) -> torch.device:
     threadpool_limits(1, user_api="blas")
     if device.type == "cpu":
         set_kernel_threads(machine.threads)
+        set_kernel_precision(machine.engine.precision)
         torch.set_num_threads(1)
         _keep_freed_memory()
     return device
+
+
+def precision_of(network: FlatCHGNet, machine: Machine) -> str:
+    """The precision of a network's matrix products: a CPU shortens them on a tile unit only."""
+    parameter = next(network.parameters())
+    if parameter.device.type == "cuda":
+        return machine.engine.precision
+    return kernel_precision(network.spec.width) if uses_kernels(parameter) else "float32"
 
 
 def _keep_freed_memory() -> None:

@@ -20,7 +20,7 @@ def _word(value: Any) -> Any:
 
 @dataclass(frozen=True, config=CLOSED)
 class EngineSettings:
-    """What a GPU may do; a CPU takes no notice."""
+    """What a GPU may do; of a CPU only `precision: bf16` is asked, if it has a tile unit (AMX)."""
 
     compiled: Annotated[Literal["auto", "yes", "no"], BeforeValidator(_word)] = Field(
         default="auto",
@@ -31,7 +31,8 @@ class EngineSettings:
     precision: Literal["float32", "tf32", "bf16"] = Field(
         default="float32",
         description="of matrix products: `tf32` has 10 bits of mantissa, `bf16` 7 bits and "
-        "bfloat16 features between layers",
+        "bfloat16 features between layers; on a CPU with a tile unit (AMX) `bf16` is one bfloat16 "
+        "product for each of float32",
     )
     deterministic: Flag = Field(
         default=False, description="the same bytes from the same inputs, which costs time"

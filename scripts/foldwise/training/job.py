@@ -23,7 +23,7 @@ from foldwise.graphs.store import GraphStore, join_stores, store_sha256
 from foldwise.network.acceleration import accelerate, engine_of
 from foldwise.network.checkpoint import TrainedModel, load_model, new_network, save_model
 from foldwise.network.chgnet import FlatCHGNet
-from foldwise.network.engine import set_up_engine
+from foldwise.network.engine import precision_of, set_up_engine
 from foldwise.network.machine import Machine
 from foldwise.network.output import network_output
 from foldwise.network.transform import compositions, fit_transform
@@ -122,7 +122,7 @@ def train(files: TrainingFiles, job: TrainingJob, seed: SeedJob) -> None:
         device,
         threads=job.machine.threads,
         engine=engine_of(training.network),
-        precision=job.machine.engine.precision if device.type == "cuda" else "float32",
+        precision=precision_of(training.network, job.machine),
         seconds=spent["wall"],
         cpu_seconds=spent["cpu"],
         pretraining=pretraining_cost(seed, job.recipe),

@@ -3,13 +3,22 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
-from foldwise.network.chgnet import AtomConv
+from foldwise.crystals.neighbors import CrystalArrays, build_graph
+from foldwise.graphs.sources import ResidentStore
+from foldwise.graphs.store import GraphColumns, GraphStore, write_store
+from foldwise.network.chgnet import MODELS, AtomConv, FlatCHGNet, plain_torch
 from foldwise.network.kernels import functions, library
-from foldwise.network.kernels.functions import AtomConvMessages, set_kernel_threads
-from foldwise.network.kernels.library import load_kernels
+from foldwise.network.kernels.functions import (
+    AtomConvMessages,
+    kernel_precision,
+    set_kernel_precision,
+    set_kernel_threads,
+)
+from foldwise.network.kernels.library import has_tiles, load_kernels
 from paths import REPOSITORY
 
 needs_compiler = pytest.mark.skipif(load_kernels(32) is None, reason="no C++ compiler")
@@ -98,4 +107,69 @@ def test_a_library_that_may_not_be_run_is_left_out(tmp_path, monkeypatch):
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(library.ctypes, "CDLL", refuse)
-    assert load_kernels.__wrapped__(16) is None
+    library._load_kernels.cache_clear()
+    assert load_kernels(16) is None
+    library._load_kernels.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory):
+    """Three crystals with more edges than a block has rows."""
+    random = np.random.default_rng(0)
+    crystals = [
+        CrystalArrays(
+            np.arange(8, 8 + atoms, dtype=np.int32), random.random((atoms, 3)), 4.5 * np.eye(3)
+        )
+        for atoms in (1, 4, 5)
+    ]
+    folder = tmp_path_factory.mktemp("kernels") / "graphs"
+    graphs = GraphColumns.of([build_graph(crystal) for crystal in crystals])
+    write_store(folder, ["a", "b", "c"], crystals, graphs, [])
+    return ResidentStore(GraphStore.open(folder), torch.device("cpu")).batch(torch.arange(3))
+
+
+@pytest.fixture(params=["emulated", "on"])
+def tiles(request, monkeypatch):
+    """Products by the emulated tile unit, and by the processor's own if it has one."""
+    monkeypatch.setenv("FOLDWISE_TILES", request.param)
+    if not has_tiles(WIDTH):
+        pytest.skip("no tile unit" if request.param == "on" else "no C++ compiler")
+    return monkeypatch
+
+
+def run_network(batch):
+    torch.manual_seed(0)
+    network = FlatCHGNet(MODELS["chgnet_lite"])
+    energies = network(batch)
+    energies.square().mean().backward()
+    return energies.detach(), [parameter.grad for parameter in network.parameters()]
+
+
+def test_three_products_of_a_tile_unit_are_as_good_as_float32(tiles, batch):
+    """Energies and gradients in the bounds of the parity tests, rows that fill no tile included."""
+    energies, gradients = run_network(batch)
+    with plain_torch():
+        expected, expected_gradients = run_network(batch)
+    assert 0 < (energies - expected).abs().max() < 2e-6
+    for ours, plain in zip(gradients, expected_gradients, strict=True):
+        assert (ours - plain).norm() <= 1e-4 * plain.norm() + 1e-9
+
+
+def test_one_product_is_shorter_and_recorded_as_such(tiles, batch):
+    exact, _ = run_network(batch)
+    assert kernel_precision(WIDTH) == "float32"
+    set_kernel_precision("bf16")
+    try:
+        assert kernel_precision(WIDTH) == "bf16"
+        energies, gradients = run_network(batch)
+    finally:
+        set_kernel_precision("float32")
+    assert 1e-6 < (energies - exact).abs().max() < 0.02
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_a_tile_unit_that_is_switched_off_is_not_used(tiles, batch):
+    with_tiles, _ = run_network(batch)
+    tiles.setenv("FOLDWISE_TILES", "off")
+    assert not has_tiles(WIDTH)
+    assert not torch.equal(with_tiles, run_network(batch)[0])

@@ -21,6 +21,7 @@ from foldwise.network.kernels.library import (
     GradientPointers,
     KeptPointers,
     WeightPointers,
+    has_tiles,
     load_kernels,
 )
 
@@ -31,15 +32,29 @@ PARTS = 8  # of every call: at most as many threads find work
 KEPT_LIMIT = 2**27
 
 
-class _Threads:
-    """How many threads share the parts of a call."""
+class _Settings:
+    """How many threads share the parts of a call, and its bfloat16 products per float32 product."""
 
-    number = 1
+    threads = 1
+    products = 3
 
 
 def set_kernel_threads(number: int) -> None:
     """Let this many threads share the parts of every call from here on; no byte depends on it."""
-    _Threads.number = min(number, PARTS)
+    _Settings.threads = min(number, PARTS)
+
+
+def set_kernel_precision(precision: str) -> None:
+    """Let a tile unit multiply in `bf16`, or else in the quality of float32, from here on.
+
+    Processors without a tile unit multiply in float32 in any case.
+    """
+    _Settings.products = 1 if precision == "bf16" else 3
+
+
+def kernel_precision(width: int) -> str:
+    """The precision in which networks of `width` features are multiplied: `float32` or `bf16`."""
+    return "bf16" if _Settings.products == 1 and has_tiles(width) else "float32"
 
 
 class GatedWeights(NamedTuple):
@@ -114,7 +129,9 @@ class _Prepared:
             *(plain(tensor) for tensor in weights[5:]),
         ]
         self.width = weights.block.shape[1]
-        self.struct = WeightPointers(*(_address(tensor).value for tensor in self.tensors))
+        products = _Settings.products if has_tiles(self.width) else 0
+        addresses = (_address(tensor).value for tensor in self.tensors)
+        self.struct = WeightPointers(*addresses, products)
 
 
 class _Kept:
@@ -194,7 +211,7 @@ def _launch(
             start, stop = parts[part]
             kernel(ctypes.c_int64(start), ctypes.c_int64(stop), *arguments, *extra)
 
-    threads = min(_Threads.number, len(parts))
+    threads = min(_Settings.threads, len(parts))
     if threads == 1:
         call(range(len(parts)))
     else:

@@ -10,6 +10,11 @@
 
 namespace {
 
+template <class T>
+struct Type {
+  using type = T;
+};
+
 // First layer of the edges that point from `from` to `to`: the bonds' part plus both atoms'.
 inline void edge_inputs(int rows, const int64_t* to, const int64_t* from, const float* projected,
                         const float* centre, const float* neighbour, float* pre) {
@@ -154,9 +159,31 @@ void angle_gradients(int64_t start, int64_t stop, const Angles& from, const Weig
   }
 }
 
+// Calls run(products) with the products that the weights ask for.
+template <class Run>
+void with_products(const Weights& weights, Run run) {
+  const FlushedToZero flushed;
+#if defined(TILES)
+  if constexpr (W % 32 == 0) {
+    if (weights.products == 3) return run(Type<Tiles<P, true>>{});
+    if (weights.products == 1) return run(Type<Tiles<P, false>>{});
+  }
+#endif
+  run(Type<Float32>{});
+}
+
 }  // namespace
 
 extern "C" {
+
+// Whether the process may use a tile unit.
+int has_tiles() {
+#if defined(TILES)
+  return W % 32 == 0 && TileUnit::permitted();
+#else
+  return 0;
+#endif
+}
 
 // Messages of both directions of the undirected edges [start, stop), times the envelope weights,
 // summed at their centre atoms.
@@ -167,9 +194,11 @@ void atom_conv_forward(int64_t start, int64_t stop, int64_t n_edges, const int64
                        const int64_t* second, const float* centre, const float* neighbour,
                        const float* bonds, const float* envelope, const Weights* weights,
                        const Kept* kept, float* summed) {
-  const FlushedToZero flushed;
-  atom_conv<Float32>(start, stop, n_edges, first, second, centre, neighbour, bonds, envelope,
-                     *weights, *kept, summed);
+  with_products(*weights, [&](auto products) {
+    using Products = typename decltype(products)::type;
+    atom_conv<Products>(start, stop, n_edges, first, second, centre, neighbour, bonds, envelope,
+                       *weights, *kept, summed);
+  });
 }
 
 // d_bonds and d_envelope are written for [start, stop), the other gradients added to.
@@ -179,10 +208,12 @@ void atom_conv_backward(int64_t start, int64_t stop, int64_t n_edges, const int6
                         const Kept* kept, const float* d_summed, float* d_centre,
                         float* d_neighbour, float* d_bonds, float* d_envelope,
                         WeightGradients* gradients) {
-  const FlushedToZero flushed;
-  atom_conv_gradients<Float32>(start, stop, n_edges, first, second, centre, neighbour, bonds,
-                               envelope, *weights, *kept, d_summed, d_centre, d_neighbour,
-                               d_bonds, d_envelope, *gradients);
+  with_products(*weights, [&](auto products) {
+    using Products = typename decltype(products)::type;
+    atom_conv_gradients<Products>(start, stop, n_edges, first, second, centre, neighbour, bonds,
+                                 envelope, *weights, *kept, d_summed, d_centre, d_neighbour,
+                                 d_bonds, d_envelope, *gradients);
+  });
 }
 
 // Messages of the angles [start, stop), times the envelope weights of both bonds, summed at the
@@ -193,13 +224,15 @@ void bond_conv_forward(int64_t start, int64_t stop, int64_t, const int64_t* left
                        const float* right_part, const float* centre, const float* angles,
                        const float* envelope, const Weights* weights, const Kept* kept,
                        float* summed) {
-  const FlushedToZero flushed;
   const Angles from{left, right, centre_of, left_part, right_part, centre, angles};
   const auto take = [&](int64_t angle, int at, vf message) {
     const int64_t l = left[angle] * W + at, r = right[angle] * W + at;
     add_to(summed + l, message * load(envelope + l) * load(envelope + r));
   };
-  angle_messages<true, Float32>(start, stop, from, *weights, *kept, take);
+  with_products(*weights, [&](auto products) {
+    using Products = typename decltype(products)::type;
+    angle_messages<true, Products>(start, stop, from, *weights, *kept, take);
+  });
 }
 
 // d_angles is written for [start, stop), the other gradients are added to.
@@ -209,7 +242,6 @@ void bond_conv_backward(int64_t start, int64_t stop, int64_t, const int64_t* lef
                         const float* envelope, const Weights* weights, const Kept* kept,
                         const float* d_summed, float* d_left, float* d_right, float* d_centre,
                         float* d_angles, float* d_envelope, WeightGradients* gradients) {
-  const FlushedToZero flushed;
   const Angles from{left, right, centre_of, left_part, right_part, centre, angles};
   const auto slope = [&](int64_t angle, int at, vf message) {
     const int64_t l = left[angle] * W + at, r = right[angle] * W + at;
@@ -218,8 +250,11 @@ void bond_conv_backward(int64_t start, int64_t stop, int64_t, const int64_t* lef
     add_to(d_envelope + r, d * message * here);
     return d * here * there;
   };
-  angle_gradients<true, Float32>(start, stop, from, *weights, *kept, slope, d_left, d_right,
-                                 d_centre, d_angles, *gradients);
+  with_products(*weights, [&](auto products) {
+    using Products = typename decltype(products)::type;
+    angle_gradients<true, Products>(start, stop, from, *weights, *kept, slope, d_left, d_right,
+                                   d_centre, d_angles, *gradients);
+  });
 }
 
 // Angles plus their own messages: updated [n_angles, W] is written for [start, stop).
@@ -227,12 +262,14 @@ void angle_update_forward(int64_t start, int64_t stop, int64_t, const int64_t* l
                           const int64_t* right, const int64_t* centre_of, const float* left_part,
                           const float* right_part, const float* centre, const float* angles,
                           const Weights* weights, const Kept* kept, float* updated) {
-  const FlushedToZero flushed;
   const Angles from{left, right, centre_of, left_part, right_part, centre, angles};
   const auto take = [&](int64_t angle, int at, vf message) {
     store(updated + angle * W + at, load(angles + angle * W + at) + message);
   };
-  angle_messages<false, Float32>(start, stop, from, *weights, *kept, take);
+  with_products(*weights, [&](auto products) {
+    using Products = typename decltype(products)::type;
+    angle_messages<false, Products>(start, stop, from, *weights, *kept, take);
+  });
 }
 
 // d_angles holds d_updated and receives the gradient through the messages.
@@ -242,10 +279,12 @@ void angle_update_backward(int64_t start, int64_t stop, int64_t, const int64_t* 
                            const Weights* weights, const Kept* kept, const float* d_updated,
                            float* d_left, float* d_right, float* d_centre, float* d_angles,
                            WeightGradients* gradients) {
-  const FlushedToZero flushed;
   const Angles from{left, right, centre_of, left_part, right_part, centre, angles};
   const auto slope = [&](int64_t angle, int at, vf) { return load(d_updated + angle * W + at); };
-  angle_gradients<false, Float32>(start, stop, from, *weights, *kept, slope, d_left, d_right,
-                                  d_centre, d_angles, *gradients);
+  with_products(*weights, [&](auto products) {
+    using Products = typename decltype(products)::type;
+    angle_gradients<false, Products>(start, stop, from, *weights, *kept, slope, d_left, d_right,
+                                    d_centre, d_angles, *gradients);
+  });
 }
 }

@@ -2,7 +2,7 @@
 // and backward.
 #pragma once
 
-#include "products.h"
+#include "tiles.h"
 
 #ifndef WIDTH
 #define WIDTH 64
@@ -16,6 +16,7 @@ extern "C" {
 struct Weights {
   const float *input_t, *input, *core_t, *gate_t, *core, *gate, *core_bias, *gate_bias;
   const float *core_gamma, *core_beta, *gate_gamma, *gate_beta;
+  int64_t products;  // 0: by the vector units; 3 or 1 bfloat16 products by the tile unit
 };
 
 // Sums of the gradients of the above, to be added over calls; layout as the transposed weights.

@@ -15,6 +15,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -31,7 +32,10 @@ _GRADIENTS = ("input_t", "core_t", "gate_t", "core_bias", "gate_bias")
 class WeightPointers(ctypes.Structure):
     """The C struct `Weights`."""
 
-    _fields_ = [(name, ctypes.c_void_p) for name in (*_POINTERS, *_NORMS)]
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in (*_POINTERS, *_NORMS)),
+        ("products", ctypes.c_int64),
+    ]
 
 
 class GradientPointers(ctypes.Structure):
@@ -46,24 +50,44 @@ class KeptPointers(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in ("pre", "normal", "inverse")]
 
 
-@cache
+def tile_unit() -> str:
+    """What the environment variable `FOLDWISE_TILES` says of a tile unit (AMX).
+
+    `on`, the default, uses it if the processor has one; `off` does not, and `emulated` computes
+    the same in plain C++, slowly: for tests on processors that have none.
+    """
+    return os.environ.get("FOLDWISE_TILES", "on")
+
+
+def has_tiles(width: int) -> bool:
+    """Whether matrix products of networks of `width` features run on a tile unit."""
+    library = load_kernels(width)
+    return library is not None and tile_unit() != "off" and bool(library.has_tiles())
+
+
 def load_kernels(width: int) -> ctypes.CDLL | None:
     """The kernels for networks of `width` features, or `None` if they cannot be compiled or run."""
+    return _load_kernels(width, emulated=tile_unit() == "emulated")
+
+
+@cache
+def _load_kernels(width: int, *, emulated: bool) -> ctypes.CDLL | None:
     compiler = shutil.which(os.environ.get("CXX", "g++"))
     if compiler is None or width % 16:
         return None
-    name = f"gated-{width}-{_fingerprint(compiler)}.so"
-    library = _load(compiler, width, cache_folder() / name)
+    options = (*FLAGS, f"-DWIDTH={width}", *(["-DEMULATED_TILES"] if emulated else []))
+    name = f"gated-{width}-{_fingerprint(compiler, options)}.so"
+    library = _load(compiler, options, cache_folder() / name)
     if library is None:
         with tempfile.TemporaryDirectory() as folder:
-            library = _load(compiler, width, Path(folder) / name)
+            library = _load(compiler, options, Path(folder) / name)
     return library
 
 
-def _load(compiler: str, width: int, path: Path) -> ctypes.CDLL | None:
+def _load(compiler: str, options: Sequence[str], path: Path) -> ctypes.CDLL | None:
     """The library at `path`, compiled first if it is absent or damaged."""
     try:
-        if not _is_whole(path) and not _compile(compiler, width, path):
+        if not _is_whole(path) and not _compile(compiler, options, path):
             return None
         return ctypes.CDLL(str(path))
     except OSError:  # no right to read, or to run what lies there
@@ -80,11 +104,11 @@ def _checksum(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()
 
 
-def _compile(compiler: str, width: int, path: Path) -> bool:
+def _compile(compiler: str, options: Sequence[str], path: Path) -> bool:
     try:
         with atomic_path(path) as temporary:
             subprocess.run(
-                [compiler, *FLAGS, f"-DWIDTH={width}", "-o", str(temporary), str(SOURCE)],
+                [compiler, *options, "-o", str(temporary), str(SOURCE)],
                 check=True,
                 capture_output=True,
             )
@@ -96,13 +120,13 @@ def _compile(compiler: str, width: int, path: Path) -> bool:
     return True
 
 
-def _fingerprint(compiler: str) -> str:
+def _fingerprint(compiler: str, options: Sequence[str]) -> str:
     """Hash of everything that decides the compiled code."""
     version = subprocess.run([compiler, "--version"], check=False, capture_output=True).stdout
     sources = sorted(SOURCE.parent.glob("*.[ch]*"))
     parts = [
         *(path.read_bytes() for path in sources),
-        " ".join(FLAGS).encode(),
+        " ".join(options).encode(),
         version,
         _processor().encode(),
     ]
