@@ -1,4 +1,4 @@
-"""Predictions for ASE atoms or pymatgen structures, with the chgnet package and NumPy alone.
+"""Predictions for ASE atoms or pymatgen structures, with the chgnet package and NumPy only.
 
     from predict import Model
 
@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from chgnet.model import CHGNet
 from pymatgen.core import Structure
+from safetensors import safe_open
+from safetensors.torch import load_file
 
 
 class Answer(NamedTuple):
@@ -30,6 +32,13 @@ class Answer(NamedTuple):
     std: float
 
 
+def load_chgnet(path: str | Path) -> CHGNet:
+    """A member as a CHGNet. Nothing is unpickled: the file holds numbers and JSON only."""
+    with safe_open(str(path), framework="pt") as archive:
+        arguments = json.loads(archive.metadata()["model_args"])
+    return CHGNet.from_dict({"model_args": arguments, "state_dict": load_file(path)}).eval()
+
+
 class Model:
     """The models of this folder, whose answers are averaged."""
 
@@ -37,10 +46,7 @@ class Model:
         torch.set_flush_denormal(True)  # some processors handle numbers below 1e-38 in microcode
         place = Path(folder)
         self.config = json.loads((place / "config.json").read_text(encoding="utf-8"))
-        self.members = [
-            CHGNet.from_file(str(place / member["chgnet"])).eval()
-            for member in self.config["members"]
-        ]
+        self.members = [load_chgnet(place / member["chgnet"]) for member in self.config["members"]]
         self.scores: dict[str, list[float]] = {}
         with (place / "calibration.csv").open(encoding="utf-8", newline="") as table:
             for row in csv.DictReader(table):

@@ -170,11 +170,13 @@ CASES = {
     ),
     "truncated checkpoint": (
         predict(lambda study, bad: truncated(study.results / MODEL, bad)),
-        "{bad}: the checkpoint is truncated or no safetensors file (*). Delete it and train again.",
+        "{bad}: the checkpoint is truncated or not a safetensors file (*). "
+        "Delete it and train again.",
     ),
     "text instead of a checkpoint": (
         predict(lambda study, bad: text(bad, "weights")),
-        "{bad}: the checkpoint is truncated or no safetensors file (*). Delete it and train again.",
+        "{bad}: the checkpoint is truncated or not a safetensors file (*). "
+        "Delete it and train again.",
     ),
     "checkpoint of another program": (
         predict(

@@ -189,6 +189,29 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def content_sha256(source: Path, apart_from: Path) -> str:
+    """SHA-256 of a file's bytes, or of the names and bytes of all files below a folder.
+
+    Args:
+        source: File or folder; links to folders are followed.
+        apart_from: File that is being written; it, hidden files, and others whose names begin
+            with its name do not count.
+    """
+    if source.is_file():
+        return file_sha256(source)
+    place = apart_from.resolve()
+    sums, seen = {}, set()
+    for folder, folders, names in os.walk(source, followlinks=True):
+        real = Path(folder).resolve()
+        folders[:] = [] if real in seen else [each for each in folders if each[0] != "."]
+        for name in [] if real in seen else names:
+            written = real == place.parent and name.startswith(place.name)
+            if not name.startswith(".") and not written and Path(folder, name).is_file():
+                sums[str(Path(folder, name).relative_to(source))] = file_sha256(Path(folder, name))
+        seen.add(real)
+    return canonical_sha256(sums)
+
+
 def canonical_sha256(value: Any) -> str:
     """SHA-256 of a JSON-like value, independent of key order."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import atomic_path
+from foldwise.common.reading import parse_json, said_by
+from foldwise.common.tensors import read_tensors
 from foldwise.network.chgnet import MODELS, FlatCHGNet
-from foldwise.network.transform import TargetTransform
+from foldwise.network.transform import N_ELEMENTS, TRANSFORMS, TargetTransform
 from foldwise.network.weights import from_chgnet, pretrained_state, to_chgnet
 
 _ELEMENT = "foldwise.element_reference"
 _SCALARS = "foldwise.transform"  # shift, scale, train_mean, train_std
 _FACTS = "foldwise"  # the one metadata entry, a JSON object
 FORMAT = "foldwise-1"
+_TRAIN, _DAMAGED = "Train the model first.", "Delete it and train again."
 _OPTIONAL = ("link", "low", "extensive")  # of the transform, written where they say something
 
 
@@ -66,32 +68,44 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
     """Read a model.
 
     Raises:
-        FoldwiseError: The file is missing, truncated, or no checkpoint of this project.
+        FoldwiseError: The file is missing or truncated, is no checkpoint of this project, or holds
+            weights that are not finite or of another shape.
     """
+    where = str(path)
     if not Path(path).exists():
+        raise FoldwiseError("the checkpoint does not exist", where=where, hint=_TRAIN)
+    tensors, metadata = read_tensors(path, what="the checkpoint", absent=_TRAIN, broken=_DAMAGED)
+    facts = parse_json(metadata.get(_FACTS, "{}"), where, _DAMAGED)
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise FoldwiseError(
-            "the checkpoint does not exist", where=str(path), hint="Train the model first."
-        )
-    try:
-        with safe_open(str(path), framework="pt") as archive:
-            metadata = json.loads((archive.metadata() or {}).get(_FACTS, "{}"))
-            tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise FoldwiseError(
-            f"the checkpoint is truncated or no safetensors file ({error})",
-            where=str(path),
-            hint="Delete it and train again.",
-        ) from error
-    if metadata.get("format") != FORMAT:
-        raise FoldwiseError(
-            f"not a Foldwise checkpoint: {json.dumps(metadata)}",
-            where=str(path),
+            f"not a Foldwise checkpoint: {json.dumps(facts)[:200]}",
+            where=where,
             hint="Give a model.safetensors that this project wrote.",
         )
-    network = FlatCHGNet(MODELS[metadata["model"]])
-    shift, scale, mean, std = tensors.pop(_SCALARS).tolist()
-    element = np.asarray(tensors.pop(_ELEMENT).numpy(), dtype=np.float64)
-    network.load_state_dict(from_chgnet(network, tensors))
-    options = {key: metadata[key] for key in _OPTIONAL if key in metadata}
-    transform = TargetTransform(metadata["transform"], element, shift, scale, mean, std, **options)
-    return TrainedModel(metadata["model"], network, transform)
+    try:
+        network = FlatCHGNet(MODELS[facts["model"]])
+        scalars = tensors.pop(_SCALARS).double().reshape(4).tolist()
+        element = tensors.pop(_ELEMENT).double().reshape(N_ELEMENTS).numpy()
+        network.load_state_dict(from_chgnet(network, tensors))
+        options = {key: facts[key] for key in _OPTIONAL if key in facts}
+        transform = TargetTransform(str(facts["transform"]), element, *scalars, **options)
+        _check_options(transform)
+    except (KeyError, TypeError, ValueError, RuntimeError, FoldwiseError) as error:
+        said = error.what if isinstance(error, FoldwiseError) else said_by(error)
+        raise FoldwiseError(
+            f"the checkpoint is not whole: {said}", where=where, hint=_DAMAGED
+        ) from error
+    return TrainedModel(facts["model"], network, transform)
+
+
+def _check_options(transform: TargetTransform) -> None:
+    """Refuse what a damaged file says of a transform."""
+    low = transform.low
+    good = (
+        transform.link in ("identity", "log10", "logit")
+        and isinstance(transform.extensive, bool)
+        and (low is None or (isinstance(low, int | float) and math.isfinite(low)))
+        and transform.name in TRANSFORMS
+    )
+    if not good:
+        raise ValueError("its target transform is unknown")

@@ -83,7 +83,7 @@ def test_missing_checkpoint(tmp_path):
 def test_truncated_checkpoint(path, keep):
     path.write_bytes(path.read_bytes()[:keep])
     line = line_of(path)
-    assert line.startswith(f"{path}: the checkpoint is truncated or no safetensors file (")
+    assert line.startswith(f"{path}: the checkpoint is truncated or not a safetensors file (")
     assert line.endswith(f"). {HINT}")
 
 
@@ -99,3 +99,45 @@ def test_a_checkpoint_of_another_program(tmp_path, metadata):
         f"{path}: not a Foldwise checkpoint: {json.dumps(found)}. "
         "Give a model.safetensors that this project wrote."
     )
+
+
+def changed(path, **changes):
+    """The checkpoint with other tensors; `None` leaves one out."""
+    with safe_open(str(path), framework="pt") as archive:
+        tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+        metadata = archive.metadata()
+    tensors |= changes
+    save_file({k: v for k, v in tensors.items() if v is not None}, path, metadata=metadata)
+
+
+WEIGHT, ELEMENT = "bond_embedding.weight", "foldwise.element_reference"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (WEIGHT, torch.full((64, 31), torch.nan)),
+        (WEIGHT, torch.zeros(3, 3)),
+        (WEIGHT, None),
+        (ELEMENT, torch.zeros(93)),
+        (ELEMENT, torch.full((94,), torch.inf)),
+        (ELEMENT, None),
+        ("foldwise.transform", torch.zeros(3)),
+        ("foldwise.transform", None),
+    ],
+)
+def test_weights_that_cannot_be_used_are_refused(path, name, value):
+    changed(path, **{name: value})
+    assert str(path) in line_of(path)
+
+
+HEADERS = [b"[]", b"{}", b"null", b'{"a": []}', b'{"a": {"dtype": "F32"}}', b"[" * 5000, b"\xff" * 9,
+           b'{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}',
+           b'{"__metadata__": {"foldwise": 3}}', b'{"__metadata__": {"foldwise": "[]"}}',
+           b'{"__metadata__": {"foldwise": "{\\"format\\": \\"foldwise-1\\"}"}}']  # fmt: skip
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_of_another_kind_is_refused(path, header):
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    assert str(path) in line_of(path)

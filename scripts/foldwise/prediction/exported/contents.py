@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import canonical_sha256, file_sha256, read_json
+from foldwise.common.frames import read_csv
+from foldwise.common.reading import said_by
 from foldwise.network.checkpoint import TrainedModel, load_model
 from foldwise.prediction.exported.domain import Domain
 from foldwise.statistics.answer_intervals import AnswerIntervals
@@ -96,17 +99,40 @@ def open_model(path: str | Path) -> ExportedModel:
         raise FoldwiseError(
             "this is no model folder of this project", where=str(folder / CONFIG), hint=_AGAIN
         )
-    seeds = tuple(int(member["seed"]) for member in config["members"])
-    members = tuple(load_model(folder / str(member["file"])) for member in config["members"])
     held = _table(folder / CALIBRATION, ("member", "score"))
     known = _table(folder / COMPOSITIONS, ("formula",))["formula"]
+    try:
+        return _model(folder, config, held, known)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise FoldwiseError(
+            f"it is damaged: {type(error).__name__}, {said_by(error)}",
+            where=str(folder / CONFIG),
+            hint=_AGAIN,
+        ) from error
+
+
+def _model(
+    folder: Path, config: dict[str, Any], held: pd.DataFrame, known: pd.Series[str]
+) -> ExportedModel:
+    """The model of a config.
+
+    Raises:
+        FoldwiseError: A member's weights or the scores are missing or damaged.
+        LookupError: A key is missing; as `TypeError` and `ValueError`, a value is damaged.
+    """
+    files = [str(member["file"]) for member in config["members"]]
+    if not files or any(Path(name).name != name for name in files):
+        raise ValueError("members are files of the folder itself")
+    seeds = tuple(int(member["seed"]) for member in config["members"])
+    members = tuple(load_model(folder / name) for name in files)
     training, views = config["training"], config["views"]
+    bool(config["intensive"])
     return ExportedModel(
         folder=folder,
         config=config,
         members=members,
         seeds=seeds,
-        intervals=_intervals(config["interval"], held),
+        intervals=_intervals(config["interval"], held, folder / CALIBRATION),
         domain=Domain(
             tuple(known.astype(str)),
             int(training["min_atoms"]),
@@ -141,18 +167,25 @@ def _model_folder(path: Path) -> Path:
 
 
 def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    try:
-        table: pd.DataFrame = pd.read_csv(path, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise FoldwiseError(f"it cannot be read ({error})", where=str(path), hint=_AGAIN) from error
+    table = read_csv(path, absent=_AGAIN, broken=_AGAIN, keep_default_na=False)
     missing = [column for column in columns if column not in table]
     if missing:
         raise FoldwiseError(f"column {missing[0]!r} is missing", where=str(path), hint=_AGAIN)
     return table
 
 
-def _intervals(facts: dict[str, Any] | None, held: pd.DataFrame) -> AnswerIntervals | None:
+def _intervals(
+    facts: dict[str, Any] | None, held: pd.DataFrame, path: Path
+) -> AnswerIntervals | None:
     if facts is None:
         return None
-    scores = [part["score"].to_numpy() for _, part in held.groupby("member", sort=True)]
+    numbers = pd.to_numeric(held["score"], errors="coerce")
+    groups = [part.to_numpy() for _, part in numbers.groupby(held["member"], sort=True)]
+    scores = [np.asarray(part, dtype=np.float64) for part in groups]
+    if [len(part) for part in scores] != [n for n in facts["n_scores"] if n] or not np.isfinite(
+        numbers
+    ).all():
+        raise FoldwiseError(
+            "its scores are not those that config.json counts", where=str(path), hint=_AGAIN
+        )
     return AnswerIntervals(Conformal.of(scores), str(facts["kind"]), float(facts["floor"]))

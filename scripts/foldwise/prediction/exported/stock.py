@@ -1,4 +1,4 @@
-"""A trained network as the chgnet package loads it: `CHGNet.from_file(path)`.
+"""A trained network as the chgnet package loads it: `CHGNet.from_dict`.
 
 The target transform moves into the weights: CHGNet adds a linear term in the atomic fractions
 (its `composition_model`) to the mean over the atoms, which is what an element reference and a shift
@@ -8,11 +8,12 @@ prediction in target units.
 
 from __future__ import annotations
 
-import io
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from foldwise.common.files import atomic_path
@@ -74,8 +75,10 @@ def stock_checkpoint(model: TrainedModel) -> dict[str, Any]:
 
 
 def write_stock(path: Path, model: TrainedModel) -> None:
-    """Write what `CHGNet.from_file` reads; it also loads with `weights_only=True`."""
-    buffer = io.BytesIO()  # torch names the archive after a file, and equal models get other bytes
-    torch.save({"model": stock_checkpoint(model)}, buffer)
+    """Write the weights as safetensors, with CHGNet's arguments as JSON in the metadata."""
+    content = stock_checkpoint(model)
+    # One entry: safetensors writes several in random order.
+    metadata = {"model_args": json.dumps(content["model_args"])}
+    tensors = {name: tensor.contiguous() for name, tensor in content["state_dict"].items()}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+        save_file(tensors, temporary, metadata=metadata)

@@ -77,7 +77,7 @@ def write_model(folder: Path, export: Export) -> str | None:
     stock = {}
     if reason is None:
         for seed, model in models.items():
-            stock[seed] = f"{STOCK}/fold_{export.fold}_seed_{seed}.pth.tar"
+            stock[seed] = f"{STOCK}/fold_{export.fold}_seed_{seed}.safetensors"
             write_stock(folder / stock[seed], model)
         write_text(folder / SCRIPT, _SCRIPT.read_text(encoding="utf-8"))
     members = [

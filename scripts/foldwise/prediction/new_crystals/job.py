@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import canonical_sha256
+from foldwise.common.files import canonical_sha256, content_sha256
 from foldwise.network.engine import set_up_engine
 from foldwise.network.machine import Machine
 from foldwise.prediction.exported.contents import ExportedModel, open_model
@@ -82,7 +82,7 @@ def predict_structures(
     source = open_structures(structures, id_column=id_column, structure_column=structure_column)
     work = {
         "model": model.sha256,
-        "structures": str(Path(structures).resolve()),
+        "structures": content_sha256(Path(structures), apart_from=Path(out)),
         "total": source.total,
         "columns": [id_column, structure_column],
         "confidence": confidence,

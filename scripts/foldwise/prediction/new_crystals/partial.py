@@ -9,7 +9,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_text
+from foldwise.common.reading import parse_json, read_bytes
 
 COLUMNS = ("id", "prediction", "low", "high", "warning")
 
@@ -22,7 +24,10 @@ class PartialTable:
 
     Args:
         out: The finished file.
-        fingerprint: Identity of the work; a partial file of other work is begun anew.
+        fingerprint: Identity of the work; a partial file of other work is started again.
+
+    Raises:
+        FoldwiseError: Files of these names are there that this class did not write.
     """
 
     def __init__(self, out: Path, fingerprint: str) -> None:
@@ -32,8 +37,10 @@ class PartialTable:
         out.parent.mkdir(parents=True, exist_ok=True)
         done = self._complete_bytes()
         if done is None:
-            self._rows.write_bytes(_lines([COLUMNS]))
-            done = self._rows.stat().st_size
+            header = _lines([COLUMNS])
+            done = len(header)
+            self._note(done)  # first, so that rows without a note are never this program's
+            self._rows.write_bytes(header)
         os.truncate(self._rows, done)
         self._note(done)
 
@@ -58,14 +65,17 @@ class PartialTable:
 
     def _complete_bytes(self) -> int | None:
         """Bytes of complete parts; `None` where there is no partial file of this work."""
-        try:
-            state = json.loads(self._state.read_text(encoding="utf-8"))
-            size = self._rows.stat().st_size
-        except (OSError, ValueError):
+        there = [path for path in (self._state, self._rows) if os.path.lexists(path)]
+        if not there:
             return None
-        if state.get("fingerprint") != self._fingerprint or size < state["bytes"]:
+        hint = "Move it away, or choose another --out."
+        state = parse_json(read_bytes(there[0]), str(there[0]), hint) if self._state in there else 0
+        if not isinstance(state, dict) or set(state) != {"fingerprint", "bytes"}:
+            raise FoldwiseError("this program did not write it", where=str(there[0]), hint=hint)
+        done = state["bytes"]
+        if state["fingerprint"] != self._fingerprint or not isinstance(done, int):
             return None
-        return int(state["bytes"])
+        return done if self._rows.is_file() and done <= self._rows.stat().st_size else None
 
     def _note(self, done: int) -> None:
         write_text(self._state, json.dumps({"fingerprint": self._fingerprint, "bytes": done}))

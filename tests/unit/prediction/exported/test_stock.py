@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from ase import Atoms
 from chgnet.model import CHGNet
 from pymatgen.core import Structure
+from safetensors import SafetensorError, safe_open
 
 from crystal_files import small_store
 from foldwise.graphs.sources import open_batches
@@ -18,8 +20,27 @@ from foldwise.network.transform import compositions
 from foldwise.prediction.exported.stock import stock_reason, write_stock
 from foldwise.prediction.new_crystals.predictor import Predictor
 from model_files import exported_model, trained
+from paths import REPOSITORY
 
 COUNT = 6
+SCRIPT = REPOSITORY / "reports" / "model_predict.py"
+
+
+class Attack:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def shipped_script(path):
+    spec = importlib.util.spec_from_file_location("shipped", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +59,9 @@ def crystals(tmp_path_factory):
 def test_stock_chgnet_gives_the_same_prediction(crystals, tmp_path, name, init, transform):
     store, structures = crystals
     model = trained(name, transform, init)
-    write_stock(tmp_path / "stock.pth.tar", model)
-    stock = CHGNet.from_file(str(tmp_path / "stock.pth.tar"))
+    write_stock(tmp_path / "stock.safetensors", model)
+    stock = shipped_script(SCRIPT).load_chgnet(tmp_path / "stock.safetensors")
+    assert isinstance(stock, CHGNet)
     found = [float(stock.predict_structure(one, task="e")["e"]) for one in structures]
     source = open_batches(store, torch.device("cpu"))
     ours = predict(model.network, model.transform, source, compositions(store), np.arange(COUNT))
@@ -51,8 +73,18 @@ def test_equal_models_give_equal_bytes_that_load_without_unpickling(tmp_path):
     for name in ("a", "b"):
         write_stock(tmp_path / name, trained("chgnet_lite", "standardize"))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    content = torch.load(tmp_path / "a", weights_only=True)
-    assert set(content["model"]) == {"model_args", "state_dict"}
+    with safe_open(str(tmp_path / "a"), framework="pt") as archive:
+        assert set(archive.metadata()) == {"model_args"}
+
+
+def test_a_pickle_in_place_of_weights_runs_no_code(tmp_path):
+    folder = exported_model(tmp_path)
+    ran = tmp_path / "ran"
+    stock = min((folder / "chgnet").iterdir())
+    torch.save({"model": Attack(ran)}, stock)
+    with pytest.raises(SafetensorError):
+        shipped_script(folder / "predict.py").Model(folder)
+    assert not ran.exists()
 
 
 def test_what_chgnet_cannot_express():
@@ -71,9 +103,7 @@ def test_what_chgnet_cannot_express():
 
 def test_the_script_of_the_folder_answers_as_the_engine_does(crystals, tmp_path):
     folder = exported_model(tmp_path)
-    spec = importlib.util.spec_from_file_location("shipped", folder / "predict.py")
-    shipped = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(shipped)
+    shipped = shipped_script(folder / "predict.py")
     alone, engine = shipped.Model(folder), Predictor(folder, Machine("cpu"))
     for structure in crystals[1][:3]:
         atoms = Atoms(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import pytest
 
 from crystal_files import cesium_chloride, run_script, site, structure, table, write_table
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.files import content_sha256
 from foldwise.network.machine import Machine
+from foldwise.prediction.exported.contents import open_model
 from foldwise.prediction.new_crystals import job, parts
 from foldwise.prediction.new_crystals.partial import PartialTable
 from foldwise.prediction.new_crystals.predictor import Predictor
@@ -55,13 +58,16 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     """Crystals of several kinds: known, new, too large, isolated, disordered."""
-    crystals = [cesium_chloride("Na", "Cl", 3.4 + 0.01 * number) for number in range(COUNT - 4)]
+    return write_crystals(tmp_path_factory.mktemp("source") / "new.json.gz", 3.4)
+
+
+def write_crystals(path, cell):
+    crystals = [cesium_chloride("Na", "Cl", cell + 0.01 * number) for number in range(COUNT - 4)]
     lonely = structure(site("Si", 0, 0, 0), a=9.0)
     disordered = structure(site("Na", 0, 0, 0, occu=0.5), site("Cl", 0.5, 0.5, 0.5))
     disordered["sites"][0]["species"][0]["occu"] = 0.5
     crystals[5:5] = [cesium_chloride("K", "I", 4.5), lonely, disordered,
                      cesium_chloride("Mg", "O", 2.9)]  # fmt: skip
-    path = tmp_path_factory.mktemp("source") / "new.json.gz"
     names = [f"c{number:03d}" for number in range(COUNT)]
     return write_table(path, table(crystals, index=names))
 
@@ -112,14 +118,18 @@ def test_rows_are_what_the_predictor_says_of_single_crystals(model, source, tmp_
         assert rows["warning"][number] == answer.warning
 
 
-def test_a_killed_call_goes_on_and_ends_with_the_same_bytes(model, source, tmp_path, small_parts):
-    whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
-    run(model, source, whole)
+def killed_after_two_parts(model, source, out):
     died = subprocess.run(
-        [sys.executable, "-c", CALL, str(model), str(source), str(cut)],
+        [sys.executable, "-c", CALL, str(model), str(source), str(out)],
         env=os.environ | {"PYTHONPATH": str(REPOSITORY / "scripts")}, check=False,
     )  # fmt: skip
     assert died.returncode == -signal.SIGKILL
+
+
+def test_a_killed_call_goes_on_and_ends_with_the_same_bytes(model, source, tmp_path, small_parts):
+    whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
+    run(model, source, whole)
+    killed_after_two_parts(model, source, cut)
     assert not cut.exists()
     assert (tmp_path / "cut.csv.partial").read_bytes().endswith(b"half,of,a")
     done, _ = run(model, source, cut, threads=2)
@@ -174,11 +184,83 @@ def test_an_experiment_without_a_model(source, tmp_path, spoil, line):
 
 
 def test_a_damaged_model(model, source, tmp_path):
-    import shutil  # noqa: PLC0415
-
     copy = tmp_path / "model"
     shutil.copytree(model, copy)
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | {"format": "other"}))
     with pytest.raises(FoldwiseError, match="no model folder of this project"):
         run(copy, source, tmp_path / "p.csv")
+
+
+def test_rows_of_a_source_that_has_changed_are_not_kept(model, source, tmp_path, small_parts):
+    """The same path and the same ids hold other crystals."""
+    changed = tmp_path / source.name
+    shutil.copy(source, changed)
+    killed_after_two_parts(model, changed, tmp_path / "cut.csv")
+    write_crystals(changed, 3.9)
+    done, _ = run(model, changed, tmp_path / "cut.csv")
+    assert done.resumed == 0
+    run(model, changed, tmp_path / "fresh.csv")
+    assert (tmp_path / "cut.csv").read_bytes() == (tmp_path / "fresh.csv").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_the_identity_of_a_source_is_its_content(tmp_path, kind):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.cif").write_text("a")
+    (source / "b.cif").write_text("b")
+    out = source / "out.csv"
+    asked = source / "a.cif" if kind == "file" else source
+    before = content_sha256(asked, apart_from=out)
+    for name in ("out.csv.partial", "out.csv", ".out.csv.lock"):
+        (source / name).write_text("rows")
+    assert content_sha256(asked, apart_from=out) == before
+    times = (source / "a.cif").stat()
+    (source / "a.cif").write_text("c")
+    os.utime(source / "a.cif", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert content_sha256(asked, apart_from=out) != before
+
+
+@pytest.mark.parametrize("name", ["out.csv.partial", "out.csv.partial.json"])
+def test_foreign_files_of_a_partial_tables_names_stay(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(FoldwiseError, match=name):
+        PartialTable(tmp_path / "out.csv", "work")
+    assert (tmp_path / name).read_text() == "mine"
+
+
+DAMAGE = [None, [], {}, "x", -1, 1e400, [None], {"file": "x"}, True]
+
+
+@pytest.mark.parametrize("key", ["members", "training", "views", "interval", "intensive"])
+def test_any_value_of_a_models_config_is_read_or_refused(model, tmp_path, key):
+    copy = tmp_path / "model"
+    shutil.copytree(model, copy)
+    whole = json.loads((copy / "config.json").read_text())
+    inner = whole[key] if isinstance(whole[key], dict) else {}
+    damaged = [{**whole, key: value} for value in DAMAGE]
+    damaged += [{**whole, key: {**inner, name: value}} for name in inner for value in DAMAGE]
+    damaged += [{name: value for name, value in whole.items() if name != key}]
+    refused = 0
+    for config in damaged:
+        (copy / "config.json").write_text(json.dumps(config))
+        try:
+            open_model(copy)
+        except FoldwiseError as error:
+            refused += str(copy) in error.where
+    assert refused >= 1
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "x", "", "1e999"])
+def test_a_damaged_calibration_is_refused(model, tmp_path, cell):
+    copy = tmp_path / "model"
+    shutil.copytree(model, copy)
+    lines = (copy / "calibration.csv").read_text().splitlines()
+    lines[3] = f"0,{cell}"
+    (copy / "calibration.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(FoldwiseError, match=r"calibration\.csv"):
+        open_model(copy)
+    (copy / "calibration.csv").write_text("\n".join(lines[:3]) + "\n")
+    with pytest.raises(FoldwiseError, match=r"calibration\.csv"):
+        open_model(copy)
