@@ -131,7 +131,8 @@ def test_weights_that_cannot_be_used_are_refused(path, name, value):
     assert str(path) in line_of(path)
 
 
-HEADERS = [b"[]", b"{}", b"null", b'{"a": []}', b'{"a": {"dtype": "F32"}}', b"[" * 5000, b"\xff" * 9,
+HEADERS = [b"[]", b"{}", b"null", b'{"a": []}', b'{"a": {"dtype": "F32"}}', b"[" * 5000,
+           b"\xff" * 9,
            b'{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}',
            b'{"__metadata__": {"foldwise": 3}}', b'{"__metadata__": {"foldwise": "[]"}}',
            b'{"__metadata__": {"foldwise": "{\\"format\\": \\"foldwise-1\\"}"}}']  # fmt: skip
