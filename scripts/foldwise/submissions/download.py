@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
-import urllib.request
 from pathlib import Path
 
+from foldwise.common.download import download
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import atomic_path, file_sha256
+from foldwise.submissions.content import read_content
 
 REPOSITORY_URL = (
     "https://raw.githubusercontent.com/materialsproject/matbench/main/benchmarks/"
     "matbench_v0.1_{name}/results.json.gz"
 )
-_TIMEOUT = 60.0  # seconds without a byte
 
 
 def submission_url(name: str) -> str:
@@ -30,7 +29,7 @@ def fetch_submission(
     Args:
         name: Name of its folder in the Matbench repository, without "matbench_v0.1_".
         out: The file to write.
-        sha256: Checksum that it must have; `None` accepts what comes.
+        sha256: Checksum that it must have; `None` accepts any whole submission.
         url: Another address, for mirrors.
 
     Returns:
@@ -42,15 +41,10 @@ def fetch_submission(
     address = url or submission_url(name)
     place = Path(out)
     try:
-        with (
-            atomic_path(place) as temporary,
-            urllib.request.urlopen(address, timeout=_TIMEOUT) as response,  # noqa: S310 (https)
-            temporary.open("wb") as file,
-        ):
-            shutil.copyfileobj(response, file)
-            file.flush()
+        with atomic_path(place) as temporary:
+            download(address, temporary)
             return _verified(temporary, name, sha256)
-    except OSError as error:  # URLError, HTTPError and time-outs are OSErrors
+    except OSError as error:  # URLError, HTTPError and time-outs too
         raise FoldwiseError(
             f"it could not be downloaded from {address} ({error})",
             where=f"submission {name}",
@@ -61,6 +55,15 @@ def fetch_submission(
 
 def _verified(path: Path, name: str, sha256: str | None) -> str:
     actual = file_sha256(path)
+    if not sha256:
+        try:
+            read_content(path)
+        except FoldwiseError as error:
+            raise FoldwiseError(
+                f"what was downloaded is not whole, or is not a submission ({error.what})",
+                where=f"submission {name}",
+                hint="Call again later, or put the file there yourself.",
+            ) from error
     if sha256 and actual != sha256:
         raise FoldwiseError(
             f"what was downloaded has the sha256 {actual[:12]}…, expected {sha256[:12]}…",

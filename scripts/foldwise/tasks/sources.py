@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import urllib.request
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from foldwise.common.download import download
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, atomic_path, file_sha256, read_json
 from foldwise.tasks.official import PREFIX, OfficialTask, official_task
@@ -185,22 +183,17 @@ def _download(official: OfficialTask) -> None:
     matminer's own download writes in place, waits without limit and takes an error page for data.
     """
     try:
-        with (
-            atomic_path(official.file_path) as temporary,
-            urllib.request.urlopen(official.url, timeout=_DOWNLOAD_TIMEOUT) as response,
-            temporary.open("wb") as file,
-        ):
-            shutil.copyfileobj(response, file)
-            file.flush()
-            # What broke off and what is no data must not stand where the data belong.
+        with atomic_path(official.file_path) as temporary:
+            size = download(official.url, temporary, _DOWNLOAD_TIMEOUT)
+            # What is no data must not stand where the data belong.
             _verify(
                 official.file_path,
                 file_sha256(temporary),
                 official.sha256,
-                hint=f"{official.url} gave {file.tell():,} bytes: an interrupted transfer, or a "
-                "page in place of the file. Call again later, or put the file there yourself.",
+                hint=f"{official.url} gave {size:,} bytes: another file, or a page in place of it. "
+                "Call again later, or put the file there yourself.",
             )
-    except (OSError, HTTPException) as error:  # URLError, HTTPError and time-outs are OSErrors
+    except OSError as error:  # URLError, HTTPError and time-outs too
         raise FoldwiseError(
             f"the official file is not there and could not be downloaded ({error})",
             where=str(official.file_path),

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.submissions.download import fetch_submission
 from foldwise.tasks import sources
 from foldwise.tasks.official import official_task
 from foldwise.tasks.sources import locate_official
@@ -24,7 +25,14 @@ class Handler(BaseHTTPRequestHandler):
         if behaviour == "absent":
             self.send_error(404)
             return
+        if behaviour == "noise":
+            self.wfile.write(b"\x00\x01\x02\n\n")
+            return
         self.send_response(200)
+        if behaviour == "unannounced":
+            self.end_headers()
+            self.wfile.write(DATA[: len(DATA) // 2])
+            return
         self.send_header("Content-Length", str(len(PAGE if behaviour == "page" else DATA)))
         self.end_headers()
         if behaviour == "interrupted":
@@ -70,8 +78,10 @@ def test_the_file_comes_from_its_address_once_and_is_checked(task, address):
 @pytest.mark.parametrize(
     ("behaviour", "line"),
     [
-        ("interrupted", "an interrupted transfer, or a page in place of the file"),
-        ("page", f"gave {len(PAGE)} bytes: an interrupted transfer, or a page"),
+        ("interrupted", f"broke off after {len(DATA) // 2:,} of {len(DATA):,} bytes"),
+        ("unannounced", "another file, or a page in place of it"),
+        ("noise", "could not be downloaded (BadStatusLine"),
+        ("page", f"gave {len(PAGE)} bytes: another file, or a page"),
         ("absent", "could not be downloaded (HTTP Error 404"),
         ("silent", "could not be downloaded (timed out)"),
     ],
@@ -82,6 +92,13 @@ def test_what_is_not_the_file_is_one_line_and_leaves_nothing(task, address, beha
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list(task.file_path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("behaviour", ["interrupted", "unannounced", "noise", "page"])
+def test_half_a_submission_is_not_kept_without_a_checksum(tmp_path, address, behaviour):
+    with pytest.raises(FoldwiseError):
+        fetch_submission("alpha", tmp_path / "results.json.gz", url=f"{address}/{behaviour}")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_checksum_is_refused_before_the_file_is_in_place(task, address):
