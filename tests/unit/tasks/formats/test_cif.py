@@ -219,6 +219,7 @@ def group_of(number):
         return SpaceGroup.from_int_number(number)
 
 
+@pytest.mark.slow  # buys: all 230 groups by number and by operations, against pymatgen
 @settings(max_examples=500, deadline=None)
 @given(
     number=st.integers(1, 230),
