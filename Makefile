@@ -7,7 +7,7 @@
 # make cluster-test  set up, then faults of a cluster on a real Slurm of two nodes on this machine (root)
 # make rehearsal TASK=matbench_jdft2d TARGETS=jdft2d.csv  set up, then an official task at its full size on stand-in
 #             crystals; TARGETS: CSV with mbid, composition and target; without it: the official download
-# make bench  set up, then the engine against stock CHGNet
+# make bench  set up, then the engine against stock CHGNet: at most six minutes on two cores
 
 # Hundreds of jobs and tests start Python: let it keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
@@ -24,7 +24,7 @@ BENCH_TARGET ?= $(if $(filter data/demo.json.gz,$(BENCH_DATASET)),e_form)
 BENCH_DEVICE ?= $(if $(shell command -v nvidia-smi),cuda,cpu)
 BENCH_LARGE := $(if $(filter data/demo.json.gz,$(BENCH_DATASET)),256,512)
 BENCH_BATCHES ?= $(if $(filter cuda,$(BENCH_DEVICE)),64 $(BENCH_LARGE),32)
-BENCH_STRUCTURES ?= $(if $(filter cuda,$(BENCH_DEVICE)),3589,640)
+BENCH_STRUCTURES ?= $(if $(filter cuda,$(BENCH_DEVICE)),3589,192)
 
 # A test file stays in one process; one more than cores, since some wait for a queue or a browser.
 # Each may take 5 GB, which limits their number.

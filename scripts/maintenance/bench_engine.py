@@ -20,9 +20,9 @@ def main() -> None:
     parser.add_argument("--target", help="target column (default: the only one)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32])
-    parser.add_argument("--structures", type=int, default=640, help="drawn at random, seed 0")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=3, help="of the whole fit")
+    parser.add_argument("--structures", type=int, default=192, help="drawn at random, seed 0")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=2, help="of the whole fit")
     parser.add_argument("--threads", action=AtLeastOne, default=2)
     parser.add_argument("--compiled", action="store_true", help="compile on a CPU too")
     parser.add_argument(

@@ -18,6 +18,7 @@ from foldwise.network.machine import Machine
 from foldwise.tasks.dataset import DatasetSpec, prepare_dataset
 from maintenance.bench.engines import (
     Data,
+    Steps,
     batches_of,
     flat_conversion,
     flat_fit,
@@ -27,14 +28,23 @@ from maintenance.bench.engines import (
     stock_energies,
     stock_fit,
     stock_model,
-    training,
 )
-from maintenance.bench.machine import machine_rates, name_of
-from maintenance.bench.rows import Row, Work, alternate, markdown, rows_of
+from maintenance.bench.machine import Lane, instruction_sets, machine_rates, name_of
+from maintenance.bench.rows import (
+    Engine,
+    Row,
+    Work,
+    alternate,
+    markdown,
+    rows_of,
+    share_of_the_machine,
+)
 from maintenance.bench.variants import Runner, variants
 
 TASK = "bench"
+FLUSHED = "stock, denormals flushed"
 SIZE_CLASSES = 5
+IDLE = 0.95  # of a core that one thread gets
 
 
 @dataclass(frozen=True)
@@ -83,10 +93,25 @@ def run_bench(plan: BenchPlan, out: str | os.PathLike[str]) -> None:
         f"{len(data.structures)} structures of {plan.dataset.name}, mean "
         f"{np.mean([len(crystal.numbers) for crystal in data.crystals]):.1f} atoms; medians of "
         f"{plan.rounds} rounds in which the engines alternate, one uncounted round before; "
-        f"PyTorch {torch.__version__}. {name_of(device)}: copies {machine['copy_bytes_per_s']:.3g} "
-        f"bytes/s, multiplies float32 matrices at {machine['float32_flop_per_s']:.3g} FLOP/s."
+        f"PyTorch {torch.__version__}. {name_of(device)}{_instructions(device)}: copies "
+        f"{machine['copy_bytes_per_s']:.3g} bytes/s, multiplies float32 matrices at "
+        f"{machine['float32_flop_per_s']:.3g} FLOP/s. {_how_busy(rows)}"
     )
     write_text(Path(out).with_suffix(".md"), markdown(rows, caption))
+
+
+def _how_busy(rows: list[Row]) -> str:
+    share = share_of_the_machine(rows)
+    if share > IDLE:
+        return "The machine had nothing else to do."
+    return (
+        f"**The machine was busy: one thread got {share:.0%} of a core.** Compare CPU seconds only."
+    )
+
+
+def _instructions(device: torch.device) -> str:
+    sets = instruction_sets() if device.type == "cpu" else []
+    return f" ({', '.join(sets)})" if sets else ""
 
 
 def _read(plan: BenchPlan, device: torch.device) -> Data:
@@ -116,53 +141,64 @@ def _read(plan: BenchPlan, device: torch.device) -> Data:
 
 
 def _steps(plan: BenchPlan, data: Data, device: torch.device, batch_size: int) -> list[Row]:
-    """Training and inference at one batch size."""
+    """Training and inference at one batch size, of stock as shipped and with denormals flushed."""
     batches = batches_of(len(data.structures), batch_size)
-    stock = stock_model(device)
-    train: dict[str, Work] = {
-        "stock": training(
-            stock_energies(stock, data), list(stock.parameters()), data.targets, batches
-        )
+    train: dict[Engine, Work] = {}
+    infer: dict[Engine, Work] = {}
+    steps: dict[Engine, Steps] = {}
+
+    def enter(engine: Engine, lane: Lane, runs: Runner | None = None) -> None:
+        if runs is None:
+            model = stock_model(device)
+            energies, parameters = stock_energies(model, data), list(model.parameters())
+        else:
+            energies, parameters = runs.energies, runs.parameters
+        timed = runs.timed if runs else lambda work: work
+        steps[engine] = Steps(energies, parameters, data.targets, batches)
+        train[engine] = lane.timed(timed(steps[engine]))
+        infer[engine] = lane.timed(timed(inference(energies, batches)))
+
+    on_cpu = device.type == "cpu"
+    for threads in sorted({1, plan.threads} if on_cpu else {plan.threads}):
+        enter(("stock", threads), Lane(device, threads, flush=False))
+        if on_cpu:
+            enter((FLUSHED, threads), Lane(device, threads, flush=True))
+        for variant in variants(device, compiled=plan.compiled):
+            if variant.fused or threads == plan.threads:
+                lane = Lane(device, threads, flush=True, fused=variant.fused)
+                enter((variant.name, threads), lane, Runner(variant, data.store, data.unit))
+    trained = alternate(train, plan.rounds, device)
+    backward = {
+        engine: statistics.median(work.backward_over_forward[1:]) for engine, work in steps.items()
     }
-    infer: dict[str, Work] = {"stock": inference(stock_energies(stock, data), batches)}
-    for variant in variants(device, compiled=plan.compiled):
-        runner = Runner(variant, data.store, data.unit)
-        steps = training(runner.energies, runner.parameters, data.targets, batches)
-        train[variant.name] = runner.timed(steps)
-        infer[variant.name] = runner.timed(inference(runner.energies, batches))
-    threads = dict.fromkeys(train, plan.threads)
+    inferred = alternate(infer, plan.rounds, device)
     return [
-        row
-        for work, engines in (("train", train), ("infer", infer))
-        for row in rows_of(
-            work,
-            alternate(engines, plan.rounds, device),
-            device=device,
-            threads=threads,
-            batch_size=batch_size,
-        )
-    ]
+        *rows_of(
+            "train", trained, device=device, batch_size=batch_size,
+            backward=backward if on_cpu else None,
+        ),
+        *rows_of("infer", inferred, device=device, batch_size=batch_size),
+    ]  # fmt: skip
 
 
 def _conversions(plan: BenchPlan, data: Data) -> list[Row]:
-    engines = {
-        "stock": stock_conversion(data),
-        "flat": flat_conversion(data, 1),
-        "flat, parallel": flat_conversion(data, plan.threads),
+    engines: dict[Engine, Work] = {
+        ("stock", 1): stock_conversion(data),
+        ("flat", 1): flat_conversion(data, 1),
+        ("flat, parallel", plan.threads): flat_conversion(data, plan.threads),
     }
-    measured = alternate(engines, plan.rounds, torch.device("cpu"))
-    threads = {"stock": 1, "flat": 1, "flat, parallel": plan.threads}
-    return rows_of(
-        "convert", measured, device=torch.device("cpu"), threads=threads, batch_size=None
-    )
+    cpu = torch.device("cpu")
+    return rows_of("convert", alternate(engines, plan.rounds, cpu), device=cpu, batch_size=None)
 
 
 def _fits(plan: BenchPlan, data: Data, device: torch.device) -> list[Row]:
-    batch_size = plan.batch_sizes[0]
-    engines = {
-        "stock": stock_fit(data, plan.epochs, batch_size, device),
-        variants(device, compiled=False)[-1].name: flat_fit(data, plan.epochs, batch_size, device),
-    }
-    measured = alternate(engines, 1, device)
-    threads = dict.fromkeys(engines, plan.threads)
-    return rows_of("fit", measured, device=device, threads=threads, batch_size=batch_size)
+    batch_size, threads = plan.batch_sizes[0], plan.threads
+    ours = variants(device, compiled=False)[-1]
+    engines: dict[Engine, Work] = {}
+    for name, flush in (("stock", False), (FLUSHED, True)):
+        if device.type == "cpu" or not flush:
+            lane = Lane(device, threads, flush=flush)
+            engines[name, threads] = lane.timed(stock_fit(data, plan.epochs, batch_size, device))
+    lane = Lane(device, threads, flush=True, fused=ours.fused)
+    engines[ours.name, threads] = lane.timed(flat_fit(data, plan.epochs, batch_size, device))
+    return rows_of("fit", alternate(engines, 1, device), device=device, batch_size=batch_size)

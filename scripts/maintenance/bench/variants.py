@@ -16,7 +16,6 @@ from foldwise.network.acceleration import Accelerator
 from foldwise.network.checkpoint import new_network
 from foldwise.network.chgnet import MODELS, plain_torch
 from foldwise.network.kernels.library import load_kernels
-from maintenance.bench.machine import threads_of_the_kernels
 
 # Every variant and batch size adds entries to one function's cache; past the limit PyTorch would
 # run it uncompiled, and the row would lie.
@@ -103,8 +102,7 @@ class Runner:
         """The work in this variant's settings, backward passes included."""
 
         def run() -> int:
-            threads = threads_of_the_kernels() if self.variant.fused else contextlib.nullcontext()
-            with self._machine(), threads:
+            with self._machine():
                 return work()
 
         return run
