@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,7 +44,6 @@ from maintenance.bench.variants import Runner, variants
 
 TASK = "bench"
 FLUSHED = "stock, denormals flushed"
-SIZE_CLASSES = 5
 IDLE = 0.95  # of a core that one thread gets
 
 

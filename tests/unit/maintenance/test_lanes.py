@@ -1,10 +1,17 @@
 """Lanes of the benchmark treat denormal numbers as they say, in all their threads."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 import torch
 
+from maintenance.bench.job import FLUSHED
 from maintenance.bench.machine import Lane
 from maintenance.bench.rows import Measured, rows_of, share_of_the_machine
+from maintenance.bench.variants import variants
+from paths import REPOSITORY
 
 CPU = torch.device("cpu")
 TINY, COUNT = 1e-40, 1_000_000  # many enough for PyTorch to share the work among its threads
@@ -37,3 +44,26 @@ def test_an_engine_is_compared_with_stock_in_as_many_threads():
     assert [row.ratio_to_stock for row in rows] == [1, 1, 4, 3]
     assert [row.cpu_ratio_to_stock for row in rows] == [1, 1, 3, 1]
     assert share_of_the_machine(rows) == 0.5
+
+
+@pytest.mark.slow  # buys: a whole benchmark that is short
+def test_every_kind_of_work_has_a_row_of_every_engine(tmp_path):
+    out = tmp_path / "cpu.json"
+    command = [
+        sys.executable, "scripts/maintenance/bench_engine.py", "--dataset", "data/demo.json.gz",
+        "--target", "e_form", "--structures", "32", "--batch-sizes", "16", "--rounds", "1",
+        "--epochs", "1", "--threads", "1", "--out", str(out),
+    ]  # fmt: skip
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    rows = json.loads(out.read_text())
+    engines = {"stock", FLUSHED, *(variant.name for variant in variants(CPU, compiled=False))}
+    for work in ("train", "infer"):
+        assert {row["engine"] for row in rows if row["work"] == work} == engines
+    assert {row["work"] for row in rows} == {"train", "infer", "convert", "fit"}
+    for row in rows:
+        assert min(row["structures_per_s"], row["structures_per_cpu_s"]) > 0
+        assert (row["engine"] == "stock") == (row["ratio_to_stock"] == 1)
+        assert (row["work"] == "train") == (row["backward_over_forward"] is not None)
+    page = out.with_suffix(".md").read_text()
+    assert "32 structures of demo.json.gz" in page
+    assert page.count("\n| train | 16 |") == len(engines)
