@@ -32,6 +32,9 @@ def main() -> None:
     parser.add_argument(
         "--matching", choices=("exact", "reference"), help="whose rates have the short names"
     )
+    parser.add_argument(
+        "--multi-token", choices=("miss", "pll"), help="pll: compare the nouns of a text as well"
+    )
     parser.add_argument("--worst-n", type=int, help="sample texts per group")
     parser.add_argument("--bootstrap", type=int, help="resamples of each interval")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -66,6 +69,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         token_budget=options.token_budget or depth["token_budget"],
         device=options.device,
         threads=options.threads,
+        multi_token=options.multi_token or depth.get("multi_token", "miss"),
     )
     default_set = config["runs"][config["default_run"]]["samples"]
     samples = options.samples or Path(ROOT) / "samples" / f"{default_set}.jsonl"

@@ -197,6 +197,11 @@ class Evaluation:
     matching: Literal["exact", "reference"] = Field(
         default="exact", description="whose rates are ranked; both are always measured"
     )
+    multi_token: Literal["miss", "pll"] = Field(
+        default="miss",
+        description="nouns of several tokens are misses; `pll` also compares the nouns of a text "
+        "by pseudo-log-likelihood, a metric of its own",
+    )
     worst_n: Whole = Field(ge=0, le=100, description="sample texts per group")
     bootstrap: Whole = Field(ge=100, le=1_000_000, description="resamples of each interval")
 

@@ -99,6 +99,7 @@ def _command(run: SingleRun, settings: EvaluationSettings, evaluation: Evaluatio
         "--samples": run.samples,
         "--lambada": run.lambada,
         "--matching": None if run.matching == "exact" else run.matching,
+        "--multi-token": "pll" if settings.multi_token == "pll" else None,  # noqa: S105
         "--limit": settings.limit,
         "--limit-seed": settings.limit_seed if settings.limit else None,
         "--training-texts": " ".join(map(str, run.training_texts)) or None,

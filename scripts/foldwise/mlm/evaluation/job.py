@@ -20,6 +20,7 @@ from foldwise.mlm.evaluation.matching import SUFFIX, is_hit, noun_candidates
 from foldwise.mlm.evaluation.model_folder import MaskedModel, load_masked_model, sequence_length
 from foldwise.mlm.evaluation.questions import Question, QuestionMaker, make_questions
 from foldwise.mlm.evaluation.surfaces import Surfaces, read_surfaces
+from foldwise.mlm.evaluation.words import WordPlan, candidate_words, plan_words
 from foldwise.mlm.samples.building import Sample
 from foldwise.mlm.samples.files import FrozenSamples, read_samples
 from foldwise.mlm.samples.lambada import Blank, Lambada, read_lambada
@@ -40,6 +41,7 @@ class EvaluationSettings:
         token_budget: Padded tokens of a batch; `None` takes the device's usual number.
         device: `auto`, `cpu` or `cuda`.
         threads: CPU threads.
+        multi_token: `miss`, or `pll` to compare the nouns of a text by pseudo-log-likelihood too.
     """
 
     seq_len: int | None = None
@@ -48,6 +50,7 @@ class EvaluationSettings:
     token_budget: int | None = None
     device: str = "auto"
     threads: int = 1
+    multi_token: str = "miss"  # noqa: S105
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Evaluation:
         questions: Their questions, by id.
         answers: Their answers, by id.
         nouns: The first five nouns among the answers to each sample and row, by the reference.
+        words: Pseudo-log-likelihood of the nouns of each sample's text, in nats; may be empty.
         surfaces: The model's vocabulary.
         tokenizer: The model's tokenizer.
         identity: Hash of weights, config and tokenizer.
@@ -85,6 +89,7 @@ class Evaluation:
     questions: dict[str, Question]
     answers: dict[str, Answer]
     nouns: dict[str, list[str]]
+    words: dict[str, dict[str, float]]
     surfaces: Surfaces
     tokenizer: Any
     identity: str
@@ -139,13 +144,18 @@ def evaluate(
         "precision": precision,
         "limit": settings.limit,
         "limit_seed": settings.limit_seed if settings.limit else None,
+        "multi_token": settings.multi_token,
     }
     key = cache_key(loaded.identity, frozen.sha256, blanks.sha256 if blanks else None, decisive)
     budget = settings.token_budget or TOKEN_BUDGETS[device.type]
     store = AnswerStore(Path(cache) / f"{key}.jsonl")
     parameters = sum(weight.numel() for weight in loaded.model.parameters())
     engine = Engine(loaded.model, _padding(loaded), device, precision, log.line)
-    answers = ask_all(engine, questions, budget, store)
+    words = WordPlan([], {})
+    if settings.multi_token == "pll":  # noqa: S105
+        candidates = candidate_words(asked, settings.threads)
+        words = plan_words(maker, questions[: len(asked)], candidates)
+    answers = ask_all(engine, [*words.questions, *questions[len(words.steps) :]], budget, store)
     nearest = {one.id: answers.get(f"{one.id}{SUFFIX}", answers[one.id]).nearest for one in exact}
     return Evaluation(
         checkpoint=os.path.normpath(checkpoint),
@@ -159,6 +169,7 @@ def evaluate(
         questions={question.id: question for question in questions},
         answers=answers,
         nouns=noun_candidates(nearest, surfaces.text),
+        words=words.scores(answers),
         surfaces=surfaces,
         tokenizer=loaded.tokenizer,
         identity=loaded.identity,
@@ -183,9 +194,7 @@ def ask_all(
         fresh = engine.ask(batch)
         store.append(fresh)
         answers.update({answer.id: answer for answer in fresh})
-        failures += sum(
-            not question.answer_ids for question in batch if not question.id.endswith(SUFFIX)
-        )
+        failures += sum(not question.answer_ids for question in batch if "/" not in question.id)
         log.step(
             number,
             f"{len(answers)}/{len(questions)} answers  {failures} failure(s): no such vocabulary "
@@ -235,6 +244,7 @@ def _sample_row(evaluation: Evaluation, sample: Sample) -> dict[str, Any]:
         "source": sample.source,
         "noun": sample.noun,
         **_scored(evaluation, sample.id),
+        **_compared(evaluation.words.get(sample.id), sample.noun),
         "floor_hit1": sample.noun in sample.floor[:1],
         "floor_hit5": sample.noun in sample.floor,
         "noun_frequency": _bin(sample.noun_count, (3, 9, 29)),
@@ -268,6 +278,19 @@ def _scored(evaluation: Evaluation, name: str) -> dict[str, Any]:
         "lost_mention": question.lost_mention,
         "cut": question.cut,
         "tokens": len(question.ids),
+    }
+
+
+def _compared(words: dict[str, float] | None, noun: str) -> dict[str, Any]:
+    """Whether the noun is the likeliest word of its text; with a tie or an unknown token not."""
+    if words is None:
+        return {}
+    own = words.get(noun)
+    best = max((score for word, score in words.items() if word != noun), default=float("-inf"))
+    return {
+        "pll_hit": own is not None and own > best,
+        "pll_candidates": len(words),
+        "pll_answer": own,
     }
 
 

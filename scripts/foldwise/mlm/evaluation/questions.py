@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from foldwise.common.errors import FoldwiseError
@@ -102,6 +102,35 @@ class QuestionMaker:
             masking="string",
             lost_mention=False,
             cut=high - low < len(ids),
+        )
+
+    def word(self, word: str) -> tuple[int, ...]:
+        """Tokens of a word at the start of an eojeol; none if one of them is unknown."""
+        ids, offsets = self._encoded(f"{_PROBE} {word}")
+        pieces = [one for one, (_, end) in zip(ids, offsets, strict=True) if end > len(_PROBE) + 1]
+        return () if self._tokenizer.unk_token_id in pieces else tuple(pieces)
+
+    def partly_masked(
+        self, question: Question, name: str, length: int, seen: tuple[int, ...],
+        targets: tuple[int, ...],
+    ) -> Question:  # fmt: skip
+        """`question` with a word of `length` tokens at the mask, of which the first are `seen`."""
+        masks = [self._tokenizer.mask_token_id] * (length - len(seen))
+        head, tail = len(self._head), len(question.ids) - len(self._tail)
+        left, right = question.ids[head : question.mask], question.ids[question.mask + 1 : tail]
+        surplus = max(0, len(left) + length + len(right) - self._room)
+        # What does not fit is taken from the longer side.
+        if len(right) >= len(left):
+            right = right[: len(right) - surplus]
+        else:
+            left = left[surplus:]
+        return replace(
+            question,
+            id=name,
+            ids=(*self._head, *left, *seen, *masks, *right, *self._tail),
+            mask=head + len(left) + len(seen),
+            answer_ids=(),
+            targets=targets,
         )
 
     def _question(

@@ -17,7 +17,9 @@ from foldwise.mlm.report.places import folder_of, results_path
 from foldwise.tracking.calls.program import Outcome, ProgramRun, tracked
 from foldwise.tracking.record.decision import DISCARD, KEEP, NEEDS_REVIEW
 
-_RATES = ("real1", "real5", "lambada_top1", "score", "coverage", "floor_real1", "floor_real5")
+_RATES = (
+    "real1", "real5", "lambada_top1", "score", "coverage", "pll1", "floor_real1", "floor_real5"
+)  # fmt: skip
 _KEPT = (
     "results.json", "README.txt", "config.json", "metrics.json", "predictions.parquet",
     "groups/_index.csv", "diagnostics/review.json",

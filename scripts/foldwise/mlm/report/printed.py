@@ -73,6 +73,7 @@ def _reading(results: Mapping[str, Any]) -> list[str]:
         f"모델 없는 기준선 (가장 잦은 명사): Real@1 {_percent(results['floor_real1'])}, "
         f"Real@5 {_percent(results['floor_real5'])}",
         f"단일 토큰 명사: {_percent(results['coverage'])}",
+        f"본문 명사 중 정답의 PLL이 가장 높은 비율 (multi_token: pll): {_percent(results['pll1'])}",
     ]
 
 

@@ -43,12 +43,25 @@ def metrics_of(table: pd.DataFrame, blanks: pd.DataFrame, resamples: int) -> dic
         **_rates(table, blanks, "", resamples),
         "reference": _rates(table, blanks, "reference_", resamples),
         "coverage": float(table["in_vocabulary"].mean()),
+        "pll": _compared(table, texts, resamples),
         "real1_single_token": float(known["hit1"].mean()) if len(known) else None,
         "real5_single_token": float(known["hit5"].mean()) if len(known) else None,
         "first_piece1": float(table["first_piece1"].mean()),
         "first_piece5": float(table["first_piece5"].mean()),
         "lambada_coverage": float(blanks["in_vocabulary"].mean()) if len(blanks) else None,
         "floor": _floor(table, texts, resamples),
+    }
+
+
+def _compared(table: pd.DataFrame, texts: list[str], resamples: int) -> dict[str, Any] | None:
+    """How often the noun is the most probable one of its text, by pseudo-log-likelihood."""
+    if "pll_hit" not in table:
+        return None
+    several = table.loc[~table["in_vocabulary"], "pll_hit"]
+    return {
+        "real1": interval_entry(rate_interval(table["pll_hit"], texts, resamples=resamples)),
+        "several_tokens": float(several.mean()) if len(several) else None,
+        "candidates": float(table["pll_candidates"].mean()),
     }
 
 
@@ -134,6 +147,7 @@ def flat_results(metrics: Mapping[str, Any], matching: str) -> dict[str, Any]:
         "floor_real1": metrics["floor"]["real1"],
         "floor_real5": metrics["floor"]["real5"],
         "coverage": metrics["coverage"],
+        "pll1": _value(metrics["pll"]["real1"]) if metrics["pll"] else None,
         "real1_single_token": metrics["real1_single_token"],
     }
 

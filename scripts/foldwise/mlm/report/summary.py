@@ -114,7 +114,7 @@ def _line(result: Result) -> dict[str, Any]:
         line |= {metric: values[metric], f"{metric}_low": low, f"{metric}_high": high}
     for matching in ("exact", "reference"):
         line |= {f"{metric}_{matching}": values[matching][metric] for metric in METRICS}
-    return line | {key: values[key] for key in ("coverage", "floor_real1", "floor_real5")}
+    return line | {key: values[key] for key in ("coverage", "pll1", "floor_real1", "floor_real5")}
 
 
 def comparison(before: Result, after: Result, resamples: int) -> list[dict[str, Any]]:

@@ -314,6 +314,7 @@ def test_the_report_compares_as_the_guide_does():
         "floor_real1": 0.13,
         "floor_real5": 0.45,
         "coverage": 0.9,
+        "pll1": None,
         "samples_sha256": "a",
     }
     text = report_text(results, {**BASELINE, "samples_sha256": "a"}, 287.5)
