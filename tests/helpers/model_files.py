@@ -34,7 +34,7 @@ def exported_model(folder: Path, n_scores: int = 30) -> Path:
     for seed, path in checkpoints.items():
         save_model(path, trained("chgnet_lite", "element_reference", seed=seed))
     scores = [np.linspace(0.01, 1 + member, n_scores) for member in range(len(SEEDS))]
-    facts = {"experiment": "e3", "run_id": "e3_0", "title": "t", "task": "t", "target_name": "y",
+    facts = {"experiment": "e3", "config_id": "e3_0", "title": "t", "task": "t", "target_name": "y",
              "unit": "eV/atom", "intensive": True}  # fmt: skip
     intervals = AnswerIntervals(Conformal.of(scores), MEMBERS)
     place = folder / "model"

@@ -35,7 +35,7 @@ def make_record(
 ) -> dict[str, Any]:
     """The parts of a `results.json` that the registry reads."""
     return {
-        "run_id": "e0_0123abcd", "unit": "eV", "provenance": {"dataset_sha256": "d" * 64},
+        "config_id": "e0_0123abcd", "unit": "eV", "provenance": {"dataset_sha256": "d" * 64},
         "leakage": {"test_structures_presumably_seen": False},
         "metrics": {
             "aggregate": {

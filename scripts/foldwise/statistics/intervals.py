@@ -206,7 +206,7 @@ class ClusteredMeans:
         total = sum(part for part, _ in parts)
         if total == 0.0:
             return 0.0, float(parts[0][1])
-        return total, total**2 / sum(part**2 / freedom for part, freedom in parts)
+        return total, 1.0 / sum((part / total) ** 2 / freedom for part, freedom in parts)
 
 
 def clustered_means(values: npt.ArrayLike, clusters: npt.ArrayLike) -> ClusteredMeans:
@@ -233,16 +233,7 @@ def clustered_means(values: npt.ArrayLike, clusters: npt.ArrayLike) -> Clustered
 def mean_interval(
     values: npt.ArrayLike, clusters: npt.ArrayLike, *, confidence: float = CONFIDENCE
 ) -> Interval:
-    """Interval of the mean of `values` `[n]`.
-
-    Args:
-        values: One number per row.
-        clusters: The cluster of each row `[n]`, for crystals the reduced formula.
-        confidence: Nominal coverage, between 0 and 1.
-
-    Raises:
-        ValueError: As `clustered_means`, or the confidence makes no sense.
-    """
+    """Interval of the mean of `values` `[n]`; arguments and errors as of `clustered_means`."""
     column = np.asarray(values, dtype=np.float64)[:, None]
     return clustered_means(column, clusters).interval([0], confidence=confidence)
 
@@ -254,11 +245,11 @@ def mae_interval(
     *,
     confidence: float = CONFIDENCE,
 ) -> Interval:
-    """Interval of the MAE on `target` `[n]`.
+    """Interval of the MAE on `target` `[n]`; of several replicates of their mean MAE.
 
     Args:
         target: True values.
-        prediction: Predictions `[n]`, or `[replicates, n]`: then of the mean of their MAE.
+        prediction: Predictions `[n]` or `[replicates, n]`.
         clusters: Reduced formula of each row `[n]`.
         confidence: Nominal coverage, between 0 and 1.
 
@@ -330,21 +321,6 @@ def absolute_errors(target: npt.ArrayLike, prediction: npt.ArrayLike) -> Floats:
     rows = np.atleast_2d(np.asarray(prediction, dtype=np.float64))
     pairs = [check_pair(target, row, ("target", "prediction")) for row in rows]
     return np.column_stack([np.abs(predicted - true) for true, predicted in pairs])
-
-
-def adjusted_p_value(difference: Interval, comparisons: int) -> float:
-    """Its p-value after Bonferroni's correction for all comparisons of the study with a test.
-
-    The number of comparisons follows from the config, so a comparison has the same p-value and the
-    same star in its result folder and in every table. The chance of even one false star in a study
-    is at most `foldwise.statistics.LEVEL`.
-
-    Args:
-        difference: A difference with its p-value.
-        comparisons: Comparisons of the study whose sides both have `STAR_REPLICATES` replicates.
-    """
-    assert difference.p_value is not None
-    return min(1.0, difference.p_value * max(1, comparisons))
 
 
 def _codes(table: Floats, clusters: npt.ArrayLike) -> tuple[Ints, int]:

@@ -20,7 +20,7 @@ from foldwise.study.recipe import SCHEDULER
 
 SECTIONS = ["1. PURPOSE", "2. SCOPE", "3. MODEL", "4. RESULTS", "5. METRICS DEFINITION",
             "6. NAVIGATION", "7. COMPARISON CONTEXT"]  # fmt: skip
-MUST_HAVE = {"run_id", "task", "seed", "hyperparams", "target_transform", "fit", "metrics",
+MUST_HAVE = {"config_id", "task", "seed", "hyperparams", "target_transform", "fit", "metrics",
              "compute"}  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def test_record_follows_the_schema_and_has_every_field(study, name):
     record = read_json(study.out(name) / "results.json")
     check_record(record, name)
     assert set(record) >= MUST_HAVE
-    assert record["run_id"].startswith(f"{name}_")
+    assert record["config_id"].startswith(f"{name}_")
     assert len(record["metrics"]["folds"]) == N_FOLDS
     assert (record["ensemble"] is not None) == (name == "e3")
     assert record["compute"]["inference"]["passes_per_prediction"] == (3 if name == "e3" else 1)

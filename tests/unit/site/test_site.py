@@ -172,7 +172,7 @@ def test_experiments_of_two_tasks_are_refused(site_study, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(site_study.results / "e0", other)
     record = read_json(other / "results.json")
-    write_json(other / "results.json", record | {"task": "mp_gap", "run_id": "other_01234567"})
+    write_json(other / "results.json", record | {"task": "mp_gap", "config_id": "other_01234567"})
     paths = replace(site_study.paths, experiments=[site_study.results / "e3", other])
     with pytest.raises(FoldwiseError, match=r"of 2 tasks \(demo_e_form, mp_gap\)"):
         write_site(paths, tmp_path / "site")

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from foldwise.experiment.comparison.paired import adjusted_p_value
 from foldwise.statistics.intervals import (
     absolute_errors,
-    adjusted_p_value,
     clustered_means,
     mae_difference_interval,
     mae_interval,

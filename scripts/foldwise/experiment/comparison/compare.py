@@ -82,7 +82,7 @@ def _comparison(inputs: ExperimentInputs, compute: Json, paired: Paired) -> Json
     name = parent.experiment.upper()
     return {
         "against": parent.experiment,
-        "against_run_id": parent.record["run_id"],
+        "against_config_id": parent.record["config_id"],
         "against_title": parent.record["title"],
         "against_pretrained": parent.record["leakage"]["pretrained"],
         "mae": paired.mae,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from foldwise.experiment.inputs.rows import TestRows, replicate_predictions
 from foldwise.experiment.inputs.types import ExperimentInputs, Json, Parent
 from foldwise.statistics import LEVEL
-from foldwise.statistics.intervals import Interval, adjusted_p_value, paired_means
+from foldwise.statistics.intervals import Interval, paired_means
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,21 @@ def paired_differences(inputs: ExperimentInputs, rows: TestRows) -> list[Paired]
         for parent in inputs.parents
         for difference in [means.interval(own, columns[parent.experiment])]
     ]
+
+
+def adjusted_p_value(difference: Interval, comparisons: int) -> float:
+    """Its p-value after Bonferroni's correction for all comparisons of the study with a test.
+
+    The number of comparisons follows from the config, so a comparison has the same p-value and the
+    same star in its result folder and in every table. The chance of even one false star in a study
+    is at most `foldwise.statistics.LEVEL`.
+
+    Args:
+        difference: A difference with its p-value.
+        comparisons: Comparisons of the study whose sides both have `STAR_REPLICATES` replicates.
+    """
+    assert difference.p_value is not None
+    return min(1.0, difference.p_value * max(1, comparisons))
 
 
 def has_star(difference: Interval, adjusted: float) -> bool:

@@ -49,7 +49,7 @@ def write_model_folder(
 def _facts(inputs: ExperimentInputs, record: Json) -> Json:
     return {
         "experiment": inputs.experiment,
-        "run_id": record["run_id"],
+        "config_id": record["config_id"],
         "title": record["title"],
         "task": inputs.task,
         "target_name": inputs.card["target_name"],

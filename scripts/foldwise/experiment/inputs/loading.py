@@ -21,7 +21,7 @@ from foldwise.experiment.inputs.readers import (
     read_object,
     read_table,
 )
-from foldwise.experiment.inputs.schema import check_record
+from foldwise.experiment.inputs.schema import read_record
 from foldwise.experiment.inputs.types import (
     GROUP_SOURCES,
     ExperimentInputs,
@@ -293,8 +293,7 @@ def _read_parent(
     folder: str | Path, task: str, expected: Mapping[int, set[str]], targets: pd.Series[float]
 ) -> Parent:
     record_path, rows_path = Path(folder) / "results.json", Path(folder) / "predictions.parquet"
-    record = read_object(record_path, ())
-    check_record(record, str(record_path))
+    record = read_record(record_path)
     rows = indexed(read_parquet(rows_path, PARENT_COLUMNS), "prediction", rows_path)
     if record["task"] != task:
         raise FoldwiseError(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import read_json, write_csv, write_text
+from foldwise.common.files import write_csv, write_text
 from foldwise.experiment.comparison.leaderboard import CONTAMINATION, read_leaderboard, standing
-from foldwise.experiment.inputs.schema import check_record
+from foldwise.experiment.inputs.schema import read_record
 from foldwise.experiment.inputs.types import Json
 from foldwise.experiment.pages.readme import render
 from foldwise.statistics.wording import duration_text, over_folds_text, value_text
@@ -27,11 +27,10 @@ def read_records(folders: Sequence[str | Path]) -> list[Json]:
     records: list[Json] = []
     for folder in folders:
         path = Path(folder) / "results.json"
-        record = read_json(path)
-        check_record(record, str(path))
-        if record["run_id"] in {other["run_id"] for other in records}:
+        record = read_record(path)
+        if record["config_id"] in {other["config_id"] for other in records}:
             raise FoldwiseError(
-                f"run {record['run_id']} is given twice", where=str(path), hint="Give it once."
+                f"{record['config_id']} is given twice", where=str(path), hint="Give it once."
             )
         records.append(record)
     return records
@@ -44,7 +43,7 @@ def result_line(record: Json) -> str:
     start = " *" if record["leakage"]["test_structures_presumably_seen"] else ""
     flag = "NEEDS REVIEW: " if record["decision"]["review"] else ""
     parts = (
-        record["run_id"],
+        record["config_id"],
         record["task"],
         f"MAE {over_folds_text(scores['mae_mean'], scores['mae_std'], n_folds)}"
         + _replicates_text(record),
@@ -107,7 +106,7 @@ def _standings(records: Sequence[Json]) -> dict[str, list[Json]]:
 
 def _sorted(records: Sequence[Json], task: str) -> list[Json]:
     own = [record for record in records if record["task"] == task]
-    return sorted(own, key=lambda entry: (_mae(entry), str(entry["run_id"])))
+    return sorted(own, key=lambda entry: (_mae(entry), str(entry["config_id"])))
 
 
 def _mae(record: Json) -> float:
@@ -133,7 +132,7 @@ def _leaderboard_line(record: Json) -> Json:
     return {
         "task": record["task"],
         "experiment": record["experiment"],
-        "run_id": record["run_id"],
+        "config_id": record["config_id"],
         "title": record["title"],
         "pretrained": record["leakage"]["pretrained"],
         "test_presumably_seen": record["leakage"]["test_structures_presumably_seen"],

@@ -50,7 +50,7 @@ def write_matbench(folder: Path, inputs: ExperimentInputs, rows: TestRows, recor
         inputs.targets["target"],
         pd.concat([part for part in parts if len(part)]),
         params=dict(record["hyperparams"]),
-        metadata={"algorithm": record["title"], "run_id": record["run_id"]},
+        metadata={"algorithm": record["title"], "config_id": record["config_id"]},
         expected=mae_of_all_rows(record),
     )
     write_json(folder / "info.json", _info(inputs, record))

@@ -46,7 +46,7 @@ def build_record(inputs: ExperimentInputs, rows: TestRows, command: str | None =
     compute, matbench = compute_block(inputs), matbench_block(inputs, rows)
     return {
         "schema_version": SCHEMA_VERSION,
-        "run_id": run_id(inputs),
+        "config_id": config_id(inputs),
         "experiment": inputs.experiment,
         "title": inputs.config["title"],
         "task": inputs.task,
@@ -75,8 +75,8 @@ def _without_none(blocks: Json) -> Json:
     return {name: block for name, block in blocks.items() if block is not None}
 
 
-def run_id(inputs: ExperimentInputs) -> str:
-    """Name of a run: the experiment, and a hash of its config and of the dataset's bytes."""
+def config_id(inputs: ExperimentInputs) -> str:
+    """The experiment's name and a hash of its config and of the dataset's bytes."""
     identity = {"config": inputs.config, "dataset": inputs.card["source_sha256"]}
     return f"{inputs.experiment}_{canonical_sha256(identity)[:8]}"
 

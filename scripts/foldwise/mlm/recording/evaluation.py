@@ -64,7 +64,7 @@ def record_evaluation(registry: Path, run: SingleRun, settings: EvaluationSettin
         verdict, reason = _decision(going, task, results, review)
         going.outcome = Outcome(
             results=str(folder),
-            results_id=read_json(folder / "results.json")["run_id"],
+            results_id=read_json(folder / "results.json")["config_id"],
             unit="share of questions",
             dataset_sha256=canonical_sha256([samples, lambada]) if lambada else samples,
             metrics=metrics,

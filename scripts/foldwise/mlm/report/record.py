@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # a summary of results needs no model library, and no seconds
     from foldwise.mlm.evaluation.job import Evaluation
 
 SCHEMA = SCHEMAS / "mlm_results.schema.json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas")
 
 
@@ -63,7 +63,8 @@ def build_record(
     card = evaluation.frozen.card
     return {
         "schema_version": SCHEMA_VERSION,
-        "run_id": f"{evaluation.frozen.name}_{canonical_sha256([hyperparams, evaluation.key])[:8]}",
+        "config_id": f"{evaluation.frozen.name}_"
+        f"{canonical_sha256([hyperparams, evaluation.key])[:8]}",
         "task": "masked_lm",
         "hyperparams": hyperparams,
         "metrics": metrics,

@@ -144,7 +144,7 @@ def complete(change: Change, run: Path, results: Path) -> Entry:
     attempt = change.entries[run.name]["attempts"]
     fits, models = _files_of_fits(run.parents[1], read_json(results / "config.json"))
     payload = {
-        "results_id": record["run_id"],
+        "results_id": record["config_id"],
         "unit": record["unit"],
         "test_presumably_seen": record["leakage"]["test_structures_presumably_seen"],
         "dataset_sha256": record["provenance"]["dataset_sha256"],

@@ -184,6 +184,11 @@ def test_comparison_with_another_experiment(study):
     write_json(record_path, {**record, "schema_version": 0})
     with pytest.raises(FoldwiseError, match="does not follow the schema"):
         load_inputs(study.paths("e3"), "e3")
+    old = record | {"schema_version": 1, "run_id": record["config_id"]}
+    old["metrics"] = record["metrics"] | {"pooled": record["metrics"]["pooled"] | {"resamples": 9}}
+    write_json(record_path, {key: value for key, value in old.items() if key != "config_id"})
+    (parent,) = load_inputs(study.paths("e3"), "e3").parents
+    assert parent.record == record
     write_json(record_path, record)
     change_table(study.root / "targets.parquet", lambda t: t.assign(target=t["target"] + 1.0))
     with pytest.raises(FoldwiseError, match=r"59 target\(s\) differ from the dataset's"):

@@ -50,7 +50,9 @@ def test_tasks_are_ranked_apart(study, tmp_path):
     other = tmp_path / "e0"
     record = read_json(study.out("e0") / "results.json")
     record["leakage"]["test_structures_presumably_seen"] = False
-    write_json(other / "results.json", {**record, "task": "demo_e_hull", "run_id": "e0_00000000"})
+    write_json(
+        other / "results.json", {**record, "task": "demo_e_hull", "config_id": "e0_00000000"}
+    )
     write_summary([*folders(study), other], tmp_path / "a.md", tmp_path / "a.csv")
     assert "of demo_e_hull\n\n1. E0 (Single fine-tuned CHGNet)" in (tmp_path / "a.md").read_text()
 
@@ -60,7 +62,7 @@ def test_spoilt_records(study, tmp_path):
         read_records([study.out("e0"), study.out("e0")])
     with pytest.raises(FoldwiseError, match="does not exist"):
         read_records([tmp_path])
-    write_json(tmp_path / "results.json", {"run_id": "x"})
+    write_json(tmp_path / "results.json", {"config_id": "x"})
     with pytest.raises(FoldwiseError, match="does not follow the schema"):
         read_records([tmp_path])
 

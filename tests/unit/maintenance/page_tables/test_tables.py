@@ -43,7 +43,7 @@ def root(tmp_path_factory):
     record = read_json(results / "labels_only" / "results.json")
     write_json(
         results / "labels_only" / "results.json",
-        record | {"experiment": "labels_only", "run_id": "labels_only_0123abcd"},
+        record | {"experiment": "labels_only", "config_id": "labels_only_0123abcd"},
     )
     (root / "config").mkdir()
     shutil.copy(REPOSITORY / "config" / "config.yaml", root / "config")
@@ -116,7 +116,7 @@ def asked(root):
     shutil.copytree(root / "results" / "short" / "e0", results / "e0")
     shutil.copytree(results / "e0", results / "zero_shot")
     record = read_json(results / "e0" / "results.json")
-    changed = {"experiment": "zero_shot", "title": "Asked", "run_id": "zero_shot_0123abcd"}
+    changed = {"experiment": "zero_shot", "title": "Asked", "config_id": "zero_shot_0123abcd"}
     write_json(results / "zero_shot" / "results.json", record | changed)
     table = pd.read_parquet(results / "e0" / "predictions.parquet")
     table["prediction"] = table["target"] - 2.0 * (table["prediction"] - table["target"])
