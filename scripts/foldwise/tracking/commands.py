@@ -30,8 +30,8 @@ from foldwise.tracking.questions.tables import (
 )
 from foldwise.tracking.record import lifecycle
 from foldwise.tracking.record.artifacts import differing
-from foldwise.tracking.record.entries import RANKED_BY, Entry
-from foldwise.tracking.record.events import artifacts_of
+from foldwise.tracking.record.entries import RANKED_BY, Entry, attempts_of
+from foldwise.tracking.record.events import artifacts_of, known_events
 from foldwise.tracking.record.leaderboard import ranked, worst_first
 from foldwise.tracking.record.registry import Registry
 
@@ -61,14 +61,26 @@ def list_runs(results: Path, status: str | None, metric: str | None) -> str:
     return list_table([*(one for one in entries if one not in having), *having[::-1]], metric)
 
 
-def show(results: Path, run: str, form: str) -> str:
-    """Everything about one run."""
+def show(results: Path, run: str, form: str, attempt: int | None = None) -> str:
+    """Everything about one run, or about one of its attempts.
+
+    Raises:
+        FoldwiseError: No such run, or it has no such attempt.
+    """
     registry = _registry(results)
     entry = find_run(registry, run)
+    folder = registry.folder(entry["identity"])
+    if attempt is not None:
+        if not 1 <= attempt <= entry["attempts"]:
+            raise FoldwiseError(
+                f"the run has no attempt {attempt}",
+                where=entry["identity"],
+                hint=f"Choose from 1 to {entry['attempts']}.",
+            )
+        entry = attempts_of(entry["identity"], known_events(folder))[attempt - 1]
     if form == "json":
         return json.dumps(entry, indent=2, ensure_ascii=False)
-    folder = registry.folder(entry["identity"])
-    artifacts = artifacts_of(folder)
+    artifacts = artifacts_of(folder, entry["attempt"])
     return run_text(entry, artifacts, dict(differing(folder, artifacts)))
 
 

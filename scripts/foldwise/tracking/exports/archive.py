@@ -149,7 +149,7 @@ def _readme(entry: Entry, folder: Path, code_note: str, *, whole_study: bool) ->
         "again": f"snakemake --cores 2 {target} --configfile study.json"
         if whole_study
         else entry["command"],
-        "attempt": f"attempt_{entry['attempts']}",
+        "attempt": f"attempt_{entry['attempt']}",
         "commit": entry["git_commit"] or "not under git",
         "dataset": entry["dataset_sha256"] or "not known",
         "command": entry["command"] or "not known",

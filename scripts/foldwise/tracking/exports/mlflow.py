@@ -84,7 +84,7 @@ def export_runs(registry: Registry, store: Path) -> int:
 
 def _key(entry: Entry) -> str:
     """Identity of what was measured: a second attempt of a run is another run for MLflow."""
-    return f"{entry['identity']}.{entry['attempts']}"
+    return f"{entry['identity']}.{entry['attempt']}"
 
 
 def _experiment(client: MlflowClient, store: Path, entry: Entry) -> str:

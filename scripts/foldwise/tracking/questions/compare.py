@@ -15,7 +15,7 @@ from foldwise.statistics.intervals import Interval, mean_interval
 from foldwise.tracking.record.artifacts import differing, place_of
 from foldwise.tracking.record.code_state import git
 from foldwise.tracking.record.entries import Entry
-from foldwise.tracking.record.events import artifacts_of, read_events
+from foldwise.tracking.record.events import artifacts_of, start_of
 from foldwise.tracking.record.registry import Registry
 
 Json = dict[str, Any]
@@ -43,7 +43,7 @@ def compare_runs(registry: Registry, first: str, second: str) -> Json:
     entries = registry.entries()
     pair = [_complete(entries.get(identity), identity) for identity in (first, second)]
     configs = [read_json(registry.folder(entry["identity"]) / "config.json") for entry in pair]
-    facts = [_environment(registry.folder(entry["identity"])) for entry in pair]
+    facts = [_environment(registry.folder(entry["identity"]), entry["attempt"]) for entry in pair]
     return {
         "runs": [
             {
@@ -98,18 +98,18 @@ def paired_intervals(rows: pd.DataFrame) -> dict[str, Interval]:
 
 
 def snapshot(registry: Registry, entry: Entry) -> Path:
-    """Folder with the copied results of a complete run's last attempt."""
-    return registry.folder(entry["identity"]) / f"attempt_{entry['attempts']}"
+    """Folder with the copied results of a run's last complete attempt."""
+    return registry.folder(entry["identity"]) / f"attempt_{entry['attempt']}"
 
 
 def predictions_of(registry: Registry, entry: Entry) -> Path | None:
-    """The predictions of a complete run's last attempt; `None` where it made none.
+    """The predictions of a run's last complete attempt; `None` where it made none.
 
     Raises:
         FoldwiseError: They were kept by reference, and another file lies there now.
     """
     run = registry.folder(entry["identity"])
-    artifact = artifacts_of(run).get(PREDICTIONS)
+    artifact = artifacts_of(run, entry["attempt"]).get(PREDICTIONS)
     if artifact is None:
         copied = snapshot(registry, entry) / PREDICTIONS  # as runs before checksums have it
         return copied if copied.exists() else None
@@ -232,7 +232,6 @@ def _code(first: Entry, second: Entry) -> Json:
     }
 
 
-def _environment(folder: Path) -> Json:
-    starts = [event for event in read_events(folder) if event["kind"] == "start"]
-    facts: Json = {**starts[-1]["environment"], "host": starts[-1]["host"]}
-    return facts
+def _environment(folder: Path, attempt: int) -> Json:
+    begun = start_of(folder, attempt)
+    return {**begun["environment"], "host": begun["host"]}

@@ -56,7 +56,7 @@ def remove(waste: list[Waste]) -> None:
 
 
 def _copies(registry: Registry, entry: Entry) -> list[Waste]:
-    last = f"attempt_{entry['attempts']}"
+    last = f"attempt_{entry['attempt']}"
     found = []
     for path in sorted(registry.folder(entry["identity"]).glob("attempt_*/predictions.parquet")):
         if entry["decision"]["verdict"] == "discard":

@@ -15,7 +15,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import REPOSITORY, read_yaml, write_text
 from foldwise.tracking.record.entries import Entry
 from foldwise.tracking.record.environment import environment
-from foldwise.tracking.record.events import now, read_events
+from foldwise.tracking.record.events import now, start_of
 from foldwise.tracking.record.registry import Registry
 
 LOG = REPOSITORY / "runs.yaml"
@@ -50,10 +50,7 @@ def read_log(path: Path = LOG) -> list[dict[str, Any]]:
 
 def log_entry(registry: Registry, run: Entry, status: str, notes: str) -> dict[str, Any]:
     """An entry of the log for a run of the registry."""
-    starts = [
-        event for event in read_events(registry.folder(run["identity"])) if event["kind"] == "start"
-    ]
-    facts = starts[-1]["environment"]
+    facts = start_of(registry.folder(run["identity"]), run["attempt"])["environment"]
     return {
         "id": run["identity"],
         "config": f"{run['study'] or 'default'}/{run['experiment']}",

@@ -81,7 +81,7 @@ def run_text(entry: Entry, artifacts: Mapping[str, Any], differing: Mapping[str,
     lines = [
         f"{entry['identity']}  {entry['experiment']}: {entry['title']}",
         f"run          {entry['run_id']}",
-        f"status       {entry['status']}, attempt {entry['attempts']}",
+        f"status       {entry['status']}, attempt {entry['attempt']} of {entry['attempts']}",
         f"time         {entry['started']} to {entry['ended'] or 'now'} on {entry['host']}",
         f"task         {entry['task']}, recipe {entry['recipe']}, seeds {entry['seeds']}",
         f"code         {_code(entry)}",

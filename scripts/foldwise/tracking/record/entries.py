@@ -28,27 +28,57 @@ _ENDS = {"complete": "complete", "fail": "failed", "stop": "stopped"}
 def entry_of(identity: str, events: Iterable[Event]) -> Entry:
     """The entry of a run, a function of its events alone.
 
-    A new start begins a new attempt: what the attempts before it measured stays in their own files
-    and no longer counts.
+    The last complete attempt is the run's record, whatever becomes of later ones; only a later
+    complete attempt replaces it. `attempts` counts all, `attempt` is the number of the record's,
+    and `failure` is that of the last attempt.
     """
+    every = attempts_of(identity, events)
+    last = every[-1]
+    record = next((one for one in reversed(every) if one["status"] == "complete"), last)
+    if last["status"] == "running":
+        kept = (*_RESULTS, "metrics", "added", "artifact_paths", "attempt")
+        entry = last | {key: record[key] for key in kept}
+    else:
+        entry = record | {"failure": last["failure"]}
+    return entry | {"attempts": last["attempts"], "decision": last["decision"]}
+
+
+def attempts_of(identity: str, events: Iterable[Event]) -> list[Entry]:
+    """An entry per attempt, the first one first; at least one, of unknown status if none began."""
     entry: Entry = {
-        "identity": identity, "status": "unknown", "attempts": 0, "started": None, "ended": None,
-        "failure": None, "metrics": {}, "artifact_paths": {}, "is_best": False,
+        "identity": identity, "status": "unknown", "attempts": 0, "attempt": 0, "started": None,
+        "ended": None, "failure": None, "metrics": {}, "added": [],
+        "artifact_paths": {}, "is_best": False,
         "decision": {"verdict": None, "reason": None, "by": None, "time": None},
         **dict.fromkeys(_FACTS), **dict.fromkeys(_RESULTS),
     }  # fmt: skip
+    found = [entry]
     for event in events:
-        _apply(entry, event)
-    return entry
+        if event["kind"] == "start":
+            entry = _begun(entry, event)
+            found.append(entry)
+        elif event["kind"] == "metric":  # it was added to the record, not to a later attempt
+            record = next((one for one in reversed(found) if one["status"] == "complete"), entry)
+            record["metrics"].setdefault(event["name"], event["value"])
+            record["added"].append(event["name"])
+        else:
+            _apply(entry, event)
+    return found[1:] or found
+
+
+def _begun(before: Entry, event: Event) -> Entry:
+    number = before["attempts"] + 1
+    return {
+        **before, **{key: event.get(key) for key in _FACTS}, **dict.fromkeys(_RESULTS),
+        "status": "running", "started": event["time"], "ended": None, "failure": None,
+        "attempts": number, "attempt": number, "metrics": {}, "added": [],
+        "artifact_paths": {},
+    }  # fmt: skip
 
 
 def _apply(entry: Entry, event: Event) -> None:
     kind = event["kind"]
-    if kind == "start":
-        entry |= {key: event.get(key) for key in _FACTS} | dict.fromkeys(_RESULTS)
-        entry |= {"status": "running", "started": event["time"], "ended": None, "failure": None}
-        entry |= {"attempts": entry["attempts"] + 1, "metrics": {}, "artifact_paths": {}}
-    elif kind in _ENDS:
+    if kind in _ENDS:
         entry |= {"status": _ENDS[kind], "ended": event["time"]}
     if kind == "complete":
         entry |= {key: event.get(key) for key in _RESULTS}
@@ -57,8 +87,6 @@ def _apply(entry: Entry, event: Event) -> None:
         entry["artifact_paths"] |= {name: one["path"] for name, one in event["artifacts"].items()}
     if kind in ("fail", "stop"):
         entry["failure"] = event["failure"]
-    elif kind == "metric":
-        entry["metrics"].setdefault(event["name"], event["value"])
     elif kind == "decide" and not (
         # A rule does not overrule a person, but for a new attempt whose review failed.
         entry["decision"]["by"] == "person"

@@ -7,6 +7,7 @@ registry is computed from these files alone, so it can be thrown away and built 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -26,12 +27,13 @@ Event = dict[str, Any]
 SCHEMA_VERSION = 3
 SCHEMA = SCHEMAS / "run_event.schema.json"
 KINDS = ("start", "complete", "fail", "stop", "artifact", "metric", "decide")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _NAME = re.compile(r"^(\d{4,})_([a-z]+)\.json$")
 
 
 def now() -> str:
     """The time in UTC, to the second, as ISO 8601."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(UTC).strftime(_TIME)
 
 
 def write_event(folder: Path, kind: str, payload: Mapping[str, Any]) -> Path:
@@ -71,14 +73,49 @@ def read_events(folder: Path) -> list[Event]:
     return [upgraded(read_json(path), str(path)) for _, path in _files(folder)]
 
 
-def artifacts_of(folder: Path) -> dict[str, Any]:
-    """The artifacts of a run's last attempt, by name."""
-    found: dict[str, Any] = {}
-    for event in read_events(folder):
-        if event["kind"] == "start":
-            found = {}
-        found |= event.get("artifacts", {})
+def known_events(folder: Path) -> list[Event]:
+    """All events of a run that can be read; one line on stderr for each of the others.
+
+    The number of attempts names folders, so a start that cannot be read still counts as one.
+    """
+    found: list[Event] = []
+    for _, path in _files(folder):
+        try:
+            event = upgraded(read_json(path), str(path))
+            error = best_match(_validator().iter_errors(event))
+            problem = error and f"{error.json_path}: {error.message[:200]}"
+        except FoldwiseError as damaged:
+            problem = str(damaged)
+        except (AttributeError, KeyError, TypeError, ValueError) as damaged:
+            problem = f"not an event ({type(damaged).__name__})"
+        if not problem:
+            found.append(event)
+            continue
+        print(f"warning: {path} is left out: {' '.join(problem.split())}", file=sys.stderr)
+        if path.name.endswith("_start.json"):
+            time = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime(_TIME)
+            failure = {"kind": "unknown", "reason": "its start event is damaged", "rule": None,
+                       "outputs": [], "exit_status": None, "host": None,
+                       "log": None, "log_tail": []}  # fmt: skip
+            found += [{"kind": "start", "time": time},
+                      {"kind": "stop", "time": time, "failure": failure}]  # fmt: skip
     return found
+
+
+def artifacts_of(folder: Path, attempt: int) -> dict[str, Any]:
+    """The artifacts of one attempt of a run, by name; attempts count from 1."""
+    found: dict[str, Any] = {}
+    number = 0
+    for event in read_events(folder):
+        number += event["kind"] == "start"
+        if number == attempt:
+            found |= event.get("artifacts", {})
+    return found
+
+
+def start_of(folder: Path, attempt: int) -> Event:
+    """The start event of one attempt of a run; attempts count from 1."""
+    return [event for event in read_events(folder) if event["kind"] == "start"][attempt - 1]
 
 
 def upgraded(event: Event, where: str) -> Event:

@@ -17,6 +17,8 @@ COLUMNS = (
     "structures_per_s", "wall_time_sec", "started", "git_commit", "git_dirty", "host", "title",
     "reason",
 )  # fmt: skip
+COLUMNS_OF_RUNS = ("decision", "reason")
+"""Columns that are computed from an entry and are no key of it."""
 MAXIMISED = (
     "structures_per_s", "real1", "real5", "lambada_top1", "score", "heldout_real1", "coverage",
     "questions_per_s",
@@ -27,12 +29,14 @@ def leaderboard_csv(entries: Entries) -> str:
     """The table of all runs, task by task; runs without a result first, then the worst."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    added = {name for entry in entries.values() for name in entry["added"]}
+    columns = [*COLUMNS, *sorted(added - set(COLUMNS))]
+    writer.writerow(columns)
     tasks = sorted({str(entry["task"]) for entry in entries.values()})
     for task in tasks:
         own = [entry for entry in entries.values() if str(entry["task"]) == task]
         writer.writerows(
-            [_cell(cell(entry, name)) for name in COLUMNS] for entry in worst_first(own)
+            [_cell(cell(entry, name)) for name in columns] for entry in worst_first(own)
         )
     return text.getvalue()
 

@@ -17,6 +17,7 @@ from foldwise.tracking.record.decision import rule_decision
 from foldwise.tracking.record.entries import RANKED_BY, Entries, Entry
 from foldwise.tracking.record.environment import environment, environment_hash
 from foldwise.tracking.record.identity import config_hash, run_identity
+from foldwise.tracking.record.leaderboard import COLUMNS_OF_RUNS
 from foldwise.tracking.record.registry import Change, Registry
 
 SNAPSHOT = (
@@ -235,8 +236,14 @@ def add_metric(registry: Registry, identity: str, name: str, value: float) -> En
         check_known(change, identity)
         entry = change.entries[identity]
         problem = None
+        if not math.isfinite(value):
+            raise FoldwiseError(
+                f"{value} is not a finite number", where=f"metric {name!r}", hint="Give a number."
+            )
         if entry["status"] != "complete":
             problem = f"the run is {entry['status']}, not complete"
+        elif name in entry or name in COLUMNS_OF_RUNS:
+            problem = f"{name!r} is a column of every run"
         elif name in entry["metrics"]:
             problem = f"metric {name!r} is recorded as {entry['metrics'][name]}"
         if problem:

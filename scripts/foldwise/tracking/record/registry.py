@@ -9,6 +9,7 @@ and the next one makes the registry up to date.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from filelock import FileLock
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_text
 from foldwise.tracking.record.entries import Entries, Entry, entry_of, mark_best
-from foldwise.tracking.record.events import SCHEMA_VERSION, read_events, write_event
+from foldwise.tracking.record.events import SCHEMA_VERSION, known_events, write_event
 from foldwise.tracking.record.leaderboard import leaderboard_csv
 
 
@@ -36,7 +37,7 @@ class Change:
         (self._registry.pending / identity).touch()
         folder = self._registry.folder(identity)
         write_event(folder, kind, payload)
-        self.entries[identity] = entry_of(identity, read_events(folder))
+        self.entries[identity] = entry_of(identity, known_events(folder))
         return self.entries[identity]
 
 
@@ -67,27 +68,51 @@ class Registry:
         """
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except ValueError as error:
-            raise FoldwiseError(
-                f"the registry is no valid JSON ({error})",
-                where=str(self.path),
-                hint=f"Run: python scripts/runs.py --results {self.root} rebuild",
-            ) from error
-        if content.get("schema_version") != SCHEMA_VERSION:
+        except (FileNotFoundError, NotADirectoryError):
+            return self._unlisted()
+        except OSError as error:
+            raise self._damaged(f"cannot be read ({error.strerror})") from error
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(f"is not valid JSON ({error})") from error
+        runs = content.get("runs") if isinstance(content, dict) else None
+        if not isinstance(runs, dict) or not all(isinstance(one, dict) for one in runs.values()):
+            raise self._damaged("is not an object with runs")
+        if content.get("schema_version") != SCHEMA_VERSION or not all(
+            "attempt" in entry for entry in runs.values()
+        ):
             return self._built()
-        entries: Entries = content["runs"]
+        entries: Entries = runs
         return entries
+
+    def _unlisted(self) -> Entries:
+        """No entries, unless there are runs, which only an index is missing of."""
+        if not self.root.is_dir():
+            raise FoldwiseError(
+                "is not a folder" if self.root.exists() else "no such folder",
+                where=str(self.root),
+                hint="Name the folder of the results with --results.",
+            )
+        runs = list(self.runs.glob("*/events")) if self.runs.is_dir() else []
+        if runs:
+            raise self._damaged(f"is missing, and {len(runs)} run(s) are in {self.runs}")
+        return {}
+
+    def _damaged(self, what: str) -> FoldwiseError:
+        again = shlex.join(["python", "scripts/runs.py", "--results", str(self.root), "rebuild"])
+        return FoldwiseError(f"the registry {what}", where=str(self.path), hint=f"Run: {again}")
 
     @contextmanager
     def change(self) -> Iterator[Change]:
         """Take the turn of a writer; what was appended is in `registry.json` afterwards."""
         with self._locked():
-            left = list(self.pending.iterdir()) if self.pending.is_dir() else []
+            left = [
+                path
+                for path in _files(self.pending)
+                if (self.folder(path.name) / "events").is_dir()
+            ]
             entries = self._read_or_build()
             for mark in left:
-                entries[mark.name] = entry_of(mark.name, read_events(self.folder(mark.name)))
+                entries[mark.name] = entry_of(mark.name, known_events(self.folder(mark.name)))
             change = Change(self, entries)
             try:
                 yield change
@@ -108,11 +133,11 @@ class Registry:
             return self._built()
 
     def _built(self) -> Entries:
-        folders = sorted(self.runs.iterdir()) if self.runs.is_dir() else []
+        folders = sorted(path for path in _files(self.runs) if path.is_dir())
         entries = {
             folder.name: entry_of(folder.name, events)
             for folder in folders
-            if (events := read_events(folder))
+            if (events := known_events(folder))
         }
         mark_best(entries)
         return entries
@@ -122,15 +147,24 @@ class Registry:
         mark_best(known)
         write_text(self.path, registry_text(known))
         write_text(self.root / "leaderboard.csv", leaderboard_csv(known))
-        if self.pending.is_dir():
-            for mark in self.pending.iterdir():
+        for mark in _files(self.pending):
+            if not mark.is_dir():
                 mark.unlink()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self.runs.mkdir(parents=True, exist_ok=True)
+        try:
+            self.runs.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise FoldwiseError(
+                "is not a folder", where=str(error.filename), hint="Move the file away."
+            ) from error
         with FileLock(self.runs / ".lock"):
             yield
+
+
+def _files(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def registry_text(entries: Entries) -> str:

@@ -66,7 +66,7 @@ def test_two_evaluations_are_listed_ranked_and_compared_the_larger_rate_first(tm
     identity = next(iter(Registry(root).entries()))
     log = Registry(root).folder(identity) / "attempt_1" / "log.txt"
     assert log.read_text() == "asking\n"
-    assert "log.txt" in artifacts_of(Registry(root).folder(identity))
+    assert "log.txt" in artifacts_of(Registry(root).folder(identity), 1)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_run_keeps_the_histories_of_its_own_fits(run):
 
 def test_every_artifact_has_its_size_and_its_checksum(run):
     registry, entry, folder = run
-    for artifact in artifacts_of(folder).values():
+    for artifact in artifacts_of(folder, 1).values():
         path = artifacts.place_of(folder, artifact)
         content = path.read_bytes()
         assert artifact["bytes"] == len(content)
@@ -59,7 +59,7 @@ def test_edits_and_losses_are_noticed(run):
     (folder / "attempt_1/fits/fold_0_seed_0.json").unlink()
     train(registry, 0, 0.5)
     (registry.root / "models/baseline/toy_gap/fold_0/seed_0/model.safetensors").write_text("other")
-    assert dict(differing(folder, artifacts_of(folder))) == {
+    assert dict(differing(folder, artifacts_of(folder, 1))) == {
         "results.json": "changed", "fits/fold_0_seed_0.json": "gone",
         "models/fold_0_seed_0.safetensors": "changed",
     }  # fmt: skip
@@ -73,7 +73,7 @@ def test_a_large_file_is_kept_by_reference(tmp_path, monkeypatch):
     registry = Registry(tmp_path / "results")
     entry = finished_run(registry, make_config())
     folder = registry.folder(entry["identity"])
-    kept = artifacts_of(folder)["predictions.parquet"]
+    kept = artifacts_of(folder, 1)["predictions.parquet"]
     assert (kept["stored"], kept["path"]) == ("reference", "e0/predictions.parquet")
     assert not (folder / "attempt_1/predictions.parquet").exists()
 

@@ -302,3 +302,105 @@ def test_a_folder_made_without_snakemake_is_recorded_only_where_runs_are_tracked
     copied = Registry(tmp_path).folder(entry["identity"]) / "attempt_1"
     assert (copied / "results.json").read_bytes() == (results / "results.json").read_bytes()
     assert list((Registry(tmp_path).runs / ".pending").iterdir()) == []
+
+
+FAILURE = {
+    "kind": "exit_code", "reason": "train_model: exit code 7", "rule": "train_model", "outputs": [],
+    "exit_status": 7, "host": "h", "log": None, "log_tail": [],
+}  # fmt: skip
+
+
+def begin_again(registry: Registry, config: dict) -> str:
+    identity = run_identity(config, CLEAN.git_commit)
+    with registry.change() as change:
+        start(change, registry.folder(identity), config, code=CLEAN)
+    return identity
+
+
+def test_a_complete_run_keeps_its_record_if_its_next_attempt_fails(tmp_path):
+    registry = Registry(tmp_path)
+    first = finished_run(registry, make_config(), 0.05)
+    identity = begin_again(registry, make_config())
+    running = registry.entries()[identity]
+    assert (running["status"], running["metrics"]) == ("running", first["metrics"])
+    with registry.change() as change:
+        fail(change, identity, FAILURE)
+    after = valid(registry.path, "registry.schema.json")["runs"][identity]
+    changed = {key for key in after if after[key] != first[key]} - {"is_best"}
+    assert changed == {"attempts", "failure"}
+    add_metric(registry, identity, "mae_of_oxides", 0.02)
+    header = (tmp_path / "leaderboard.csv").read_text().splitlines()[0].split(",")
+    assert header[-1] == "mae_of_oxides"
+    shown = json.loads(commands.show(tmp_path, identity, "json"))
+    assert (shown["attempt"], shown["attempts"], shown["status"]) == (1, 2, "complete")
+    assert shown["metrics"]["mae_of_oxides"] == 0.02
+    second = json.loads(commands.show(tmp_path, identity, "json", 2))
+    assert (second["status"], second["metrics"]) == ("failed", {})
+    with pytest.raises(FoldwiseError, match=identity):
+        commands.show(tmp_path, identity, "json", 3)
+    again = finished_run(registry, make_config(), 0.04)
+    assert (again["attempt"], again["metrics"]["mae_mean"]) == (3, 0.04)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_only_finite_numbers_are_metrics(tmp_path, value):
+    identity = finished_run(Registry(tmp_path), make_config())["identity"]
+    with pytest.raises(FoldwiseError, match="mine"):
+        add_metric(Registry(tmp_path), identity, "mine", value)
+
+
+@pytest.mark.parametrize("name", ["status", "decision", "reason"])
+def test_a_metric_does_not_hide_a_column(tmp_path, name):
+    identity = finished_run(Registry(tmp_path), make_config())["identity"]
+    with pytest.raises(FoldwiseError, match=name):
+        add_metric(Registry(tmp_path), identity, name, 1.0)
+
+
+@pytest.mark.parametrize(
+    "text", ["null", "[]", '{"schema_version": 3}', '{"runs": [1]}', "[" * 9000, None]
+)
+def test_a_registry_that_is_damaged_or_missing_is_one_line_with_the_way_out(tmp_path, text):
+    registry = Registry(tmp_path)
+    finished_run(registry, make_config())
+    before = registry.path.read_bytes()
+    registry.path.unlink()
+    if text is not None:
+        registry.path.write_text(text)
+    with pytest.raises(FoldwiseError, match="rebuild"):
+        commands.list_runs(tmp_path, None, None)
+    commands.rebuild(tmp_path)
+    assert registry.path.read_bytes() == before
+
+
+def test_results_that_are_not_a_folder_are_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    for name in ("absent", "file"):
+        with pytest.raises(FoldwiseError, match=name):
+            commands.list_runs(tmp_path / name, None, None)
+    with pytest.raises(FoldwiseError, match="file"), Registry(tmp_path / "file").change():
+        pass
+
+
+@pytest.mark.parametrize("kind", ["start", "complete"])
+@pytest.mark.parametrize("text", ["", "null", "[]", '{"kind": "start"}', "{}"])
+def test_one_damaged_event_blocks_no_run(tmp_path, capsys, kind, text):
+    registry = Registry(tmp_path)
+    identity = finished_run(registry, make_config())["identity"]
+    event = next((registry.folder(identity) / "events").glob(f"*_{kind}.json"))
+    event.chmod(0o644)
+    event.write_text(text)
+    registry.path.unlink()
+    finished_run(registry, make_config("e1"))
+    assert event.name in capsys.readouterr().err
+    assert finished_run(registry, make_config(), 0.04)["attempt"] == 2
+    assert event.read_text() == text
+
+
+def test_marks_that_no_run_left_are_no_obstacle(tmp_path):
+    registry = Registry(tmp_path)
+    identity = finished_run(registry, make_config())["identity"]
+    registry.pending.mkdir(exist_ok=True)
+    (registry.pending / "notes.txt").write_text("mine")
+    (registry.pending / "folder").mkdir()
+    finished_run(registry, make_config("e1"))
+    assert identity in registry.entries()
