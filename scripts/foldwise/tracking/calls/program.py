@@ -94,9 +94,11 @@ def tracked(root: str | Path, config: Mapping[str, Any]) -> Iterator[ProgramRun]
     with registry.change() as change:
         run = prepare(change.entries, config, code)
         folder = registry.folder(run.identity)
-        attempt = start(change, folder, config, code=code, command=command)["attempts"]
-    log = folder / f"attempt_{attempt}" / LOG
-    session = _open_session(root, config, run.identity, log)
+        attempt = change.entries.get(run.identity, {}).get("attempts", 0) + 1
+        log = folder / f"attempt_{attempt}" / LOG
+        # Before the run begins: a kill in between leaves no run that nobody ends.
+        session = _open_session(root, config, run.identity, log, attempt)
+        start(change, folder, config, code=code, command=command)
     going = ProgramRun(run.identity, registry)
     try:
         with (
@@ -116,7 +118,9 @@ def tracked(root: str | Path, config: Mapping[str, Any]) -> Iterator[ProgramRun]
         session.unlink(missing_ok=True)
 
 
-def _open_session(root: str | Path, config: Mapping[str, Any], identity: str, log: Path) -> Path:
+def _open_session(
+    root: str | Path, config: Mapping[str, Any], identity: str, log: Path, attempt: int
+) -> Path:
     """Write down who works on the run, for the reaper; and begin its log."""
     log.parent.mkdir(parents=True, exist_ok=True)
     process = this_process()
@@ -124,7 +128,7 @@ def _open_session(root: str | Path, config: Mapping[str, Any], identity: str, lo
     content = {
         "process": process, "program": Path(sys.argv[0]).name, "log": str(log.resolve()),
         "own_log": True, "workdir": str(Path.cwd()), "started": now(), "oom_kills": oom_kills(),
-        "runs": {config["experiment"]: {"identity": identity, "jobs": []}},
+        "runs": {config["experiment"]: {"identity": identity, "jobs": [], "attempt": attempt}},
     }  # fmt: skip
     write_json(path, content)
     return path

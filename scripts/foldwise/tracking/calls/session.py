@@ -6,13 +6,14 @@ A call that is killed leaves its file in `runs/.sessions`, and the reaper ends i
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from foldwise.common.errors import is_full_disk
+from foldwise.common.errors import FoldwiseError, is_full_disk
 from foldwise.common.files import read_json, write_json, write_text
 from foldwise.tracking.calls.process import has_ended, this_process
 from foldwise.tracking.calls.reasons import Failure, call_failure, job_failure, oom_kills, tail
@@ -28,6 +29,7 @@ from foldwise.tracking.record.registry import Change, Registry
 PlannedJob = dict[str, Any]
 
 LOG = "log.txt"
+_KEYS = ("log", "workdir", "started", "oom_kills", "runs")
 
 
 def begin(
@@ -55,22 +57,27 @@ def begin(
     messages = reap(root)
     code = code_state()
     runs = {}
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    process = this_process()
     with registry.change() as change:
         for name, planned in jobs.items():
             run = prepare(change.entries, configs[name], code)
             if planned:
-                folder = registry.folder(run.identity)
-                start(change, folder, configs[name], code=code, study=study, command=command)
-                runs[name] = {"identity": run.identity, "jobs": list(planned)}
+                before = change.entries.get(run.identity, {}).get("attempts", 0)
+                runs[name] = {
+                    "identity": run.identity, "jobs": list(planned), "attempt": before + 1
+                }  # fmt: skip
             messages += _remarks(run, again=bool(planned))
-    process = this_process()
-    content = {
-        "process": process, "log": str(Path(log).resolve()), "workdir": str(Path.cwd()),
-        "started": now(), "oom_kills": oom_kills(), "runs": runs,
-    }  # fmt: skip
-    if runs:
-        write_json(session_file(root, f"{process['host']}_{process['pid']}"), content)
+        content = {
+            "process": process, "log": str(Path(log).resolve()), "workdir": str(Path.cwd()),
+            "started": now(), "oom_kills": oom_kills(), "runs": runs,
+        }  # fmt: skip
+        if runs:
+            # Before any run begins: a kill in between leaves no run that nobody ends.
+            write_json(session_file(root, f"{process['host']}_{process['pid']}"), content)
+        for name, run_facts in runs.items():
+            folder = registry.folder(run_facts["identity"])
+            start(change, folder, configs[name], code=code, study=study, command=command)
     _say(messages)
 
 
@@ -110,7 +117,18 @@ def reap(root: str | Path) -> list[str]:
     messages = []
     folder = _folder(root)
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
-        if has_ended(read_json(path)["process"]):
+        try:
+            session = read_json(path)
+            gone = has_ended(session["process"])
+            _ = (
+                [session[key] for key in _KEYS],
+                [(run["identity"], run["jobs"]) for run in session["runs"].values()],
+            )
+        except (FoldwiseError, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+            # It may be another program's file: it stays, and nothing is ended on its word.
+            messages.append(f"warning: {path} is not a session of a call ({error}): left out")
+            continue
+        if gone:
             messages += _end_session(Registry(root), path, vanished=True)
     return messages
 
@@ -142,7 +160,8 @@ def _end_session(registry: Registry, path: Path, *, vanished: bool) -> list[str]
             ending = _ending(call, session, run, workdir, vanished=vanished)
             messages.append(_record(change, registry, name, run["identity"], ending))
         for run in session["runs"].values():
-            if run["identity"] in change.entries:
+            entry = change.entries.get(run["identity"])
+            if entry is not None and entry["attempts"] >= run.get("attempt", 1):
                 _keep_log(change, registry, session, run, text)
         made = (change.entries.get(run["identity"]) for run in session["runs"].values())
         messages += [

@@ -9,6 +9,8 @@ import pytest
 from foldwise.common.files import read_json, write_json
 from foldwise.tracking.calls import session
 from foldwise.tracking.calls.process import this_process
+from foldwise.tracking.record.registry import Registry
+from tracking_files import make_config
 
 
 @pytest.fixture
@@ -55,3 +57,39 @@ def test_other_errors_of_the_end_are_no_full_disk(own_session, tmp_path, monkeyp
     with pytest.raises(PermissionError):
         session.end(str(tmp_path))
     assert own_session.exists()
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"process": 1}', "folder"])
+def test_a_file_that_is_not_a_session_stops_nothing_and_stays(tmp_path, text):
+    place = session.session_file(tmp_path, "other")
+    place.parent.mkdir(parents=True)
+    if text == "folder":
+        place.mkdir()
+    else:
+        place.write_text(text)
+    (message,) = session.reap(tmp_path)
+    assert place.name in message
+    assert place.exists()
+
+
+def killed(*_args: object, **_options: object) -> None:
+    raise SystemExit
+
+
+@pytest.mark.parametrize("at", ["start", "write_json"])
+def test_a_call_killed_while_it_begins_leaves_nothing_running(tmp_path, monkeypatch, at):
+    config = make_config()
+    jobs = {"e0": [{"rule": "r", "outputs": ["o"], "logs": ["l"]}]}
+    with monkeypatch.context() as patch:
+        after = session.start
+
+        def last(*args: object, **options: object) -> None:
+            after(*args, **options)
+            raise SystemExit
+
+        patch.setattr(session, at, last if at == "start" else killed)
+        with pytest.raises(SystemExit):
+            session.begin(str(tmp_path), study={}, configs={"e0": config}, jobs=jobs, log="log")
+    monkeypatch.setattr(session, "has_ended", lambda _process: True)
+    session.reap(tmp_path)
+    assert all(one["status"] != "running" for one in Registry(tmp_path).entries().values())
