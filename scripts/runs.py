@@ -88,7 +88,10 @@ def add_keeping(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     action = actions.add_parser("export", help="a run as a zip that runs again elsewhere")
     action.add_argument("run", help=RUN)
     action.add_argument("--out", type=output_file, help="default: foldwise_{identity}.zip")
-    action.set_defaults(call=lambda o: commands.export(o.results, o.run, o.out))
+    action.add_argument(
+        "--include", nargs="+", default=(), metavar="FILE", help="untracked files to pack too"
+    )
+    action.set_defaults(call=lambda o: commands.export(o.results, o.run, o.out, o.include))
     action = actions.add_parser("export-mlflow", help="copy complete runs to an MLflow store")
     action.add_argument("--store", type=Path, help="folder (default: {results}/mlflow)")
     action.set_defaults(call=lambda o: commands.export_mlflow(o.results, o.store))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from foldwise.common.errors import FoldwiseError
@@ -137,11 +138,11 @@ def prune(results: Path, *, delete: bool) -> str:
     return "\n".join([*lines, f"{total:9.2f} MB in {len(waste)} place(s) {end}"])
 
 
-def export(results: Path, run: str, out: Path | None) -> str:
+def export(results: Path, run: str, out: Path | None, include: Sequence[str] = ()) -> str:
     """Write a run as a zip."""
     registry = _registry(results)
     identity = find_run(registry, run)["identity"]
-    path = export_run(registry, identity, out or Path(f"foldwise_{identity}.zip"))
+    path = export_run(registry, identity, out or Path(f"foldwise_{identity}.zip"), include)
     return f"{path}: {path.stat().st_size / 1e6:.2f} MB"
 
 

@@ -1,4 +1,5 @@
 import json
+import subprocess
 import zipfile
 
 import pytest
@@ -9,6 +10,7 @@ from foldwise.common.files import write_text
 from foldwise.tracking import commands
 from foldwise.tracking.exports import archive
 from foldwise.tracking.questions import stability
+from foldwise.tracking.record.code_state import code_state
 from foldwise.tracking.record.environment import environment
 from foldwise.tracking.record.registry import Registry
 from tracking_files import CLEAN, finished_run, make_config
@@ -90,6 +92,43 @@ def test_export_holds_code_config_record_and_true_checksums(results, tmp_path, m
     assert {"Snakefile", "study.json", "SHA256SUMS", "record/attempt_1/results.json",
             "record/events/0001_start.json"} <= names  # fmt: skip
     assert "snakemake --cores 2 results/e3/results.json --configfile study.json" in readme
+
+
+@pytest.mark.parametrize("under_git", [True, False])
+def test_export_packs_no_untracked_file_and_nothing_behind_a_link(
+    results, tmp_path, monkeypatch, under_git
+):
+    root, secret = tmp_path / "repository", tmp_path / "secret.yaml"
+    write_text(secret, "TOPSECRET")
+    write_text(root / "Snakefile", "rule all:\n")
+    write_text(root / "config" / "config.yaml", "a: 1\n")
+    (root / "config" / "linked.yaml").symlink_to(secret)
+    run = ["git", "-C", str(root), "-c", "user.name=n", "-c", "user.email=e"]
+    code = CLEAN.__class__(None, None, None, None)
+    if under_git:
+        for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+            subprocess.run([*run, *command], check=True)
+    write_text(root / "Snakefile", "rule all:  # changed\n")
+    for name in (".env", "config/.env", "config/id_rsa", "data/key.pem"):
+        write_text(root / name, "TOPSECRET")
+    write_text(root / "config" / "mine.yaml", "b: 1\n")
+    monkeypatch.setattr(archive, "REPOSITORY", root)
+    if under_git:
+        code = code_state(root)
+        monkeypatch.setattr(archive, "code_state", lambda: code)
+    registry = Registry(results)
+    entry = finished_run(registry, make_config("e4"), 0.04, code=code)
+    (registry.folder(entry["identity"]) / "linked.txt").symlink_to(secret)
+    out = tmp_path / "run.zip"
+    commands.export(results, "e4", out, ["config/mine.yaml"])
+    with zipfile.ZipFile(out) as zipped:
+        content = {name.split("/", 1)[1]: zipped.read(name) for name in zipped.namelist()}
+    assert not [name for name, data in content.items() if b"TOPSECRET" in data]
+    assert content["Snakefile"] == b"rule all:  # changed\n"
+    assert {"config/config.yaml", "config/mine.yaml"} <= set(content)
+    for name in ("config/linked.yaml", str(secret), "../secret.yaml", "absent"):
+        with pytest.raises(FoldwiseError, match=name.replace(".", "[.]")):
+            commands.export(results, "e4", out, [name])
 
 
 def test_stability_log_is_yaml_and_the_preflight_reads_it(results, tmp_path):

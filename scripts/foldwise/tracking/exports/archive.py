@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,11 @@ _PARTS = (
     "Snakefile", "rules", "config", "profiles", "envs", "scripts", "reports", "data",
     "requirements.lock", "Makefile", "pyproject.toml", "README.md", "LICENSE", "runs.yaml",
 )  # fmt: skip
+_SOURCES = {
+    ".py", ".smk", ".yaml", ".yml", ".json", ".toml", ".md", ".lock", ".csv", ".txt", ".sh", ".cpp",
+    ".c", ".h", ".html", ".css", ".js", ".j2", ".svg", ".bib", ".cif",
+}  # fmt: skip
+"""Kinds of files that are packed if no git says which ones are tracked."""
 _STUDY_NOTE = (
     "  study.json       the whole config of the study, as it was laid over config/config.yaml\n"
 )
@@ -54,16 +61,21 @@ When it ran
 """
 
 
-def export_run(registry: Registry, identity: str, out: Path) -> Path:
-    """Write a zip with everything that the run needs to be made again.
+def export_run(registry: Registry, identity: str, out: Path, include: Sequence[str] = ()) -> Path:
+    """Write a zip with the record of the run and the code that it needs to be made again.
+
+    Only files that git tracks, or that are named, are packed, and nothing that a link points to:
+    a working tree also holds keys and other people's data.
 
     Args:
         registry: The registry that holds it.
         identity: The run.
         out: The zip to write.
+        include: Untracked files to pack too, from the root of the repository.
 
     Raises:
-        FoldwiseError: The run is unknown, or neither its study's config nor its command is known.
+        FoldwiseError: The run is unknown, neither its study's config nor its command is known, or
+            a file to include is not a file of the repository.
     """
     entry = registry.entries().get(identity)
     folder = registry.folder(identity)
@@ -74,10 +86,11 @@ def export_run(registry: Registry, identity: str, out: Path) -> Path:
             problem, where=identity, hint="List the runs: python scripts/runs.py list"
         )
     files, code_note = _code(entry)
+    files |= _included(include)
     if whole_study:
         files["study.json"] = (folder / "study.json").read_bytes()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != "study.json":
+        if _is_own(path, folder) and path.name != "study.json":
             files[f"record/{path.relative_to(folder)}"] = path.read_bytes()
     files["README.txt"] = _readme(entry, folder, code_note, whole_study=whole_study).encode()
     sums = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}" for name in sorted(files)]
@@ -99,9 +112,10 @@ def _code(entry: Entry) -> tuple[dict[str, bytes], str]:
     if not entry["git_dirty"]:
         return _committed(commit), f" at commit {commit[:12]}"
     if code_state().dirty_hash == entry["dirty_hash"] and code_state().git_commit == commit:
-        listed = git(REPOSITORY, "ls-files", "-co", "--exclude-standard", "-z") or b""
-        names = [name.decode() for name in listed.split(b"\0") if name]
-        return _tree(names), f" at commit {commit[:12]} with its uncommitted changes"
+        note = f" at commit {commit[:12]} with its uncommitted changes"
+        if _listed("--others", "--exclude-standard"):
+            note += ", but of untracked files only those that were named"
+        return _tree(_listed("--cached")), note
     note = f" at commit {commit[:12]}, WITHOUT the uncommitted changes of the run, which are gone"
     return _committed(commit), note
 
@@ -123,10 +137,32 @@ def _tree(names: list[str] | None) -> dict[str, bytes]:
     if names is None:
         roots = [REPOSITORY / part for part in _PARTS]
         paths = [path for root in roots for path in ([root] if root.is_file() else root.rglob("*"))]
-        kept = [path for path in paths if path.is_file() and "__pycache__" not in path.parts]
+        kept = [path for path in paths if path.suffix in _SOURCES or path.name in _PARTS]
     else:
-        kept = [REPOSITORY / name for name in names if (REPOSITORY / name).is_file()]
+        kept = [REPOSITORY / name for name in names]
+    kept = [path for path in kept if _is_own(path, REPOSITORY)]
     return {str(path.relative_to(REPOSITORY)): path.read_bytes() for path in kept}
+
+
+def _included(names: Sequence[str]) -> dict[str, bytes]:
+    for name in names:
+        if Path(name).is_absolute() or not _is_own(REPOSITORY / name, REPOSITORY):
+            raise FoldwiseError(
+                "is not a file of the repository",
+                where=name,
+                hint="Name a file, not a link, by its path from the root of the repository.",
+            )
+    return {Path(name).as_posix(): (REPOSITORY / name).read_bytes() for name in names}
+
+
+def _listed(*which: str) -> list[str]:
+    listed = git(REPOSITORY, "ls-files", *which, "-z") or b""
+    return [os.fsdecode(name) for name in listed.split(b"\0") if name]
+
+
+def _is_own(path: Path, root: Path) -> bool:
+    """Whether a path is a plain file below `root`, reached without a link."""
+    return path.is_file() and path.resolve() == root.resolve() / path.relative_to(root)
 
 
 def _readme(entry: Entry, folder: Path, code_note: str, *, whole_study: bool) -> str:

@@ -94,7 +94,7 @@ def known_events(folder: Path) -> list[Event]:
         print(f"warning: {path} is left out: {' '.join(problem.split())}", file=sys.stderr)
         if path.name.endswith("_start.json"):
             time = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime(_TIME)
-            failure = {"kind": "unknown", "reason": "its start event is damaged", "rule": None,
+            failure: Event = {"kind": "unknown", "reason": "its start event is damaged", "rule": None,
                        "outputs": [], "exit_status": None, "host": None,
                        "log": None, "log_tail": []}  # fmt: skip
             found += [{"kind": "start", "time": time},
