@@ -94,9 +94,10 @@ def known_events(folder: Path) -> list[Event]:
         print(f"warning: {path} is left out: {' '.join(problem.split())}", file=sys.stderr)
         if path.name.endswith("_start.json"):
             time = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime(_TIME)
-            failure: Event = {"kind": "unknown", "reason": "its start event is damaged", "rule": None,
-                       "outputs": [], "exit_status": None, "host": None,
-                       "log": None, "log_tail": []}  # fmt: skip
+            failure: Event = {
+                "kind": "unknown", "reason": "its start event is damaged", "rule": None,
+                "outputs": [], "exit_status": None, "host": None, "log": None, "log_tail": [],
+            }  # fmt: skip
             found += [{"kind": "start", "time": time},
                       {"kind": "stop", "time": time, "failure": failure}]  # fmt: skip
     return found
