@@ -17,7 +17,8 @@ from typing import Any
 from paths import REPOSITORY
 from warm_python import warm_python
 
-PARTS = ("Snakefile", "rules", "config", "profiles", "envs", "scripts", "reports", "data")
+PARTS = ("Snakefile", "rules", "config", "profiles", "envs", "scripts", "reports", "data",
+         "coref_automl")  # fmt: skip
 TASK = "tiny_e_form"
 ISOLATED, UNREADABLE = "lonely-1", "broken-1"
 N_CRYSTALS = 44
