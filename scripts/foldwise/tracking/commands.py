@@ -166,7 +166,7 @@ def judge_stability(
     """Add a run to the stability log.
 
     Raises:
-        FoldwiseError: No status is given, or no such run is known.
+        FoldwiseError: No status is given, no such run is known, or no commit holds its code.
     """
     if status is None:
         raise FoldwiseError(
@@ -176,6 +176,12 @@ def judge_stability(
         )
     registry = _registry(results)
     entry = find_run(registry, run)
+    if entry["git_commit"] is None or entry["git_dirty"]:
+        raise FoldwiseError(
+            "it ran on files that no commit holds",
+            where=entry["identity"],
+            hint="Commit them, and run it again: the log names the commit.",
+        )
     path = log or LOG
     append_entry(log_entry(registry, entry, status, notes), path)
     return f"{path.name}: {entry['identity']} is {status}"

@@ -1,12 +1,13 @@
 import json
 import subprocess
 import zipfile
+from dataclasses import replace
 
 import pytest
 import yaml
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import write_text
+from foldwise.common.files import REPOSITORY, write_text
 from foldwise.tracking import commands
 from foldwise.tracking.exports import archive
 from foldwise.tracking.questions import stability
@@ -152,6 +153,20 @@ def test_stability_log_is_yaml_and_the_preflight_reads_it(results, tmp_path):
     log.write_text("- id: x\n")
     with pytest.raises(FoldwiseError, match="is missing"):
         stability.read_log(log)
+
+
+def test_a_run_of_changed_files_is_not_judged(tmp_path):
+    registry = Registry(tmp_path / "results")
+    finished_run(registry, make_config("e1"), code=replace(CLEAN, git_dirty=True, dirty_hash="d"))
+    with pytest.raises(FoldwiseError, match="commit"):
+        commands.judge_stability(registry.root, "e1", "stable", "", tmp_path / "runs.yaml")
+    assert not (tmp_path / "runs.yaml").exists()
+
+
+def test_every_entry_of_the_log_names_a_commit_of_this_history():
+    for entry in stability.read_log():
+        named = ["git", "merge-base", "--is-ancestor", entry["git_commit"], "HEAD"]
+        assert subprocess.run(named, cwd=REPOSITORY, check=False).returncode == 0, entry["id"]
 
 
 def test_the_stability_log_is_shown_without_arguments(results, tmp_path):
