@@ -97,7 +97,7 @@ def sources_of(program: str, scripts: str = "scripts") -> list[str]:
             continue
         seen.add(path)
         found.append(str(path))
-        found.extend(str(kernel) for kernel in path.parent.glob("*.cpp"))
+        found.extend(str(kernel) for end in ("cpp", "h") for kernel in path.parent.glob(f"*.{end}"))
         modules = _imported(path, library) - NEUTRAL
         waiting.extend(_source(library, module) for module in modules)
     return sorted(set(found))

@@ -223,6 +223,7 @@ def prepare(fold: OpenFold, job: TrainingJob, seed: SeedJob, device: torch.devic
         ),
     )
     fingerprint = work_fingerprint(
+        "jobs/train_model.py",
         recipe=recipe,
         seed=seed.seed,
         fit_ids=fit_ids,

@@ -11,13 +11,18 @@ from typing import Any
 
 import torch
 
-from foldwise.common.files import LIBRARY, atomic_path, canonical_sha256, file_sha256
+from foldwise.common.code import code_of
+from foldwise.common.files import REPOSITORY, atomic_path, canonical_sha256
 
 
-def work_fingerprint(**facts: Any) -> str:
-    """Identity of a training: the given facts, torch's version and this library's own code."""
-    sources = sorted([*LIBRARY.rglob("*.py"), *LIBRARY.rglob("*.cpp")])
-    code = {str(path.relative_to(LIBRARY)): file_sha256(path) for path in sources}
+def work_fingerprint(program: str, **facts: Any) -> str:
+    """Identity of a training: the given facts, torch's version and the code that decides it.
+
+    Args:
+        program: File name of the training's program below `scripts`.
+        facts: All else that decides the weights.
+    """
+    code = code_of(program, str(REPOSITORY / "scripts"))
     plain = {
         key: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
         for key, value in facts.items()

@@ -7,8 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foldwise.common.code import sources_of
 from foldwise.study.recipe import Recipe
 from foldwise.training.resume import Clock, load_state, save_state, work_fingerprint
+from paths import REPOSITORY
 
 STATE = {"step": 3, "average": [torch.arange(3.0)], "history": [{"epoch": 1, "val_mae": 0.5}]}
 
@@ -48,10 +50,21 @@ def test_garbage_is_no_state(tmp_path_factory, content):
 
 def test_a_fingerprint_follows_every_fact():
     facts = {"recipe": Recipe(), "seed": 0, "fit_ids": ["a"], "soft": None}
-    own = work_fingerprint(**facts)
-    assert own == work_fingerprint(**dict(reversed(facts.items())))
+    program = "jobs/train_model.py"
+    own = work_fingerprint(program, **facts)
+    assert own == work_fingerprint(program, **dict(reversed(facts.items())))
     for change in ({"recipe": Recipe(lr=0.5)}, {"seed": 1}, {"fit_ids": ["b"]}, {"soft": {"a": 1}}):
-        assert work_fingerprint(**{**facts, **change}) != own
+        assert work_fingerprint(program, **{**facts, **change}) != own
+
+
+def test_a_training_depends_on_what_it_imports_and_not_on_pages():
+    files = set(sources_of("jobs/train_model.py", str(REPOSITORY / "scripts")))
+    library = REPOSITORY / "scripts" / "foldwise"
+    assert {
+        str(library / "network" / "chgnet.py"),
+        str(library / "network/kernels/tiles.h"),
+    } <= files
+    assert not [name for name in files if "/site/" in name or "/experiment/" in name]
 
 
 def test_a_clock_goes_on_where_the_latest_saved_one_stood():

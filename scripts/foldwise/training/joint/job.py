@@ -187,6 +187,7 @@ def _fingerprint(
 ) -> str:
     """Identity of the work: all that decides the weights."""
     return work_fingerprint(
+        "jobs/pretrain_model.py",
         recipe=recipe,
         seed=seed,
         tasks=[[task.name, task.transform, task.intensive] for task in tasks],
