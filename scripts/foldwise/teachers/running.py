@@ -1,5 +1,9 @@
 """Run a program in its folder: within its time, its output bounded, nothing of it left behind.
 
+Every process of a program carries a mark in its environment, so that one that has left its session
+is found too. A guard process waits for the end of the runner, however it ends, and then ends what
+is left; the next call of the same job does so before it starts.
+
 This module imports nothing beyond Python itself: it runs in the program's own environment.
 """
 
@@ -16,7 +20,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -29,6 +33,7 @@ LOG_BYTES = 64 * 2**20
 """A program that prints more is ended: its log would fill the disk."""
 _TOO_MUCH = "it printed more than {} MiB"
 GRACE_SECONDS = 5.0
+_MARK = "FOLDWISE_PROGRAM_FOLDER"
 _TAIL = 400  # characters of a last line in a reason
 _VERSIONS = (
     "import json, importlib.metadata as m;"
@@ -63,7 +68,8 @@ def run_program(
     Returns:
         Content of `outcome.json`: `failed` (a reason, or `None`), seconds, memory, packages.
     """
-    work = out.with_name(WORK)
+    work = out.with_name(WORK).resolve()
+    end_processes_of(work)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     with zipfile.ZipFile(job) as archive:
@@ -140,7 +146,7 @@ def _run(
         process = subprocess.Popen(
             words,
             cwd=work,
-            env=environment,
+            env={**environment, _MARK: str(work)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -148,12 +154,12 @@ def _run(
         )
     except OSError as error:
         return f"it cannot be started ({error.strerror}: {words[0]})"
-    with log.open("wb") as file, _ended_with_us(process):
+    with log.open("wb") as file, _ended_with_us(process, work):
         assert process.stdout is not None
         printed = _Printed(process.stdout, file)
         printed.start()
         reason = _wait(process, printed, deadline)
-        _end(process)
+        _end(process, work)
         printed.join(GRACE_SECONDS)
     if reason is None and printed.too_much.is_set():  # it ended before this was looked at
         reason = _TOO_MUCH.format(LOG_BYTES // 2**20)
@@ -208,43 +214,63 @@ class _Printed(threading.Thread):
 
 
 @contextmanager
-def _ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """A program in a session of its own would outlive the job that is taken back."""
+def _ended_with_us(process: subprocess.Popen[bytes], work: Path) -> Iterator[None]:
+    """A program in a session of its own would outlive the job, also one that is killed."""
 
     def end(number: int, _frame: FrameType | None) -> None:
-        _end(process)
+        _end(process, work)
         sys.exit(128 + number)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End whatever is left of the program's session: kindly, then for good."""
-    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
+    guard = [sys.executable, __file__, str(work)]
+    with subprocess.Popen(guard, stdin=subprocess.PIPE, start_new_session=True):
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        before = {each: signal.signal(each, end) for each in signals}
         try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            break
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            continue
-        if number == signal.SIGTERM and _group_is_gone(process.pid):
-            break
-    process.poll()
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
 
-def _group_is_gone(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
+def _end(process: subprocess.Popen[bytes], work: Path) -> None:
+    """End whatever is left of the program."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    end_processes_of(work)
+
+
+def end_processes_of(work: Path) -> None:
+    """End every process of the program that was started in this folder: kindly, then for good.
+
+    Args:
+        work: The folder, resolved. Without `/proc` nothing is found.
+    """
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + GRACE_SECONDS
+        while (found := _processes_of(work)) and time.monotonic() < deadline:
+            for process in found:
+                with suppress(OSError):
+                    os.kill(process, number)
+            time.sleep(0.1)
+
+
+def _processes_of(work: Path) -> list[int]:
+    mark, found = f"{_MARK}={work}".encode(), []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile, or is another user's
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
+if __name__ == "__main__":  # the guard: its standard input ends with the runner
+    sys.stdin.buffer.read()
+    end_processes_of(Path(sys.argv[1]))

@@ -1,5 +1,8 @@
 """Programs of a few lines through the real runner: good ones, and each way of being bad."""
 
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -221,6 +224,61 @@ def test_an_interpreter_named_from_the_repository_is_found_from_the_program_s_fo
     outcome = fold.run(program, tmp_path, python=Path("venv/bin/python"))
     assert outcome["failed"] is None, (tmp_path / "program.log").read_text()
     assert (tmp_path / "left" / "fit.json").read_text() == "here"
+
+
+DAEMON = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for number in (0, 1, 2):
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        open(sys.argv[1], "w").write(str(os.getpid()))
+        time.sleep(600)
+    os._exit(0)
+while not os.path.exists(sys.argv[1]) or not open(sys.argv[1]).read():
+    time.sleep(0.02)
+"""
+
+
+def gone_within(process, seconds):
+    deadline = time.monotonic() + seconds
+    while psutil.pid_exists(process) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not psutil.pid_exists(process)
+
+
+def test_a_daemon_ends_with_its_job(fold, tmp_path):
+    fold.run(write(tmp_path, DAEMON), tmp_path, words=[str(tmp_path / "pid")])
+    assert gone_within(int((tmp_path / "pid").read_text()), 15)
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGHUP])
+def test_nothing_outlives_a_runner_that_is_ended(fold, tmp_path, ended_by):
+    program = write(tmp_path, f"{DAEMON}\ntime.sleep(600)")
+    command = f"{sys.executable} {program} {tmp_path / 'pid'}"
+    runner = subprocess.Popen(
+        [
+            sys.executable, REPOSITORY / "scripts/jobs/run_teacher.py", "--job", fold.write_job(),
+            "--command", command, "--minutes", "10", "--log", tmp_path / "program.log",
+            "--out", tmp_path / "left", "--out-json", tmp_path / "outcome.json",
+        ]
+    )  # fmt: skip
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        time.sleep(0.05)
+    own = [each.pid for each in psutil.Process(runner.pid).children(recursive=True)]
+    runner.send_signal(ended_by)
+    runner.wait(30)
+    assert all(gone_within(each, 30) for each in [int((tmp_path / "pid").read_text()), *own])
+
+
+def test_a_call_ends_what_an_earlier_one_left(fold, tmp_path):
+    """As after the end of the guard too: the processes of the same folder are found."""
+    work = (tmp_path / "work").resolve()
+    left = subprocess.Popen(["sleep", "600"], env={**os.environ, running._MARK: str(work)})
+    text = f"{GOOD}\nasked.to_parquet('predictions.parquet')"
+    assert fold.run(write(tmp_path, text), tmp_path)["failed"] is None
+    assert left.wait(5) == -signal.SIGTERM
 
 
 ALONE = """
