@@ -25,6 +25,11 @@ from foldwise.study.tuned import tuned_options
 from foldwise.tasks.sources import embedded_names
 
 SCHEMA = SCHEMAS / "config.schema.json"
+REMOVED = {
+    ("engine", "seeds_together"): "every seed is trained in a job of its own",
+    ("report", "bootstrap"): "intervals are no longer resampled",
+}
+"""Keys of version 0.1 that no longer exist, and why."""
 
 
 def parse_study(config: Mapping[str, Any]) -> Study:
@@ -35,12 +40,7 @@ def parse_study(config: Mapping[str, Any]) -> Study:
             exist.
     """
     written = selected(config)
-    if "seeds_together" in (written.get("engine") or {}):
-        raise FoldwiseError(
-            "this key no longer exists, every seed is trained in a job of its own",
-            where="engine.seeds_together",
-            hint="Delete it from the study file.",
-        )
+    _refuse_removed(written)
     declared = checked(StudyFile, written)
     named = set(config["experiments"])
     datasets = {
@@ -99,6 +99,16 @@ def parse_study(config: Mapping[str, Any]) -> Study:
     )
     check_names(study)
     return study
+
+
+def _refuse_removed(written: Mapping[str, Any]) -> None:
+    for (block, key), why in REMOVED.items():
+        if isinstance(inside := written.get(block), Mapping) and key in inside:
+            raise FoldwiseError(
+                f"this key no longer exists: {why}",
+                where=f"{block}.{key}",
+                hint="Delete it from the study file.",
+            )
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
