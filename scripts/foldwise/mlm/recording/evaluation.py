@@ -14,6 +14,7 @@ from foldwise.mlm.evaluation.job import EvaluationSettings
 from foldwise.mlm.job import SingleRun, evaluate_one
 from foldwise.mlm.recording.hashes import folder_hash
 from foldwise.mlm.report.places import folder_of, results_path
+from foldwise.mlm.texts.hub import is_hub
 from foldwise.tracking.calls.program import Outcome, ProgramRun, tracked
 from foldwise.tracking.record.decision import DISCARD, KEEP, NEEDS_REVIEW
 
@@ -34,7 +35,10 @@ def record_evaluation(registry: Path, run: SingleRun, settings: EvaluationSettin
     the best run of its task.
     """
     samples = file_sha256(run.samples) if run.samples.is_file() else "absent"
-    lambada = file_sha256(run.lambada) if run.lambada and Path(run.lambada).is_file() else None
+    # A dataset of the hub is read later; until then its name stands for it.
+    lambada = str(run.lambada) if run.lambada and is_hub(run.lambada) else None
+    if run.lambada and Path(run.lambada).is_file():
+        lambada = file_sha256(run.lambada)
     name = os.path.normpath(run.checkpoint)
     task = f"masked_lm_{run.samples.stem}_{samples[:8]}"
     config = {
