@@ -7,6 +7,7 @@ from pathlib import Path
 
 from foldwise.common.errors import run_program
 from foldwise.common.options import AtLeastOne
+from foldwise.common.output import output_folder
 from foldwise.mlm.declaration import BertSize, MlmTraining, Network
 from foldwise.mlm.recording.training import record_pretraining
 from foldwise.mlm.training.masking import MaskingRules
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--mask-rate", type=float, default=training.mask_rate)
     parser.add_argument("--seed", type=int, default=training.seed)
     parser.add_argument("--threads", action=AtLeastOne, default=1)
-    parser.add_argument("--output-dir", type=Path, required=True)
+    parser.add_argument("--output-dir", type=output_folder(), required=True)
     parser.add_argument(
         "--registry", type=Path, default=Path("results"), help="where the run is recorded"
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from foldwise.common.errors import run_program
 from foldwise.common.options import AtLeastOne
+from foldwise.common.output import output_folder
 from foldwise.mlm.recording.search import record_search
 from foldwise.mlm.training.masking import MaskingRules
 from foldwise.mlm.training.trainer import TrainingPlan
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, help="longest sequence (default: the model's)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", action=AtLeastOne, default=1)
-    parser.add_argument("--output-dir", type=Path, required=True)
+    parser.add_argument("--output-dir", type=output_folder(), required=True)
     parser.add_argument(
         "--registry", type=Path, default=Path("results"), help="where the run is recorded"
     )

@@ -24,7 +24,7 @@ from foldwise.common.errors import FoldwiseError, in_words
 _HINT = "Choose another path."
 _LONGEST = 255  # bytes of a name, if the file system does not say
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
-_JOB = "FOLDWISE_CALL"  # which the workflow sets for its jobs
+WORKFLOW_JOB = "FOLDWISE_CALL"  # which the workflow sets for its jobs
 _held: dict[Path, _Held] = {}
 
 
@@ -218,7 +218,7 @@ def _take(lock: Path, path: Path) -> int | None:
                 return None
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise
-            if not os.environ.get(_JOB):
+            if not os.environ.get(WORKFLOW_JOB):
                 os.close(handle)
                 raise FoldwiseError(
                     f"another call is writing it ({holder or 'a process'})",

@@ -95,8 +95,10 @@ def load_language_model(
     place = model_place(name)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place)
-        network = AutoModelForCausalLM.from_pretrained(place, dtype=precision)
+        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+        network = AutoModelForCausalLM.from_pretrained(
+            place, dtype=precision, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError) as error:
         raise FoldwiseError(
             f"no language model can be loaded from {name!r} ({_first_line(error)})",

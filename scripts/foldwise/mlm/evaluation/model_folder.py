@@ -111,7 +111,11 @@ def _network(folder: Path, config: Any, weights: list[Path], surplus: dict[str, 
             model, loading = kind.from_pretrained(None, state_dict=state, **options)
         else:
             model, loading = AutoModelForMaskedLM.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, **options
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                **options,
             )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise FoldwiseError(
@@ -142,7 +146,9 @@ def load_tokenizer(folder: Path) -> Any:
             hint="Copy tokenizer.json and tokenizer_config.json of the model into it.",
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
     except Exception as error:
         # The Rust library raises bare exceptions.
         raise FoldwiseError(
@@ -206,7 +212,7 @@ def _config(folder: Path) -> Any:
             hint="Give a model that AutoModelForMaskedLM loads, e.g. BertForMaskedLM.",
         )
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         # Each architecture validates in its own way.
         raise FoldwiseError(

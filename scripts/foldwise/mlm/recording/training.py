@@ -14,8 +14,9 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import canonical_sha256, file_sha256
 from foldwise.mlm.declaration import BertSize
 from foldwise.mlm.recording.hashes import folder_hash
+from foldwise.mlm.training.checkpoints import BEST
 from foldwise.mlm.training.job import dataset_hashes, finetune_entities, pretrain
-from foldwise.mlm.training.trainer import BEST, TrainingPlan
+from foldwise.mlm.training.trainer import TrainingPlan
 from foldwise.tracking.calls.program import Outcome, tracked
 
 LAST_STEPS = 20

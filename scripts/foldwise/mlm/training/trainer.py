@@ -7,7 +7,6 @@ stopped early by a held-out set).
 from __future__ import annotations
 
 import math
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -26,12 +25,19 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import canonical_sha256, read_json, write_csv, write_json
+from foldwise.common.files import canonical_sha256, write_csv, write_json
 from foldwise.common.progress import ProgressLog
 from foldwise.mlm.texts.tagged_texts import TaggedText
+from foldwise.mlm.training.checkpoints import (
+    RECORD,
+    finished_record,
+    keep_best,
+    last_intact,
+    mark,
+    remove_resume_files,
+)
 from foldwise.mlm.training.masking import (
     IGNORED,
     ExampleMaker,
@@ -42,11 +48,7 @@ from foldwise.mlm.training.masking import (
 )
 from foldwise.network.devices import use_threads
 
-BEST = "checkpoint-best"
 LONGEST = 512  # tokens of a training sequence, where neither plan nor model names a length
-# What only a resumed training needs; the finished one keeps none of it, nor any pickle.
-_RESUME_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin",
-                 "trainer_state.json", "scaler.pt")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ def train(
 ) -> dict[str, Any]:
     """Train and write `checkpoint-{step}` folders, `history.csv` and `training.json` to `out`.
 
-    An interrupted training of the same work goes on from its last checkpoint; what other work left
-    in `out` is removed.
+    An interrupted training of the same work goes on from its last intact checkpoint, and a finished
+    one is not repeated. Nothing of other work in `out` is changed.
 
     Args:
         model: The network.
@@ -110,9 +112,16 @@ def train(
         The record, as in `training.json`.
 
     Raises:
-        FoldwiseError: The loss is no longer finite, or a held-out set is needed and gives nothing.
+        FoldwiseError: The loss is no longer finite, a held-out set is needed and gives nothing, or
+            `out` holds checkpoints of other work.
     """
     started = time.perf_counter()
+    work = canonical_sha256({**facts, "plan": asdict(plan)})
+    finished = finished_record(out, work)
+    if finished is not None:
+        remove_resume_files(out)
+        ProgressLog(sys.stderr, 1).line(f"{out}: finished before with the same settings")
+        return finished
     use_threads(plan.threads)
     maker = ExampleMaker(tokenizer, texts, plan.max_length or LONGEST)
     examples = MaskedExamples(maker, texts, plan.rules, plan.passes)
@@ -124,7 +133,7 @@ def train(
             hint="Give the held-out part a larger share.",
         )
     total = plan.steps or -(-len(examples) // plan.batch_size)
-    resume = _prepared(out, {**facts, "plan": asdict(plan)})
+    resume = last_intact(out, work)
     log = ProgressLog(sys.stderr, total)
     lengths = maker.lengths([*texts, *heldout])
     cut = sum(length > maker.max_length for length in lengths)
@@ -142,7 +151,7 @@ def train(
     callbacks: list[TrainerCallback] = [_Reporter(log)]
     if plan.patience:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=plan.patience))
-    trainer = Trainer(
+    trainer = _MarkingTrainer(
         model=model,
         args=arguments,
         train_dataset=examples,
@@ -155,10 +164,13 @@ def train(
         preprocess_logits_for_metrics=_most_probable,
         callbacks=callbacks,
     )
+    trainer.work = work
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=resume)
     history = _history(trainer.state.log_history)
-    best = _keep_best(trainer, out) if plan.patience else None
+    best = None
+    if plan.patience:
+        best = keep_best(Path(str(trainer.state.best_model_checkpoint)), out)
     record = {
         **facts,
         "plan": asdict(plan),
@@ -174,30 +186,21 @@ def train(
         "history": history.to_dict("records"),
         "seconds": time.perf_counter() - started,
     }
-    for folder in out.glob("checkpoint-*"):
-        for name in _RESUME_FILES:
-            (folder / name).unlink(missing_ok=True)
     write_csv(out / "history.csv", history)
-    write_json(out / "training.json", record)
+    write_json(out / RECORD, record)
+    # Only now: a kill before this line must find something to go on from.
+    remove_resume_files(out)
     return record
 
 
-def _prepared(out: Path, facts: dict[str, Any]) -> str | None:
-    """Clear what other work left in `out`; the last checkpoint of the same work, if any."""
-    mark, identity = out / ".work.json", canonical_sha256(facts)
-    known = read_json(mark).get("work") if mark.exists() else None
-    finished = (out / "training.json").exists()
-    if known != identity or finished:
-        for folder in out.glob("checkpoint-*"):
-            shutil.rmtree(folder)
-        (out / "training.json").unlink(missing_ok=True)
-    write_json(mark, {"work": identity})
-    for folder in out.glob("checkpoint-*"):
-        # The Trainer writes its state last: a checkpoint without it was cut off.
-        if not (folder / "trainer_state.json").exists():
-            shutil.rmtree(folder)
-    last: str | None = get_last_checkpoint(str(out))  # type: ignore[no-untyped-call]
-    return last
+class _MarkingTrainer(Trainer):
+    """A Trainer whose checkpoints say which work made them, even if a kill cuts one off."""
+
+    work = ""
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        mark(Path(output_dir or str(self.args.output_dir)), self.work)
+        super()._save(output_dir, state_dict)
 
 
 def _arguments(plan: TrainingPlan, out: Path, total: int, *, measured: bool) -> TrainingArguments:
@@ -292,13 +295,3 @@ def _history(entries: Sequence[dict[str, Any]]) -> pd.DataFrame:
         row.update({names[key]: float(value) for key, value in entry.items() if key in names})
     table = pd.DataFrame(list(rows.values())).reindex(columns=["step", *names.values()])
     return table.astype(object).where(table.notna(), None)
-
-
-def _keep_best(trainer: Any, out: Path) -> int:
-    """Copy the best checkpoint to `checkpoint-best`; its step."""
-    best = Path(trainer.state.best_model_checkpoint)
-    target = out / BEST
-    if target.exists():
-        shutil.rmtree(target)
-    shutil.copytree(best, target)
-    return int(best.name.rsplit("-", 1)[1])

@@ -16,8 +16,9 @@ from foldwise.mlm.evaluation.job import EvaluationSettings, evaluate, sample_tab
 from foldwise.mlm.evaluation.model_folder import load_masked_model
 from foldwise.mlm.samples.files import read_samples
 from foldwise.mlm.texts.tagged_texts import read_tagged_texts
+from foldwise.mlm.training.checkpoints import BEST
 from foldwise.mlm.training.job import finetune_entities
-from foldwise.mlm.training.trainer import BEST, TrainingPlan
+from foldwise.mlm.training.trainer import TrainingPlan
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 from transformers import TrainerCallback
 
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.output import WORKFLOW_JOB
 from foldwise.mlm.evaluation.model_folder import load_masked_model
 from foldwise.mlm.training import trainer as training_module
+from foldwise.mlm.training.checkpoints import MARK, finished_record, mark
 from foldwise.mlm.training.job import pretrain
 from foldwise.mlm.training.masking import (
     MaskingRules,
@@ -57,19 +60,76 @@ def test_a_killed_training_goes_on_to_the_same_weights(trained, corpus, tmp_path
     assert not (again / "training.json").exists()
     cut = again / "checkpoint-5"
     cut.mkdir()
+    shutil.copy(again / "checkpoint-4" / MARK, cut)
     (cut / "model.safetensors").write_bytes(b"half")
     pretrain(corpus / "training.jsonl", SIZE, None, PLAN, again)
     assert weights(again / "checkpoint-8") == weights(out / "checkpoint-8")
     assert not cut.exists()
 
 
-def test_other_work_does_not_go_on_from_it(trained, corpus, tmp_path):
+def test_other_work_in_the_folder_is_refused_and_kept(trained, corpus, tmp_path):
     out, _ = trained
     copy = tmp_path / "mlm"
     shutil.copytree(out, copy)
-    (copy / "training.json").unlink()
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     other = replace(PLAN, rules=MaskingRules(seed=5), steps=4)
-    record = pretrain(corpus / "training.jsonl", SIZE, None, other, copy)
-    assert record["steps"] == 4
-    assert [path.name for path in copy.glob("checkpoint-*")] == ["checkpoint-4"]
-    assert weights(copy / "checkpoint-4") != weights(out / "checkpoint-4")
+    with pytest.raises(FoldwiseError, match="output-dir"):
+        pretrain(corpus / "training.jsonl", SIZE, None, other, copy)
+    with pytest.raises(FoldwiseError, match="output-dir"):  # the folder that it starts from
+        pretrain(corpus / "training.jsonl", SIZE, copy / "checkpoint-4", PLAN, copy)
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_that_no_training_marked_is_refused(corpus, tmp_path):
+    mine = tmp_path / "checkpoint-3"
+    mine.mkdir()
+    (mine / "model.safetensors").write_bytes(b"mine")
+    with pytest.raises(FoldwiseError, match="checkpoint-3"):
+        pretrain(corpus / "training.jsonl", SIZE, None, PLAN, tmp_path)
+    assert (mine / "model.safetensors").read_bytes() == b"mine"
+
+
+def test_finished_work_is_not_repeated_and_evaluations_stay(trained, corpus, tmp_path):
+    out, record = trained
+    copy = tmp_path / "mlm"
+    shutil.copytree(out, copy)
+    (copy / "checkpoint-8_eval").mkdir()
+    (copy / "checkpoint-8_eval" / "results.json").write_text("{}")
+    (copy / "checkpoint-8_eval_results.json").write_text("{}")
+    stamp = (copy / "checkpoint-8" / "model.safetensors").stat().st_mtime_ns
+    assert pretrain(corpus / "training.jsonl", SIZE, None, PLAN, copy) == record
+    assert (copy / "checkpoint-8" / "model.safetensors").stat().st_mtime_ns == stamp
+    assert (copy / "checkpoint-8_eval" / "results.json").exists()
+    assert (copy / "checkpoint-8_eval_results.json").exists()
+
+
+@pytest.mark.parametrize("name", ["trainer_state.json", "optimizer.pt", "model.safetensors"])
+def test_a_damaged_checkpoint_is_made_again(name, trained, corpus, tmp_path, monkeypatch):
+    out, _ = trained
+    again = tmp_path / "mlm"
+
+    def full(*_):
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_module, "write_csv", full)
+        with pytest.raises(OSError):  # noqa: PT011
+            pretrain(corpus / "training.jsonl", SIZE, None, PLAN, again)
+    broken = again / "checkpoint-8" / name
+    half = broken.read_bytes()[: broken.stat().st_size // 2 if name != "trainer_state.json" else 0]
+    broken.write_bytes(half)
+    pretrain(corpus / "training.jsonl", SIZE, None, PLAN, again)
+    assert weights(again / "checkpoint-8") == weights(out / "checkpoint-8")
+
+
+def test_a_job_of_the_workflow_replaces_only_marked_checkpoints(tmp_path, monkeypatch):
+    mark(tmp_path / "checkpoint-4", "before")
+    monkeypatch.setenv(WORKFLOW_JOB, "1")
+    (tmp_path / "checkpoint-7").mkdir()
+    (tmp_path / "checkpoint-7" / "config.json").write_text("{}")
+    with pytest.raises(FoldwiseError, match="checkpoint-7"):
+        finished_record(tmp_path, "now")
+    assert (tmp_path / "checkpoint-4").exists()
+    shutil.rmtree(tmp_path / "checkpoint-7")
+    assert finished_record(tmp_path, "now") is None
+    assert not (tmp_path / "checkpoint-4").exists()
