@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,20 @@ DIGITS = "0123456789"
 SIGNS = "-+"
 OK, EMPTY, NO_NUMBER, SEVERAL = "ok", "empty", "no number", "several numbers"
 PARSE_STATUS = (OK, EMPTY, NO_NUMBER, SEVERAL)
-_NUMBER = re.compile(r"(?<![\w.])[-+\N{MINUS SIGN}]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w]|\.\d)")
+_NUMBER = re.compile(
+    r"(?<![\w.])(?<!\w-)(?:[-+]\s*)?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?!\w|\.\d)"
+)
+_DASHES = re.compile("[\N{MINUS SIGN}\N{MODIFIER LETTER MINUS SIGN}\N{HEAVY MINUS SIGN}]")
+_MINUS = re.compile(r"\b(?:minus|negative)\s*(?=[-+]?\s*\.?\d)", re.IGNORECASE)
+# Pieces that are not one number, or whose sign or size nobody can tell.
+_UNCLEAR = re.compile(
+    r"\d\s+\.\d|\d\.\s+\d|\d\.\.+\d|\d\s*-\s*\.?\d|[-+]\s*[-+]\s*\.?\d|[±∓<>≤≥]\s*[-+]?\s*\.?\d"
+)
+_ANY_UNIT = re.compile(
+    r"\d\s*(?:%|[munkMGTpfµ]?(?:eV|J|cal|Ha|Ry|Pa|Hz|m|mol)\b|[mµ]?K\b|Å|bar\b|atm\b|hartrees?\b|"
+    r"angstroms?\b|(?:kilo|milli)?(?:electron\s?volts?|joules?|calories?)\b)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -126,24 +140,44 @@ def median_step(probabilities: NDArray[np.float64], quantile: float) -> tuple[in
 
 
 def parse_number(text: str, unit: str = "") -> tuple[str, float]:
-    """The number in a model's own words.
+    """The number in a model's own words, or a refusal: never another number.
+
+    Any dash, and the words minus and negative, before a number are its sign.
 
     Args:
         text: What the model wrote.
-        unit: Unit of the target: digits in it are no number.
+        unit: Unit of the target: digits in it are not a number, and a number in another unit is
+            not an answer. Empty if it is not known.
 
     Returns:
-        One of `PARSE_STATUS` and the value, NaN where there is none. Several different numbers are
-        no answer.
+        One of `PARSE_STATUS` and the value, NaN without one. Several different numbers are not an
+        answer.
     """
     if not text.strip():
         return EMPTY, math.nan
-    plain = text.replace(unit, " ") if unit else text
-    found = [match.replace("\N{MINUS SIGN}", "-") for match in _NUMBER.findall(plain)]
-    values = list(dict.fromkeys(float(number) for number in found))
+    plain = _without_unit(_plain_signs(text), unit)
+    if _UNCLEAR.search(plain) or (unit and _ANY_UNIT.search(plain)):
+        return NO_NUMBER, math.nan
+    values = list(dict.fromkeys(float("".join(each.split())) for each in _NUMBER.findall(plain)))
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return NO_NUMBER, math.nan
     if len(values) > 1:
         return SEVERAL, math.nan
     return OK, finite[0]
+
+
+def _plain_signs(text: str) -> str:
+    """The text with ASCII digits and signs."""
+    plain = unicodedata.normalize("NFKC", text)
+    plain = "".join("-" if unicodedata.category(each) == "Pd" else each for each in plain)
+    return _MINUS.sub("-", _DASHES.sub("-", plain))
+
+
+def _without_unit(text: str, unit: str) -> str:
+    """The text without the unit after a number or on its own; a unit without letters has none."""
+    if not any(each.isalpha() or each == "%" for each in unit):
+        return text
+    parts = (r"\s*".join(map(re.escape, part.split())) for part in _plain_signs(unit).split("/"))
+    words = r"\s*(?:/|per\b)\s*".join(parts)
+    return re.sub(rf"(?:(?<=\d)\s*|(?<![\w.+-])){words}(?![\w/])", " ", text)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foldwise.common.errors import FoldwiseError
@@ -111,6 +111,21 @@ def test_an_impossible_branch_is_never_taken() -> None:
         ("1.2.3", NO_NUMBER, math.nan),
         ("1e999", NO_NUMBER, math.nan),
         (" \n", "empty", math.nan),
+        ("\N{EN DASH}1.2", OK, -1.2),
+        ("- 1.2", OK, -1.2),
+        ("minus 1.2", OK, -1.2),
+        ("about negative 0.3 eV per atom", OK, -0.3),
+        ("\N{FULLWIDTH HYPHEN-MINUS}\uff11.\uff12", OK, -1.2),
+        ("-1.2eV/atom", OK, -1.2),
+        ("-1.23 kJ/mol", NO_NUMBER, math.nan),
+        ("1.2 eV", NO_NUMBER, math.nan),
+        ("12 meV/atom", NO_NUMBER, math.nan),
+        ("-1 .2", NO_NUMBER, math.nan),
+        ("1..2", NO_NUMBER, math.nan),
+        ("--1.2", NO_NUMBER, math.nan),
+        ("1-2", NO_NUMBER, math.nan),
+        ("energy-1.2", NO_NUMBER, math.nan),
+        ("less than: < 1.2", NO_NUMBER, math.nan),
     ],
 )
 def test_parsing_of_words(text: str, status: str, value: float) -> None:
@@ -122,6 +137,31 @@ def test_parsing_of_words(text: str, status: str, value: float) -> None:
 def test_digits_of_the_unit_are_no_number() -> None:
     assert parse_number("4.5 g/cm3 or 10^3 kg", "g/cm3")[0] == SEVERAL
     assert parse_number("4.5 10^3 kg", "10^3 kg") == (OK, 4.5)
+
+
+@pytest.mark.parametrize("unit", ["-", "1", "", "eV/atom", "%", "10^3 kg"])
+def test_a_unit_takes_nothing_from_the_number(unit: str) -> None:
+    assert parse_number("-21.30", unit) == (OK, -21.3)
+    assert parse_number(f"-21.30 {unit if unit.isalpha() else ''}", unit) == (OK, -21.3)
+
+
+@given(
+    st.floats(-1e6, 1e6).map(lambda value: round(value, 4)),
+    st.sampled_from(
+        ["-", "\N{MINUS SIGN}", "\N{EN DASH}", "\N{EM DASH}", "- ", "minus ", "\uff0d"]
+    ),
+    st.sampled_from(["{}", "It is {}.", "about {} eV/atom", "{}eV/atom", "({})", "E = {} kJ/mol"]),
+    st.booleans(),
+)
+@settings(max_examples=500)
+def test_a_written_number_is_read_or_refused(
+    value: float, minus: str, words: str, wide: bool
+) -> None:
+    written = f"{abs(value):.4f}"
+    if wide:
+        written = written.translate({ord("0") + digit: 0xFF10 + digit for digit in range(10)})
+    status, found = parse_number(words.format(f"{minus if value < 0 else ''}{written}"), "eV/atom")
+    assert (status, found) == (OK, value) or (status != OK and "kJ" in words)
 
 
 @given(st.text(max_size=60))
