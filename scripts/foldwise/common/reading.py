@@ -26,6 +26,7 @@ ABSENT = "Make it first."
 TEXT_LIMIT = 2**31  # bytes of a JSON, CSV or other text file that is read whole
 YAML_LIMIT = 2**24  # bytes
 _SMALL = 2**28  # bytes that any gzip file may expand to
+_CHUNK = 2**16  # bytes unpacked at once
 _RATIO = 100  # expanded to packed bytes; of crystals as JSON it is about 5
 _DEPTH = 100  # of nested lists and mappings
 _NODES = 1_000_000  # of a YAML document, aliases written out
@@ -122,7 +123,8 @@ class _Capped(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        count = self._file.readinto(buffer)
+        # `GzipFile.readinto` reads into a buffer of its own, as long as this one.
+        count = self._file.readinto(memoryview(buffer)[:_CHUNK])
         self._left -= count
         if self._left < 0:
             raise FoldwiseError(

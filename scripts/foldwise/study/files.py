@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.reading import read_yaml
 
 
 def load_config(paths: Sequence[str | Path]) -> dict[str, Any]:
@@ -19,15 +18,7 @@ def load_config(paths: Sequence[str | Path]) -> dict[str, Any]:
     """
     config: dict[str, Any] = {}
     for path in paths:
-        try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise FoldwiseError(
-                "the file does not exist", where=str(path), hint="Give a YAML file."
-            ) from None
-        except (OSError, yaml.YAMLError) as error:
-            message = " ".join(str(error).split())
-            raise FoldwiseError(message, where=str(path), hint="Give a YAML file.") from error
+        values = read_yaml(path, absent="Give a YAML file.", broken="Give a YAML file.")
         if not isinstance(values, Mapping):
             raise FoldwiseError("it holds no mapping", where=str(path), hint="Write key: value.")
         config = _merged(config, values)

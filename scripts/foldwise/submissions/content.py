@@ -8,10 +8,7 @@ fold as one list in the official order. Those are read. What leaves a prediction
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.reading import opened, read_json
 from foldwise.tasks.official import OfficialTask, official_folds
 
 AGAIN = "Copy or download the file again."
@@ -31,22 +29,10 @@ def read_content(path: Path) -> Mapping[str, Any]:
     Raises:
         FoldwiseError: The file is missing, truncated, no JSON, or no submission.
     """
-    problem = None
-    try:
-        text = path.read_bytes()
-        content = json.loads(gzip.decompress(text) if text.startswith(_GZIP) else text)
-    except FileNotFoundError:
-        raise FoldwiseError(
-            "the submission is not there",
-            where=str(path),
-            hint="Correct submissions_dir or the path, or leave both out to download it.",
-        ) from None
-    except (EOFError, zlib.error):
-        problem = "the file is truncated"
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        problem = f"the file cannot be read ({error})"
-    if problem:
-        raise FoldwiseError(problem, where=str(path), hint=AGAIN)
+    absent = "Correct submissions_dir or the path, or leave both out to download it."
+    with opened(path, packed=False, absent=absent) as file:
+        packed = file.read(2) == _GZIP
+    content = read_json(path, packed=packed, absent=absent, broken=AGAIN)
     if not isinstance(content, Mapping) or not isinstance(content.get("tasks"), Mapping):
         raise FoldwiseError(
             "the file is no Matbench submission (no object 'tasks')", where=str(path), hint=AGAIN

@@ -7,10 +7,8 @@ than a laptop has.
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
-import zlib
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.reading import opened, said_by
 
 STRUCTURE_COLUMN = "structure"
 _SPLIT_KEYS = ("index", "columns", "data")
@@ -58,6 +57,10 @@ def read_split_json(
         raise FoldwiseError(
             f"the file is not valid JSON ({error.msg})", where=str(path), hint=_SPLIT_HINT
         ) from error
+    except (ValueError, RecursionError) as error:  # integers of thousands of digits, deep nesting
+        raise FoldwiseError(
+            f"the file is not valid JSON ({said_by(error)})", where=str(path), hint=_SPLIT_HINT
+        ) from error
     return _check_table(content, str(path))
 
 
@@ -65,25 +68,12 @@ def _pieces(path: Path) -> Iterator[str]:
     """The text of the file, some megabytes at a time."""
     decode = getincrementaldecoder("utf-8")().decode
     try:
-        with path.open("rb") if path.suffix == ".json" else gzip.open(path) as file:
+        packed = path.suffix != ".json"
+        with opened(path, packed=packed, absent="Check the path of the dataset.") as file:
             while piece := file.read(_PIECE_BYTES):
                 yield decode(piece)
             yield decode(b"", final=True)
-    except FileNotFoundError:
-        raise FoldwiseError(
-            "the file does not exist", where=str(path), hint="Check the path of the dataset."
-        ) from None
-    except (EOFError, zlib.error):
-        raise FoldwiseError(
-            "the file is truncated", where=str(path), hint="Copy or download it again."
-        ) from None
-    except gzip.BadGzipFile as error:
-        raise FoldwiseError(
-            f"the file is not intact gzip ({error})",
-            where=str(path),
-            hint="Compress it with gzip, or copy it again.",
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise FoldwiseError(
             f"the file cannot be read ({error})", where=str(path), hint="Check the path."
         ) from error

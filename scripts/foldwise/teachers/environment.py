@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-import yaml
-
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_json
+from foldwise.common.reading import read_yaml
 
 _PIN = re.compile(r"([A-Za-z0-9_.-]+)==([^\s;]+)")
 
@@ -26,12 +25,10 @@ def requirements(path: str | Path) -> list[str]:
     """
     hint = "Write dependencies: [python=3.11, pip, {pip: [name==version, …]}]."
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = read_yaml(path, absent=hint, broken=hint)
         parts = [part for part in content["dependencies"] if isinstance(part, dict)]
         lines = [str(line) for part in parts for line in part["pip"]]
-    except FileNotFoundError:
-        raise FoldwiseError("there is no such file", where=str(path), hint=hint) from None
-    except (yaml.YAMLError, KeyError, TypeError):
+    except (KeyError, TypeError):
         lines = []
     if not lines:
         raise FoldwiseError(

@@ -10,12 +10,9 @@ def test_a_study_file_that_is_not_there_or_no_mapping_is_one_line(tmp_path):
     absent, listed, broken = (tmp_path / name for name in ("absent.yaml", "list.yaml", "b.yaml"))
     listed.write_text("[1]")
     broken.write_text("task: [")
-    for path, line in (
-        (absent, f"{absent}: the file does not exist. Give a YAML file."),
-        (listed, f"{listed}: it holds no mapping. Write key: value."),
-    ):
+    for path in (absent, listed, broken):
         with pytest.raises(FoldwiseError) as caught:
             load_config([path])
-        assert str(caught.value) == line
-    with pytest.raises(FoldwiseError, match=r"b.yaml: while parsing .* Give a YAML file."):
-        load_config([broken])
+        assert caught.value.where == str(path)
+        assert caught.value.hint
+        assert "\n" not in str(caught.value)

@@ -98,11 +98,11 @@ def test_a_damaged_submission_is_named(tmp_path, change, message):
     ("content", "message"),
     [
         (gzip.compress(b"{}", mtime=0), "no Matbench submission"),
-        (gzip.compress(b"[1, 2", mtime=0), "cannot be read"),
+        (gzip.compress(b"[1, 2", mtime=0), "not valid JSON"),
         (gzip.compress(b'{"tasks": {}}', mtime=0), f"has no {TASK}"),
         (gzip.compress(bytes(1000), mtime=0)[:-12], "truncated"),
         (b"{}", "no Matbench submission"),
-        (b"{", "cannot be read"),
+        (b"{", "not valid JSON"),
     ],
 )
 def test_a_file_that_is_no_submission_is_named(tmp_path, content, message):
@@ -118,7 +118,7 @@ def test_other_tasks_checksums_and_places_are_errors(tmp_path):
         read_submission(path, "alpha", "demo_e_form")
     with pytest.raises(FoldwiseError, match="expected 00000000"):
         read_submission(path, "alpha", TASK, sha256="0" * 64)
-    with pytest.raises(FoldwiseError, match="the submission is not there"):
+    with pytest.raises(FoldwiseError, match=r"other\.json\.gz: .*submissions_dir"):
         read_submission(tmp_path / "other.json.gz", "alpha", TASK)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.reading import opened, parse_json
 from foldwise.common.tables import csv_rows
 from foldwise.crystals.parsing import one_line
 from foldwise.tasks.formats.frames import frame_id
@@ -24,7 +22,7 @@ from foldwise.tasks.formats.text import crystal_of_cell
 STRUCTURE_COLUMNS = ("structure", "cif", "poscar", "atoms")
 _Rows = Callable[[], Iterator[tuple[str, dict[str, Any]]]]
 _CHUNK = 256  # rows that are in memory at a time
-_ENCODING_HINT = "Convert it: iconv -f LATIN1 -t UTF-8."
+_LINE_HINT = 'Write {"id": …} per line, in UTF-8.'
 
 
 def table_source(
@@ -104,34 +102,24 @@ def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         where = f"{path} line {number}"
         if not line.strip():
             continue
-        try:
-            row = json.loads(line.decode("utf-8-sig"))
-        # Besides what is no JSON: numbers of thousands of digits, and brackets too deep.
-        except (ValueError, RecursionError) as error:
-            raise FoldwiseError(
-                f"the line is no JSON in UTF-8 ({one_line(error)})",
-                where=where,
-                hint=_ENCODING_HINT,
-            ) from error
+        row = parse_json(line, where, _LINE_HINT)
         if not isinstance(row, Mapping):
-            raise FoldwiseError(
-                "the line is no JSON object", where=where, hint='Write {"id": …} per line.'
-            )
+            raise FoldwiseError("the line is no JSON object", where=where, hint=_LINE_HINT)
         yield where, dict(row)
 
 
 def _lines(path: Path) -> Iterator[bytes]:
     number = 0
     try:
-        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
+        with opened(path, packed=path.name.endswith(".gz")) as file:
             for line in file:
                 number += 1
                 yield line
-    except (OSError, EOFError, zlib.error) as error:
+    except FoldwiseError as error:
         raise FoldwiseError(
-            f"it cannot be read on after line {number} ({one_line(error)})",
+            f"it cannot be read on after line {number} ({error.what})",
             where=str(path),
-            hint="Copy the file again.",
+            hint=error.hint,
         ) from error
 
 

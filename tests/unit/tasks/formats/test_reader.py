@@ -235,7 +235,7 @@ WRONG = {
     "bare.csv": (b"id,e_form\na,1\n", "row 2: there is no column of structures (columns: id, e_fo"),
     "no_id.csv": (b"id,cif\n,x\n", "row 2: it has no id in 'id'"),
     "slash.csv": (b"id,cif\na/b,x\n", "'a/b' cannot be an id"),
-    "cut.jsonl": (b'{"id": "a", "cif": "x"}\n{"id"', "line 2: the line is no JSON in UTF-8"),
+    "cut.jsonl": (b'{"id": "a", "cif": "x"}\n{"id"', "line 2: it is not valid JSON"),
     "none.parquet": (b"PAR", "it is no Parquet file"),
     "none.db": (b"not a database, only a text that is long enough", "it is no ASE database"),
     "cut.extxyz": (
