@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from foldwise.common.errors import run_program
+from foldwise.common.errors import FoldwiseError, run_program
 from foldwise.common.files import read_json
 from foldwise.common.options import AtLeastOne
 from foldwise.mlm.report.places import folder_of, is_result, results_path
@@ -58,6 +58,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from foldwise.mlm.making import make_missing  # noqa: PLC0415
     from foldwise.mlm.recording.evaluation import record_evaluation  # noqa: PLC0415
     from foldwise.mlm.report.folder import add_to_table  # noqa: PLC0415
+    from foldwise.mlm.texts.hub import is_hub  # noqa: PLC0415
 
     study = read_study(options.config)
     config = study.config
@@ -75,6 +76,10 @@ def _evaluate(options: argparse.Namespace) -> None:
     samples = options.samples or Path(ROOT) / "samples" / f"{default_set}.jsonl"
     lambada = options.lambada or config["lambada"]
     make_missing(study, samples, lambada, options.threads)
+    if options.lambada and not is_hub(options.lambada) and not Path(options.lambada).exists():
+        raise FoldwiseError(
+            "the file does not exist", where=options.lambada, hint="Check --lambada."
+        )
     run = SingleRun(
         checkpoint=options.checkpoint,
         output_dir=options.output_dir,

@@ -21,4 +21,5 @@ def safe_name(text: str) -> str:
     name = _UNSAFE.sub("_", text)[:_MAX_LENGTH]
     if name == text and not text.startswith("."):
         return name
-    return f"{name.lstrip('.')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    content = text.encode("utf-8", "surrogatepass")
+    return f"{name.lstrip('.')}-{hashlib.sha256(content).hexdigest()[:8]}"

@@ -12,7 +12,7 @@ from typing import Any
 from foldwise.common.errors import FoldwiseError
 from foldwise.mlm.evaluation.job import Evaluation, EvaluationSettings, evaluate
 from foldwise.mlm.report.folder import write_result
-from foldwise.mlm.report.places import folder_of
+from foldwise.mlm.report.places import folder_of, keep_other_result
 from foldwise.mlm.report.printed import report_text
 from foldwise.mlm.report.record import ReportSettings
 from foldwise.mlm.texts.text import read_texts
@@ -51,14 +51,17 @@ def evaluate_one(run: SingleRun, settings: EvaluationSettings) -> str:
     """Evaluate, write the result folder, and return the report.
 
     Raises:
-        FoldwiseError: An input is missing or broken.
+        FoldwiseError: An input is missing or broken, or the folder holds another result.
     """
     started = time.perf_counter()
+    folder = folder_of(run.checkpoint, run.output_dir)
+    keep_other_result(folder, run.checkpoint, settings.seq_len)
     evaluation = evaluate(run.checkpoint, run.samples, run.lambada, settings, run.cache)
+    keep_other_result(folder, run.checkpoint, evaluation.seq_len)
     training = [text for path in run.training_texts for text in read_texts(path)]
     results = write_result(
         evaluation,
-        folder_of(run.checkpoint, run.output_dir),
+        folder,
         ReportSettings(
             run.resamples, run.worst_n, _command(run, settings, evaluation), run.matching
         ),

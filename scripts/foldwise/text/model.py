@@ -99,7 +99,7 @@ def load_language_model(
         network = AutoModelForCausalLM.from_pretrained(
             place, dtype=precision, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (ImportError, OSError, ValueError, KeyError) as error:
         raise FoldwiseError(
             f"no language model can be loaded from {name!r} ({_first_line(error)})",
             where="language_model",

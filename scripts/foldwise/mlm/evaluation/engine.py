@@ -76,6 +76,8 @@ class Engine:
         precision: `float32`, or `bfloat16` for all but the head and the softmax: logits of 8 to 16
             are 0.0625 apart in it, and ties would go to the lower entry.
         log: Receives a line when memory was short.
+        entries: Entries of the tokenizer; the model's vocabulary may be padded beyond them, and a
+            padding entry is not an answer.
     """
 
     def __init__(
@@ -85,7 +87,10 @@ class Engine:
         device: torch.device,
         precision: str,
         log: Callable[[str], None] = lambda _: None,
+        *,
+        entries: int | None = None,
     ) -> None:
+        self._entries = entries
         self._model = model.to(device=device, dtype=torch.float32)
         self._tolerance = 1e-4
         if precision != "float32" and model.base_model is not model:
@@ -152,10 +157,10 @@ class Engine:
         rows = torch.arange(len(ids), device=self._device)
         if not self._masks_only:
             whole: Tensor = self._model(input_ids=ids, attention_mask=attention).logits
-            return whole[rows, masks].float()
+            return whole[rows, masks, : self._entries].float()
         with _only_masks(self._model, rows, masks):
             alone: Tensor = self._model(input_ids=ids, attention_mask=attention).logits
-        return alone[:, 0].float()
+        return alone[:, 0, : self._entries].float()
 
     def _check_masks_only(self, ids: Tensor, attention: Tensor, masks: Tensor) -> bool:
         """Whether the head works on single positions: compared once, on one row, with the whole."""

@@ -17,7 +17,12 @@ from foldwise.common.progress import ProgressLog
 from foldwise.mlm.evaluation.answers import AnswerStore, cache_key
 from foldwise.mlm.evaluation.engine import TOKEN_BUDGETS, Answer, Engine, plan_batches
 from foldwise.mlm.evaluation.matching import SUFFIX, is_hit, noun_candidates
-from foldwise.mlm.evaluation.model_folder import MaskedModel, load_masked_model, sequence_length
+from foldwise.mlm.evaluation.model_folder import (
+    MaskedModel,
+    known_entries,
+    load_masked_model,
+    sequence_length,
+)
 from foldwise.mlm.evaluation.questions import Question, QuestionMaker, make_questions
 from foldwise.mlm.evaluation.surfaces import Surfaces, read_surfaces
 from foldwise.mlm.evaluation.words import WordPlan, candidate_words, plan_words
@@ -150,7 +155,14 @@ def evaluate(
     budget = settings.token_budget or TOKEN_BUDGETS[device.type]
     store = AnswerStore(Path(cache) / f"{key}.jsonl")
     parameters = sum(weight.numel() for weight in loaded.model.parameters())
-    engine = Engine(loaded.model, _padding(loaded), device, precision, log.line)
+    engine = Engine(
+        loaded.model,
+        _padding(loaded),
+        device,
+        precision,
+        log.line,
+        entries=known_entries(loaded.tokenizer),
+    )
     words = WordPlan([], {})
     if settings.multi_token == "pll":  # noqa: S105
         candidates = candidate_words(asked, settings.threads)

@@ -85,6 +85,7 @@ def load_masked_model(folder: str | Path) -> MaskedModel:
     surplus = surplus_rows(config, rows, str(place))
     model = _network(place, config, weights, surplus)
     notes = tuple(surplus_note(config, name, rows[name], kept) for name, kept in surplus.items())
+    _check_vocabulary(model, tokenizer, str(place))
     for note in notes:
         ProgressLog(sys.stderr, 1).line(f"{place}: {note}")
     identity = canonical_sha256(
@@ -117,7 +118,7 @@ def _network(folder: Path, config: Any, weights: list[Path], surplus: dict[str, 
                 trust_remote_code=False,
                 **options,
             )
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+    except (ImportError, OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise FoldwiseError(
             f"the weights do not fit the config ({_first_line(error)})",
             where=str(folder),
@@ -131,6 +132,22 @@ def _network(folder: Path, config: Any, weights: list[Path], surplus: dict[str, 
             hint="Save the whole masked language model, with its head.",
         )
     return model
+
+
+def known_entries(tokenizer: Any) -> int:
+    """Entries that a tokenizer can name; a model's vocabulary may be padded beyond them."""
+    return 1 + max(map(int, tokenizer.get_vocab().values()))
+
+
+def _check_vocabulary(model: Any, tokenizer: Any, where: str) -> None:
+    """Every token that a text may become has a row of the model's embedding."""
+    rows, entries = int(model.get_input_embeddings().num_embeddings), known_entries(tokenizer)
+    if entries > rows:
+        raise FoldwiseError(
+            f"the tokenizer has {entries} entries, the model's embedding {rows} rows",
+            where=where,
+            hint="Call model.resize_token_embeddings and train, or take the model's own tokenizer.",
+        )
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -204,6 +221,12 @@ def _config(folder: Path) -> Any:
     raw = read_json(folder / "config.json")
     kind = raw.get("model_type") if isinstance(raw, dict) else None
     architectures = (raw.get("architectures") or []) if isinstance(raw, dict) else []
+    if isinstance(raw, dict) and raw.get("quantization_config"):
+        raise FoldwiseError(
+            "the weights are quantised",
+            where=str(folder / "config.json"),
+            hint="Save the model in float32 or bfloat16.",
+        )
     causal = any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures)
     if causal or kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         raise FoldwiseError(
@@ -212,7 +235,10 @@ def _config(folder: Path) -> Any:
             hint="Give a model that AutoModelForMaskedLM loads, e.g. BertForMaskedLM.",
         )
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        # It says how fast, not what; and it may ask for a package that is not installed.
+        config._attn_implementation = None
+        return config
     except Exception as error:
         # Each architecture validates in its own way.
         raise FoldwiseError(
@@ -223,12 +249,21 @@ def _config(folder: Path) -> Any:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        names = sorted(set(read_json(index).get("weight_map", {}).values()))
+    """The files that transformers reads: one file goes before an index next to it."""
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    paths = [single]
+    if index.exists() and not single.exists():
+        content = read_json(index)
+        named = content.get("weight_map") if isinstance(content, dict) else None
+        names = sorted(set(map(str, named.values()))) if isinstance(named, dict) else []
+        outside = [name for name in names if Path(name).name != name]
+        if outside:
+            raise FoldwiseError(
+                f"it names {outside[0]}, which is not a file of the folder",
+                where=str(index),
+                hint="Copy the weights into the folder, and name the files only.",
+            )
         paths = [folder / name for name in names]
-    else:
-        paths = [folder / "model.safetensors"]
     missing = [path for path in paths if not path.exists()]
     if missing or not paths:
         raise FoldwiseError(

@@ -79,13 +79,13 @@ def write_groups(
         place = folder / safe_name(str(line["group"]))
         write_json(place / "metrics.json", line)
         write_csv(place / "predictions.csv", rows[_PREDICTION_COLUMNS])
-        shown = [f"samples/{name}/summary.txt" for name in rows["id"][:worst_n]]
+        shown = [f"samples/{safe_name(str(name))}/summary.txt" for name in rows["id"][:worst_n]]
         listed = rows.assign(summary=shown + [""] * (len(rows) - len(shown)))
         write_csv(place / "per_sample.csv", listed)
         for rank, name in enumerate(rows["id"][:worst_n], start=1):
             text = sample_text(evaluation, table, str(name))
             note = f"rank_in_group: {rank} of {len(rows)} ({line['description']}), worst first\n"
-            write_text(place / "samples" / str(name) / "summary.txt", text + note)
+            write_text(place / "samples" / safe_name(str(name)) / "summary.txt", text + note)
 
 
 def sample_text(evaluation: Evaluation, table: pd.DataFrame, name: str) -> str:

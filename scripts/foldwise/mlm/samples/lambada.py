@@ -57,7 +57,7 @@ def read_lambada(path: str | Path) -> Lambada | None:
     600 rows are drawn with the seed 42, as behind the published baseline.
 
     A `_` in the text is the gap. A row without one is asked for its last word; its `answer` may
-    then be missing.
+    then be missing, or is that word.
 
     Raises:
         FoldwiseError: The file is empty or broken, or a row has no text or no answer.
@@ -114,6 +114,13 @@ def _blank(row: Any, number: int, path: Path) -> Blank:
             f"row {number} has {text.count(BLANK)} blanks and the answer {answer!r}",
             where=str(path),
             hint="Mark one blank with _ and give its answer.",
+        )
+    word = unicodedata.normalize("NFC", last[1]).lstrip("“‘\"'「『(〈《")
+    if answer and unicodedata.normalize("NFC", answer) not in (word, last[1]):
+        raise FoldwiseError(
+            f"row {number} has no blank, and its answer {answer!r} is not its last word",
+            where=str(path),
+            hint="Mark the blank with _.",
         )
     return Blank(
         name, text[: last.start(1)], text[last.end(1) :], answer or last[1], last_word=True

@@ -57,6 +57,20 @@ def engine(model, **options):
     return Engine(model, 0, torch.device("cpu"), "float32", **options)
 
 
+def test_padding_of_the_vocabulary_is_not_an_answer(tokenizer, questions):
+    """A padded model answers as the model whose vocabulary ends with the tokenizer's."""
+    torch.manual_seed(0)
+    padded = AutoModelForMaskedLM.from_config(small_bert(len(tokenizer) + 40)).eval()
+    with torch.no_grad():
+        padded.cls.predictions.bias[len(tokenizer) :] = 50.0  # each padding entry would be first
+    plain = copy.deepcopy(padded)
+    plain.resize_token_embeddings(len(tokenizer))
+    entries = len(tokenizer)
+    assert engine(padded, entries=entries).ask(questions[:8]) == engine(plain).ask(questions[:8])
+    answers = engine(copy.deepcopy(padded)).ask(questions[:8])
+    assert all(answer.nearest[0] >= entries for answer in answers)
+
+
 def test_top_five_equal_a_direct_unbatched_call(model_folder, questions):
     """The oracle: 100 samples, each alone through transformers, nothing of this project between."""
     model = AutoModelForMaskedLM.from_pretrained(model_folder).eval()

@@ -4,13 +4,14 @@ import filecmp
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.files import REPOSITORY
+from foldwise.common.files import REPOSITORY, file_sha256
 from foldwise.mlm.evaluation.engine import Engine
 from foldwise.mlm.evaluation.job import EvaluationSettings, evaluate, sample_table
 from foldwise.mlm.job import SingleRun, evaluate_one, given_baseline
@@ -154,6 +155,41 @@ def test_the_folder_of_a_checkpoint(finished, samples):
     assert states["train_overlap"] == states["answers"] == "passed"
     untokenizable = pd.read_csv(folder / "diagnostics" / "untokenizable.csv")
     assert untokenizable["samples"].sum() == (~table["in_vocabulary"]).sum()
+
+
+@pytest.mark.parametrize("change", ["checkpoint", "length"])
+def test_another_result_is_not_overwritten(finished, model_folder, sample_file, tmp_path, change):
+    root, _ = finished
+    place = root / "out" / "checkpoint-7_eval" / "results.json"
+    before = place.read_bytes()
+    other, settings = model_folder, SETTINGS
+    if change == "checkpoint":
+        other = tmp_path / model_folder.name
+        shutil.copytree(model_folder, other)
+    else:
+        settings = replace(SETTINGS, seq_len=64)
+    with pytest.raises(FoldwiseError, match="checkpoint-7_eval"):
+        evaluate_one(run_of(other, sample_file, root), settings)
+    assert place.read_bytes() == before
+
+
+def test_ids_of_samples_never_leave_the_folder(model_folder, sample_file, samples, tmp_path):
+    names = ["../../../escaped", "/tmp/foldwise_escaped", "..", "a/b", "x" * 300]
+    lines = [json.loads(line) for line in sample_file.read_text().splitlines()]
+    for name, row in zip(names, [one for one in lines if "id" in one], strict=False):
+        row["id"] = name
+    hostile = tmp_path / "inside" / "samples.jsonl"
+    hostile.parent.mkdir()
+    hostile.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lines))
+    card = json.loads(sample_file.with_suffix(".card.json").read_text())
+    card["sha256"] = file_sha256(hostile)
+    hostile.with_suffix(".card.json").write_text(json.dumps(card))
+    run = run_of(model_folder, hostile, tmp_path / "inside", worst_n=100)
+    evaluate_one(run, SETTINGS)
+    written = {path.resolve() for path in tmp_path.rglob("summary.txt")}
+    assert written
+    assert all(path.is_relative_to(tmp_path / "inside" / "out") for path in written)
+    assert not list(tmp_path.glob("*escaped*"))
 
 
 def test_the_printed_report(finished):

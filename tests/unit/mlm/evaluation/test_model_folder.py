@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from contextlib import suppress
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import BertModel, GPT2Config, GPT2LMHeadModel, RobertaConfig
+from transformers import AutoTokenizer, BertModel, GPT2Config, GPT2LMHeadModel, RobertaConfig
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.mlm.evaluation.model_folder import load_masked_model, sequence_length
@@ -124,3 +125,60 @@ def test_the_identity_is_of_the_content(model_folder, folder):
 def test_positions_of_roberta_start_behind_the_padding():
     assert max_positions(RobertaConfig(max_position_embeddings=514, pad_token_id=1)) == 512
     assert max_positions(small_bert(10)) == LENGTH
+
+
+def change_config(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}},
+        {"quantization_config": {"quant_method": "gptq", "bits": 4}},
+        {"_attn_implementation": "flash_attention_2"},
+        {"attn_implementation": "flash_attention_3"},
+    ],
+)
+def test_settings_that_need_other_packages_are_refused_or_left_alone(folder, changes):
+    change_config(folder, **changes)
+    with suppress(FoldwiseError):
+        load_masked_model(folder)
+        assert "quantization_config" not in changes
+
+
+def test_code_of_a_folder_is_never_run(folder):
+    (folder / "evil.py").write_text("open('/tmp/foldwise_evil', 'w')\nraise SystemExit(9)\n")
+    change_config(folder, auto_map={"AutoModelForMaskedLM": "evil.Model", "AutoConfig": "evil.C"})
+    load_masked_model(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["../other.safetensors", "/tmp/other.safetensors", "a/b.safetensors"]
+)
+def test_an_index_stays_in_its_folder(folder, name):
+    (folder / "model.safetensors").rename(folder / "moved.safetensors")
+    index = {"weight_map": {"w": name}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "model.safetensors.index.json" in message(folder)
+
+
+def test_an_index_next_to_the_weights_changes_no_identity(folder):
+    """Transformers reads the one file; other weights in it are another model."""
+    own = load_masked_model(folder).identity
+    index = {"weight_map": {"w": "model.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert load_masked_model(folder).identity == own
+    weights = load_file(folder / "model.safetensors")
+    first = next(iter(weights))
+    save_file(weights | {first: weights[first] + 1}, folder / "model.safetensors", {"format": "pt"})
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"w": "other"}}')
+    assert load_masked_model(folder).identity != own
+
+
+def test_tokens_beyond_the_embedding_are_refused(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["새말하나", "새말둘"])
+    tokenizer.save_pretrained(folder)
+    assert str(len(tokenizer)) in message(folder)

@@ -31,6 +31,7 @@ def test_blanks_of_a_lambada_file(tmp_path):
         ({"text": "_ 와 _ 를", "answer": "가"}, "row 1 has 2 blanks"),
         ({"text": "어제 _를", "answer": ""}, "row 1 has 1 blanks"),
         ({"text": "", "answer": "가"}, "row 1 has 0 blanks"),
+        ({"text": "국가는 법률로 정한다", "answer": "법률"}, "row 1"),
         ([], "row 1 has 0 blanks"),
     ],
 )
