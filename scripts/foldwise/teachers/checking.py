@@ -13,6 +13,7 @@ import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json
+from foldwise.common.frames import read_csv, read_parquet
 from foldwise.prediction.outside import HISTORY_COLUMNS
 from foldwise.statistics.classification import are_classes
 
@@ -93,18 +94,16 @@ def _table(folder: Path) -> pd.DataFrame:
         if not path.is_file():
             continue
         try:
-            table = pd.read_parquet(path) if path.suffix == ".parquet" else _csv(path)
-        except (OSError, ValueError) as error:
-            raise _bad(
-                f"its {name} cannot be read ({' '.join(str(error).split())[:120]})"
-            ) from None
+            table = read_parquet(path) if path.suffix == ".parquet" else _csv(path)
+        except FoldwiseError as error:
+            raise _bad(f"its {name} cannot be read ({error.what[:120]})") from None
         return table
     raise _bad(f"it left no {' or '.join(ANSWERS)} in its folder")
 
 
 def _csv(path: Path) -> pd.DataFrame:
     """Ids as they are written: `007` is no number, and `NA` is not missing."""
-    return pd.read_csv(path, dtype={"id": str}, keep_default_na=False)
+    return read_csv(path, dtype={"id": str}, keep_default_na=False)
 
 
 def _check_values(answers: pd.Series[float], known: pd.Series[float]) -> None:
@@ -129,9 +128,8 @@ def _history(folder: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
-        table = pd.read_csv(path)
-        kept = table[list(HISTORY_COLUMNS)].astype(np.float64)
-    except (OSError, ValueError, KeyError):
+        kept = read_csv(path)[list(HISTORY_COLUMNS)].astype(np.float64)
+    except (FoldwiseError, ValueError, KeyError):
         raise _bad(
             f"its history.csv is no table of numbers with {', '.join(HISTORY_COLUMNS)}"
         ) from None

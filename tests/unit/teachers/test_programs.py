@@ -54,6 +54,11 @@ BAD = {
                      "its predictions have no column 'prediction'"),
     "no_table": ("open('predictions.parquet', 'w').write('hello')",
                  "its predictions.parquet cannot be read"),
+    "foreign_metadata": ("import pyarrow as pa, pyarrow.parquet as pq\n"
+                         "table = pa.table({'id': ['a']})\n"
+                         "table = table.replace_schema_metadata({b'pandas': b'[]'})\n"
+                         "pq.write_table(table, 'predictions.parquet')",
+                         "its predictions.parquet cannot be read"),
     "bad_history": (f"{GOOD}\nasked.to_parquet('predictions.parquet')\n"
                     "open('history.csv', 'w').write('step\\n1\\n')",
                     "its history.csv is no table of numbers with epoch, train_mae, val_mae"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from ase import Atoms
 from ase.io import read
 
 from foldwise.common.errors import FoldwiseError
+from foldwise.common.reading import opened
 from foldwise.crystals.parsing import UNREADABLE, Failure, one_line
 from foldwise.tasks.formats.rows import RawRow, RawSource
 from foldwise.tasks.formats.text import crystal_of_atoms
@@ -82,7 +82,7 @@ def _frame_texts(path: Path) -> Iterator[tuple[int, str, list[str]]]:
             What follows cannot be told apart then, so that reading stops.
     """
     hint = "Each frame is a number of atoms, a comment line, and a line for each atom."
-    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+    with opened(path, packed=path.name.lower().endswith(".gz")) as file:
         lines = enumerate(map(partial(_decoded_line, path), count(1), file), start=1)
         number = 0
         for line, text in lines:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
-import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foldwise.common.errors import FoldwiseError
+from foldwise.common.reading import opened, parse_json
 from foldwise.crystals.neighbors import CrystalArrays
 from foldwise.crystals.parsing import (
     DISORDERED,
     TOO_LARGE,
     UNREADABLE,
     CrystalError,
-    one_line,
     parse_structure,
 )
 from foldwise.tasks.formats.cif.crystal import crystal_of_cif
@@ -38,14 +35,12 @@ def crystal_of_file(path: str, max_atoms: int) -> CrystalArrays:
         CrystalError: The file cannot be read, or its structure cannot be used.
     """
     try:
-        if not Path(path).is_file():
-            raise CrystalError(UNREADABLE, "it is not a file")
-        with gzip.open(path) if path.endswith(".gz") else Path(path).open("rb") as file:
+        with opened(path, packed=path.endswith(".gz")) as file:
             content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise CrystalError(TOO_LARGE, f"a file of more than {MAX_BYTES // 1_000_000} MB")
-    except (OSError, EOFError, zlib.error) as error:
-        raise CrystalError(UNREADABLE, one_line(error)) from error
+    except FoldwiseError as error:
+        raise CrystalError(UNREADABLE, error.what) from error
+    if len(content) > MAX_BYTES:
+        raise CrystalError(TOO_LARGE, f"a file of more than {MAX_BYTES // 1_000_000} MB")
     return crystal_of_text(decoded(content), max_atoms)
 
 
@@ -119,6 +114,7 @@ def same_crystal(crystal: CrystalArrays, _: int) -> CrystalArrays:
 
 def _of_json(text: str) -> CrystalArrays:
     try:
-        return parse_structure(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise CrystalError(UNREADABLE, f"no valid JSON ({error})") from error
+        value = parse_json(text, "structure")
+    except FoldwiseError as error:
+        raise CrystalError(UNREADABLE, error.what) from error
+    return parse_structure(value)

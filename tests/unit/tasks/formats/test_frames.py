@@ -1,6 +1,7 @@
 """Extended XYZ: every frame is a row, with its id as written; one bad frame is one bad row."""
 
 import gzip
+import os
 from contextlib import suppress
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.crystals.parsing import Failure
+from foldwise.crystals.parsing import CrystalError, Failure
 from foldwise.tasks.formats.reader import open_structures
+from foldwise.tasks.formats.text import crystal_of_text
 from refusals import message
 
 CELL = 'Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3'
@@ -32,6 +34,23 @@ def test_blank_lines_between_frames_lose_none(tmp_path, name):
     rows = rows_of(tmp_path, text, name)
     assert [row.columns["e"] for row in rows] == [0, 1, 2, 3]
     assert all(row.crystal.numbers.tolist() == [55, 17] for row in rows)
+
+
+def test_a_file_cut_off_or_no_file_is_one_line(tmp_path):
+    packed = gzip.compress(frame().encode())
+    (tmp_path / "cut.xyz.gz").write_bytes(packed[: len(packed) // 2])
+    os.mkfifo(tmp_path / "pipe.xyz")
+    for name in ("cut.xyz.gz", "pipe.xyz"):
+        with pytest.raises(FoldwiseError) as caught:
+            list(open_structures(tmp_path / name).rows())
+        assert name in caught.value.where
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize("text", ['{"sites": ' + "9" * 5000 + "}", '{"a": ' + "[" * 100_000])
+def test_json_that_is_impossible_is_a_crystal_that_cannot_be_used(text):
+    with pytest.raises(CrystalError):
+        crystal_of_text(text, 1000)
 
 
 @pytest.mark.parametrize("written", ["001", "1e5", "T", "1.50", "nan", "a=b", "F"])

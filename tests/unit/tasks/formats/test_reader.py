@@ -178,7 +178,7 @@ BAD = {
     "large.cif": (large_cell(22).encode(), "cell too large", "10648 sites, more than 1000"),
     "no_hydrogen.cif": (HYDROXIDE.encode(), "atoms missing", "its sites make CsCl"),
     "POSCAR_old": (POSCAR_WITHOUT_ELEMENTS.encode(), "unreadable structure", "names no elements"),
-    "cut.cif.gz": (gzip.compress(salt().encode())[:-20], "unreadable structure", "ended"),
+    "cut.cif.gz": (gzip.compress(salt().encode())[:-20], "unreadable structure", "truncated"),
     "overlap.cif": (salt().replace("0.5000", "0.0010").encode(), "atoms too close", "Å"),
 }
 
