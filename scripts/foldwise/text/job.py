@@ -23,7 +23,7 @@ from foldwise.text.batches import check_lengths
 from foldwise.text.decoding import NumberDecoder
 from foldwise.text.fitting.heads import answer_by_head
 from foldwise.text.fitting.writing import write_numbers
-from foldwise.text.model import LanguageModel, load_language_model
+from foldwise.text.model import LanguageModel, load_language_model, weights_sha256
 from foldwise.text.numbers import OK, DecimalFormat
 from foldwise.text.prompts import Prompt, PromptMaker
 from foldwise.text.rows import Rows, TextFiles, TextJob, prompts_of, read_rows
@@ -186,7 +186,12 @@ def _asked(
         batch_tokens=job.settings.batch_tokens,
         unit=rows.unit,
         journal=job.predictions / "journal.jsonl",
-        identity={"settings": asdict(job.settings), "seed": job.seed, **identity},
+        identity={
+            "settings": asdict(job.settings),
+            "seed": job.seed,
+            "weights": weights_sha256(model.network),
+            **identity,
+        },
         log=log,
     )
 

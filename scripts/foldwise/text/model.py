@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 from collections.abc import Sequence
@@ -112,6 +113,22 @@ def load_language_model(
     network.generation_config.pad_token_id = tokenizer.pad_token_id
     longest = int(getattr(network.config, "max_position_embeddings", 2**31))
     return LanguageModel(name, network, tokenizer, device, longest)
+
+
+def weights_sha256(network: torch.nn.Module, *, frozen_only: bool = False) -> str:
+    """SHA-256 of a network's weights, by their names.
+
+    Args:
+        network: The network.
+        frozen_only: Whether those that are trained are left out.
+    """
+    digest = hashlib.sha256()
+    for name, weight in sorted(network.named_parameters()):
+        if not (frozen_only and weight.requires_grad):
+            digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+            values = weight.detach().cpu().contiguous().flatten()
+            digest.update(values.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def set_pad_token(tokenizer: Any, pad_token: str | None, name: str) -> None:

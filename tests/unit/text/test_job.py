@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_csv, write_json, write_parquet
@@ -107,6 +109,29 @@ def test_a_method_answers_every_row_and_no_test_target_enters(
     for file in ("test.parquet", "train.parquet"):
         one, two = ((each.predictions / file).read_bytes() for each in (made, again))
         assert one == two
+
+
+def test_answers_of_other_weights_in_the_same_folder_are_not_taken_over(
+    files: TextFiles, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "language_model"
+    shutil.copytree(tiny_folder, folder)
+    made = job(folder, tmp_path / "a", **METHODS["zero_shot"])
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("foldwise.text.job.write_parquet", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_text_job(files, made)
+    assert (made.predictions / "journal.jsonl").is_file()
+    weights = load_file(folder / "model.safetensors")
+    changed = {name: value.flip(-1).contiguous() for name, value in weights.items()}
+    save_file(changed, folder / "model.safetensors", metadata={"format": "pt"})
+    found = run_text_job(files, made)
+    fresh = run_text_job(files, job(folder, tmp_path / "b", **METHODS["zero_shot"]))
+    pd.testing.assert_frame_equal(found, fresh)
 
 
 def test_few_shot_examples_are_fitted_rows(

@@ -30,7 +30,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import canonical_sha256, read_json, write_json
 from foldwise.common.progress import ProgressLog
 from foldwise.study.outside.text import TextRecipe
-from foldwise.text.model import LanguageModel
+from foldwise.text.model import LanguageModel, weights_sha256
 
 WARMUP = 0.1
 Row = dict[str, Any]
@@ -183,7 +183,8 @@ def tune(
         judge=judge,
     )
     trainer.remove_callback(PrinterCallback)
-    key = canonical_sha256([list(texts.rows), repr(settings), seed])
+    start = weights_sha256(network, frozen_only=True)
+    key = canonical_sha256([list(texts.rows), repr(settings), seed, start])
     trainer.train(resume_from_checkpoint=_last_of(folder, key))
     network.eval()
     history = _history(trainer.state.log_history)
