@@ -85,7 +85,7 @@ def search(tuning: Tuning) -> dict[str, Any]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # an error is one line of ours
     study = optuna.create_study(
         storage=f"sqlite:///{tuning.out / 'study.db'}",
-        study_name=f"{job.recipe_name}_{_identity(tuning, fold)[:12]}",
+        study_name=_study_name(tuning, fold),
         direction="minimize",
         load_if_exists=True,
         # A scratch training starts behind and may end in front: nothing is judged before a third.
@@ -127,7 +127,7 @@ class _Runner:
         tuning, started = self._tuning, time.monotonic()
         recipe = _suggested(trial, tuning.job.recipe, self._steps)
         job = replace(tuning.job, recipe=recipe)
-        out = tuning.out / "trials" / str(trial.number)
+        out = _scratch(tuning) / str(trial.number)
         training = prepare(self._fold, job, SeedJob(tuning.seed, tuning.holdout, out), self._device)
         rows, epochs = training.problem.samples.rows, training.problem.recipe.epochs
         accelerate(
@@ -190,7 +190,7 @@ def trial_steps(tuning: Tuning, fold: OpenFold, device: torch.device) -> int:
         fold: Its open fold.
         device: Where it trains.
     """
-    out = tuning.out / "trials" / "timing"
+    out = _scratch(tuning) / "timing"
     training = prepare(fold, tuning.job, SeedJob(tuning.seed, tuning.holdout, out), device)
     problem = training.problem
     trainer = Trainer(training.network, problem, training.log)
@@ -205,6 +205,15 @@ def trial_steps(tuning: Tuning, fold: OpenFold, device: torch.device) -> int:
     # A training ends with an epoch, so a trial has whole ones.
     affordable = int(tuning.budget / TRIALS / per_step / per_epoch)
     return per_epoch * min(problem.recipe.epochs, max(MIN_EPOCHS, affordable))
+
+
+def _scratch(tuning: Tuning) -> Path:
+    """Folder of states while a trial runs; of a name that nothing of the user's has."""
+    return tuning.out / f".{tuning.job.recipe_name}.trials"
+
+
+def _study_name(tuning: Tuning, fold: OpenFold) -> str:
+    return f"{tuning.job.recipe_name}_{_identity(tuning, fold)[:12]}"
 
 
 def _identity(tuning: Tuning, fold: OpenFold) -> str:
@@ -264,14 +273,10 @@ def _count(study: optuna.Study, state: TrialState) -> int:
 
 
 def trial_table(tuning: Tuning) -> pd.DataFrame:
-    """Every finished trial of the folder's latest study, best first."""
+    """Every finished trial of a search, best first; other inputs are another search."""
     storage = f"sqlite:///{tuning.out / 'study.db'}"
-    names = [
-        name
-        for name in optuna.get_all_study_names(storage)
-        if name.startswith(f"{tuning.job.recipe_name}_")
-    ]
-    study = optuna.load_study(study_name=names[-1], storage=storage)
+    fold = open_fold(tuning.files, tuning.job.recipe, torch.device("cpu"))
+    study = optuna.load_study(study_name=_study_name(tuning, fold), storage=storage)
     rows = [
         {
             "trial": one.number,

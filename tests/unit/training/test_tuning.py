@@ -104,6 +104,26 @@ def test_poisoned_test_targets_change_nothing(folder):
     assert found[0] == found[1]
 
 
+def test_a_search_in_a_used_folder_keeps_to_its_own_trials_and_leaves_foreign_files(folder):
+    """The table is that of the inputs asked for, not of the last search that was new."""
+    table = pd.read_parquet(folder / "targets.parquet")
+    write_parquet(folder / "doubled.parquet", table.assign(target=2 * table["target"]))
+    out = folder / "shared"
+    foreign = out / "trials" / "0" / "notes.txt"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("mine")
+    one, two = (
+        tuning_in(folder, out, 1e-6, targets=f"{name}.parquet") for name in ("targets", "doubled")
+    )
+    search(one)
+    first = values(one)
+    search(two)
+    assert values(two) != first
+    search(one)
+    assert values(one) == first
+    assert foreign.read_text() == "mine"
+
+
 def test_the_choice_is_written_and_adopted(folder, searched):
     tuning, chosen = searched
     write_pages(tuning.out, chosen, trial_table(tuning), "eV")
