@@ -73,6 +73,24 @@ class Rehearsal:
         return REPOSITORY / "results" / self.name
 
 
+def remove_rehearsal(root: Path, dataset: Path) -> None:
+    """Remove an earlier rehearsal, which its dataset tells from a study of the user's.
+
+    Raises:
+        FoldwiseError: The folder holds something, but no such dataset.
+    """
+    if not root.exists():
+        return
+    if root.is_symlink() or not root.is_dir() or (any(root.iterdir()) and not dataset.is_file()):
+        raise FoldwiseError(
+            f"the folder would be removed, but it holds no {dataset.name}, so that no rehearsal "
+            "made it",
+            where=str(root),
+            hint="Move it away.",
+        )
+    shutil.rmtree(root)
+
+
 def rehearse(plan: Rehearsal, say: Callable[[str], None]) -> Path:
     """Make the dataset, run the study with one experiment, and write the table of its stages.
 
@@ -95,7 +113,7 @@ def rehearse(plan: Rehearsal, say: Callable[[str], None]) -> Path:
         # Before anything is removed: a mistyped path must not cost the hours of an earlier one.
         rows = official_rows(plan.task, plan.targets)
         if not plan.goes_on:
-            shutil.rmtree(root, ignore_errors=True)
+            remove_rehearsal(root, file)
         say(write_rehearsal(rows, file))
     config = root / "study.yaml"
     study = _study(plan, file)
