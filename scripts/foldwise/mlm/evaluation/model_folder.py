@@ -238,7 +238,6 @@ def _config(folder: Path) -> Any:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         # It says how fast, not what; and it may ask for a package that is not installed.
         config._attn_implementation = None
-        return config
     except Exception as error:
         # Each architecture validates in its own way.
         raise FoldwiseError(
@@ -246,6 +245,7 @@ def _config(folder: Path) -> Any:
             where=str(folder / "config.json"),
             hint="Save the model again with save_pretrained.",
         ) from error
+    return config
 
 
 def _weight_files(folder: Path) -> list[Path]:
