@@ -14,7 +14,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from foldwise.common.code import code_of
 from foldwise.common.errors import FoldwiseError
-from foldwise.study.command_line import type_values
+from foldwise.study.command_line import call_again, type_values
 from foldwise.study.config import parse_study
 from foldwise.study.checks import missing_files, warnings
 from foldwise.study.kinds import NETWORK
@@ -23,6 +23,14 @@ from foldwise.study.outside.program import PROGRAM
 from foldwise.study.outside.text import TEXT
 from foldwise.tasks.sources import EMBEDDED
 from foldwise.tracking.calls.interpreter import put_interpreter_first
+
+if not Path("config/config.yaml").is_file():
+    print(
+        f"error: config/config.yaml: there is none below {os.getcwd()}. Call snakemake in the"
+        " repository, or with --directory and the repository's folder.",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 type_values(config, workflow.config_settings.config or {})
 try:
@@ -42,15 +50,10 @@ if workflow.is_main_process:
 
 # How this study is called again, for its folders. As a parameter of the rules it would make them
 # stale under another file's name.
-STUDY_FILES = [
-    shlex.quote(os.path.relpath(path)) for path in workflow.overwrite_configfiles
-]
-os.environ["FOLDWISE_CALL"] = " ".join(
-    [
-        "snakemake --cores 2",
-        *(["--configfile", *STUDY_FILES, "--"] if STUDY_FILES else []),
-    ]
-)
+if workflow.is_main_process:
+    os.environ["FOLDWISE_CALL"] = call_again(
+        workflow.overwrite_configfiles, workflow.config_settings.config or {}
+    )
 
 
 envvars:

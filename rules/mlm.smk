@@ -264,9 +264,8 @@ rule summarise_mlm:
         folders=lambda wildcards, input: [
             path.rsplit("/", 1)[0] for path in input.records
         ],
-        compare=lambda wildcards: MLM.config["runs"][wildcards.mlm_run].get(
-            "compare", []
-        ),
+        compare=lambda wildcards: MLM.config["runs"][wildcards.mlm_run].get("compare")
+        or [],
         bootstrap=MLM.config["evaluation"]["bootstrap"],
     shell:
         "python scripts/jobs/write_mlm_summary.py --run {wildcards.mlm_run}"

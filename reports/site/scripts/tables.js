@@ -63,6 +63,8 @@ class RowTable {
         columns: fields.map((field, at) => ({
           field: field.field,
           title: field.title,
+          // Tabulator would take a title as HTML, and a unit in it is the user's text.
+          titleFormatter: (/** @type {any} */ cell) => make("span", {}, cell.getValue()),
           hozAlign: field.number ? "right" : "left",
           headerHozAlign: field.number ? "right" : "left",
           headerSortStartingDir: field.number ? "desc" : "asc",

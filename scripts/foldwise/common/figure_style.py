@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from foldwise.common.files import atomic_path
 
@@ -32,7 +33,23 @@ STYLE: dict[Any, Any] = {
 
 
 def save_figure(stem: Path, figure: Figure) -> None:
-    """Write `stem.png` and `stem.svg`, of equal bytes for equal content."""
+    """Write `stem.png` and `stem.svg`, of equal bytes for equal content.
+
+    A dollar sign in a unit, a title or a name is itself, not the begin of a formula.
+    """
+    for text in _texts(figure):
+        if "$" in text.get_text():
+            text.set_parse_math(False)
     for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         with atomic_path(stem.with_suffix(f".{suffix}")) as temporary:
             figure.savefig(temporary, format=suffix, metadata=metadata)
+
+
+def _texts(figure: Figure) -> list[Text]:
+    """All texts but the labels of logarithmic axes, which are formulas."""
+    found = figure.findobj(Text)
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() != "log":
+                found += axis.get_ticklabels()
+    return [each for each in found if isinstance(each, Text)]

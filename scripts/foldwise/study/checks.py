@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,16 @@ from foldwise.study.recipe import Recipe, Teacher
 from foldwise.study.study import Study
 from foldwise.tasks.cuts.rule import WITH_TABLE
 
+RESERVED = frozenset(
+    {
+        "bench", "benchmarks", "cluster_test", "combined", "configs", "data", "ensembles",
+        "experiments", "gates", "joint", "logs", "members", "mlflow", "mlm", "models",
+        "predictions", "runs", "searches", "site", "speed", "splits", "structures", "submissions",
+        "teachers",
+    }
+)  # fmt: skip
+"""Folders next to those of the experiments."""
+
 
 def check_names(study: Study) -> None:
     """Check that every name in a study exists, and that what they name goes together.
@@ -24,6 +34,7 @@ def check_names(study: Study) -> None:
     Raises:
         FoldwiseError: A name does not exist, or two settings contradict each other.
     """
+    _check_folders(study)
     if study.folds[-1] >= study.splits["folds"]:
         raise FoldwiseError(
             f"there is no fold {study.folds[-1]}",
@@ -65,6 +76,37 @@ def check_names(study: Study) -> None:
             check_known(recipe.teacher.ensemble, known, f"{where}.ensemble")
             _check_recorded(study, recipe.teacher, where)
             _check_teachers(study, name, where)
+
+
+def _check_folders(study: Study) -> None:
+    """An experiment's folder is its own, and no path is taken for a pattern by Snakemake."""
+    for name in study.names:
+        if name in RESERVED:
+            raise FoldwiseError(
+                "a study's folder of results has a folder of this name",
+                where=f"experiments.{name}",
+                hint="Give the experiment another name.",
+            )
+    if study.run in RESERVED:
+        raise FoldwiseError(
+            f"the folder results/{study.run} has another use", where="run", hint="Rename the study."
+        )
+    for where, path in _paths_of(study):
+        if "{" in path or "}" in path:
+            raise FoldwiseError(
+                f"{path} has braces, which Snakemake takes for a wildcard",
+                where=where,
+                hint="Rename the file or its folder.",
+            )
+
+
+def _paths_of(study: Study) -> Iterator[tuple[str, str]]:
+    for task, dataset in study.datasets.items():
+        yield f"datasets.{task}.path", str(dataset.get("path") or "")
+    yield "splits.table", str(study.splits.get("table") or "")
+    for name, recipe in study.recipes.items():
+        if isinstance(recipe, PredictionsRecipe):
+            yield f"recipes.{name}.path", str(recipe.file(0, 0))
 
 
 def _used_recipes(study: Study) -> list[str]:

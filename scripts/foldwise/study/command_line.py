@@ -1,11 +1,34 @@
-"""Values that are given at the call, beside the config files."""
+"""Values that are given at the call of Snakemake, next to the config files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+
+def call_again(files: Sequence[str | Path], given: Mapping[str, Any]) -> str:
+    """The command that calls a study again, quoted, up to its targets.
+
+    Args:
+        files: Config files of the call.
+        given: What `--config` gave, as Snakemake understands it.
+    """
+    words = ["snakemake", "--cores", "2"]
+    if files:
+        words += ["--configfile", *map(os.path.relpath, files)]
+    if given:
+        words += ["--config"]
+        words += [
+            f"{key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+            for key, value in given.items()
+        ]
+    return shlex.join(words) + (" --" if files or given else "")
 
 
 def type_values(config: dict[str, Any], given: Mapping[str, Any]) -> None:

@@ -150,6 +150,21 @@ def test_what_data_says_stays_text(browser):
     browser.until("return document.querySelector('#found option')?.value === arguments[0]", HOSTILE)
 
 
+def test_the_title_of_a_column_stays_text(browser):
+    browser.open("#/experiment/e4")
+    browser.run(
+        "const host = document.querySelector('main').appendChild(document.createElement('div'));"
+        "host.id = 'hostile';"
+        "new RowTable(host, {label: 'x', sort: 'a.asc',"
+        " fields: [{field: 'a', title: arguments[0], value: (row) => row}]});",
+        f"target ({HOSTILE})",
+    )
+    shown = "return document.querySelector('#hostile .tabulator-col-title')?.textContent"
+    browser.until(f"{shown} === arguments[0]", f"target ({HOSTILE})")
+    assert not browser.run("return document.querySelector('#hostile img')")
+    assert browser.driver.title != "broken"
+
+
 def test_the_keyboard_reaches_content_and_pages(browser):
     browser.open("", afresh=True)
     ActionChains(browser.driver).send_keys(Keys.TAB).perform()

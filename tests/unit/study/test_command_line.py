@@ -1,11 +1,13 @@
 """Values given at the call are what the same text in a config file would be."""
 
+import shlex
+
 import pytest
 import yaml
 from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
-from foldwise.study.command_line import type_values
+from foldwise.study.command_line import call_again, type_values
 
 FILE = {
     "run": "mine",
@@ -33,3 +35,15 @@ def test_values_within_braces_are_typed(given):
     key, _, text = given.partition("=")
     update_config(wanted, {key: yaml.safe_load(text)})
     assert config == wanted
+
+
+def test_a_study_is_called_again_as_it_was_called():
+    """The words that the shell makes of the command are those of the call."""
+    assert call_again([], {}) == "snakemake --cores 2"
+    given = {"run": "my own", "splits": {"only": ["0"]}, "mlm_config": "a'b.yaml"}
+    words = shlex.split(call_again(["my study.yaml"], given))
+    assert words[:5] == ["snakemake", "--cores", "2", "--configfile", "my study.yaml"]
+    assert words[5] == "--config"
+    assert words[-1] == "--"
+    pairs = (word.split("=", 1) for word in words[6:-1])
+    assert {key: yaml.safe_load(value) for key, value in pairs} == given

@@ -362,3 +362,16 @@ def test_embedded_datasets_are_named_and_known():
         f"{named}: a name belongs to source: embedded, and to no other. "
         "Take it out, or change the source."
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("experiments.data", {"recipe": "baseline", "seeds": [0], "title": "t", "purpose": "p"}),
+        ("experiments.runs", {"recipe": "baseline", "seeds": [0], "title": "t", "purpose": "p"}),
+        ("run", "mlm"),
+        ("datasets.demo_e_form.path", "a{b}c.json.gz"),
+    ],
+)
+def test_names_and_paths_that_would_meet_others_are_refused(path, value):
+    assert line_of(changed(path, value)).startswith(path.rsplit(".", 1)[0])
