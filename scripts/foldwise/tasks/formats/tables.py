@@ -8,11 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.common.reading import opened, parse_json
+from foldwise.common.reading import checked_file, opened, parse_json
 from foldwise.common.tables import csv_rows
 from foldwise.crystals.parsing import one_line
 from foldwise.tasks.formats.frames import frame_id
@@ -131,10 +130,12 @@ def _n_rows(path: Path) -> int:
 @contextmanager
 def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(checked_file(path)) as file:
             yield file
-    # pyarrow meets damaged pages with errors of many kinds.
-    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+    except FoldwiseError:
+        raise
+    # pyarrow meets damaged pages with errors of every kind.
+    except Exception as error:
         raise FoldwiseError(
             f"it is no Parquet file, or is damaged ({one_line(error)})",
             where=str(path),

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -165,6 +166,26 @@ def test_program(model, source, tmp_path):
     assert done.returncode == 0, done.stderr
     assert f"{COUNT} structures, {COUNT - 2} answered" in done.stdout
     assert len(pd.read_csv(out)) == COUNT
+
+
+def test_of_two_calls_at_once_one_is_refused_and_the_other_is_whole(model, source, tmp_path):
+    out = tmp_path / "p.csv"
+    words = ["--experiment", model, "--structures", source, "--out", out, "--device", "cpu"]
+    first = subprocess.Popen(
+        [sys.executable, REPOSITORY / "scripts" / "predict_structures.py", *words]
+    )
+    while not any(path.stat().st_size for path in tmp_path.iterdir()) and first.poll() is None:
+        time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)  # in the middle of its work, whatever the machine
+    try:
+        second = run_script("predict_structures.py", *words)
+    finally:
+        first.send_signal(signal.SIGCONT)
+    assert first.wait() == 0
+    assert second.returncode == 2
+    assert str(out) in second.stderr
+    assert len(pd.read_csv(out)) == COUNT
+    assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
 
 
 @pytest.mark.parametrize(

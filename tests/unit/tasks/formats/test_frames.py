@@ -40,7 +40,8 @@ def test_a_file_cut_off_or_no_file_is_one_line(tmp_path):
     packed = gzip.compress(frame().encode())
     (tmp_path / "cut.xyz.gz").write_bytes(packed[: len(packed) // 2])
     os.mkfifo(tmp_path / "pipe.xyz")
-    for name in ("cut.xyz.gz", "pipe.xyz"):
+    os.mkfifo(tmp_path / "pipe.parquet")
+    for name in ("cut.xyz.gz", "pipe.xyz", "pipe.parquet"):
         with pytest.raises(FoldwiseError) as caught:
             list(open_structures(tmp_path / name).rows())
         assert name in caught.value.where
