@@ -7,18 +7,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foldwise.common.errors import run_program
+from foldwise.common.files import read_json
 from foldwise.common.folder import CONTENT
 from foldwise.common.output import output_folder
 from foldwise.experiment.inputs.loading import load_inputs
 from foldwise.experiment.inputs.types import InputPaths
 from foldwise.experiment.job import write_experiment
-from foldwise.experiment.review.checks import review_lines
-from foldwise.experiment.review.verdict import review_message
+from foldwise.experiment.review.verdict import review_message, screen_lines
 from foldwise.tracking.record.lifecycle import complete_experiment
 
 
 def main() -> None:
-    """Parse the arguments, write the folder, print the review."""
+    """Parse the arguments, write the folder, print the review and the headline number."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--experiment", required=True, help="name, e.g. e4")
     parser.add_argument("--config", required=True, help="resolved experiment, JSON")
@@ -66,9 +66,8 @@ def main() -> None:
     inputs = load_inputs(InputPaths(**arguments), experiment, family)
     review = write_experiment(inputs, out, command)
     complete_experiment(out)
-    print(f"{out}: {review['passed']} checks passed, {review['failed']} failed, "
-          f"{review['look']} to look at, {review['not_applicable']} not applicable")  # fmt: skip
-    print("\n".join(review_lines(review)))
+    print("\n".join(screen_lines(read_json(out / "results.json"), review)))
+    print(f"all checks: {out / 'README.txt'}")
     message = review_message(experiment.upper(), review)
     if message is not None:
         print(message, file=sys.stderr)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from foldwise.experiment.inputs.types import Json
-from foldwise.statistics.wording import plural
+from foldwise.statistics.wording import listing, over_folds_text, plural
 
 NEEDS_REVIEW = "needs review"
 FAVOURABLE = ("adopted", "kept", "headline")
@@ -22,6 +22,24 @@ def review_message(name: str, review: Json) -> str | None:
         return None
     details = "; ".join(f"{check['name']}: {check['detail']}" for check in failed)
     return f"{name} needs review: {plural(len(failed), 'check')} failed ({details})"
+
+
+def screen_lines(record: Json, review: Json) -> list[str]:
+    """The review and the headline number for a terminal; every check is in README.txt.
+
+    Args:
+        record: What `results.json` holds.
+        review: What `foldwise.experiment.review.checks.review` returns.
+    """
+    errors = record["metrics"]["aggregate"]
+    n_folds = len(record["metrics"]["folds"])
+    mae = over_folds_text(errors["mae_mean"], errors["mae_std"], n_folds)
+    look = [check["name"] for check in review["checks"] if check["passed"] == "look"]
+    return [
+        f"review: {review['passed']} passed, {review['failed']} failed, {len(look)} to look at"
+        f"{f' ({listing(look)})' if look else ''}, {review['not_applicable']} not applicable",
+        f"{record['experiment']}: MAE {mae} {record['unit']}, {plural(n_folds, 'fold')}",
+    ]
 
 
 def reviewed_decision(name: str, decision: Json, review: Json) -> Json:

@@ -85,8 +85,12 @@ def test_programs(study, tmp_path):
                "--command", "snakemake results/e4/results.json",
                "--out", tmp_path / "e4")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "[ok] counts: 61 crystals in; 59 predicted + 2 failures = 61" in done.stdout
-    assert "snakemake results/e4/results.json" in (tmp_path / "e4" / "README.txt").read_text()
+    readme = (tmp_path / "e4" / "README.txt").read_text()
+    assert "[ok] counts: 61 crystals in; 59 predicted + 2 failures = 61" in readme
+    assert "snakemake results/e4/results.json" in readme
+    assert len(done.stdout.splitlines()) == 3
+    assert "failure rate" in done.stdout
+    assert str(tmp_path / "e4" / "README.txt") in done.stdout
     done = run("jobs/write_summary.py", "--experiments", tmp_path / "e4", "--out-markdown",
                tmp_path / "RESULTS.md", "--out-csv", tmp_path / "leaderboard.csv")  # fmt: skip
     assert done.returncode == 0, done.stderr
