@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foldwise.graphs.arrays import ask_for, expect_pieces
 from foldwise.graphs.batch import (
     GraphBatch,
     Pieces,
@@ -19,7 +20,6 @@ from foldwise.graphs.batch import (
     join_skin_pieces,
     ranges,
 )
-from foldwise.graphs.mapped import ask_for, expect_pieces
 from foldwise.graphs.store import GraphStore
 
 RESIDENT_BYTES_PER_STORED_BYTE = 2  # indices are kept as int64

@@ -42,9 +42,7 @@ from foldwise.crystals.neighbors import (
     CrystalArrays,
     CrystalGraphArrays,
 )
-from foldwise.graphs.chained_array import ChainedArray
-from foldwise.graphs.growing_array import GrowingArray
-from foldwise.graphs.mapped import let_go
+from foldwise.graphs.arrays import ChainedArray, GrowingArray, let_go
 
 FORMAT_VERSION = 1
 _CRYSTAL_ARRAYS = ("numbers", "frac", "lattice")

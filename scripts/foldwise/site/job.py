@@ -16,12 +16,11 @@ from foldwise.experiment.inputs.types import Json
 from foldwise.site.data.crystals import SHARD, structure_twins, write_copies, write_structures
 from foldwise.site.data.scripts import write_script
 from foldwise.site.data.tables import MEMBER_SHARD, write_answers, write_rows
-from foldwise.site.pages.assets import copy_assets, read_manifest
+from foldwise.site.pages.assets import copy_assets, read_manifest, render_index
 from foldwise.site.pages.calls import calls_page
 from foldwise.site.pages.experiment import experiment_page
 from foldwise.site.pages.masked_lm import masked_lm_pages
 from foldwise.site.pages.overview import overview
-from foldwise.site.pages.rendering import render_index
 from foldwise.site.reading.comparisons import all_pairs, recorded_comparisons
 from foldwise.site.reading.curves import training_curves
 from foldwise.site.reading.experiments import ExperimentFolder, read_experiments

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_files import small_store
-from foldwise.graphs.chained_array import ChainedArray
+from foldwise.graphs.arrays import ChainedArray
 from foldwise.graphs.sources import open_batches
 from foldwise.graphs.store import join_stores
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldwise.graphs.growing_array import GrowingArray
+from foldwise.graphs.arrays import GrowingArray
 
 
 @given(parts=st.lists(st.integers(0, 20), max_size=6), row=st.sampled_from([(), (2,), (3, 3)]))

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldwise.graphs.chained_array import ChainedArray
-from foldwise.graphs.mapped import ask_for, expect_pieces, let_go
+from foldwise.graphs.arrays import ChainedArray, ask_for, expect_pieces, let_go
 
 ROWS, WIDTH = 1_000_000, 16  # 64 MB of float32
 PIECES = [slice(start, start + 50) for start in range(0, ROWS - 50, ROWS // 40)]

@@ -12,10 +12,18 @@ from hypothesis import strategies as st
 from crystal_files import small_store
 from foldwise.crystals.neighbors import CrystalArrays, build_graph
 from foldwise.crystals.parsing import parse_structure
-from foldwise.graphs.random_numbers import keys_of, normals
 from foldwise.graphs.sources import ResidentStore, StreamedStore
 from foldwise.graphs.store import GraphColumns, GraphStore, write_store
-from foldwise.graphs.views import MAX_STRAIN, MIN_LENGTH, Distortion, Strength, Views, distorted
+from foldwise.graphs.views import (
+    MAX_STRAIN,
+    MIN_LENGTH,
+    Distortion,
+    Strength,
+    Views,
+    distorted,
+    keys_of,
+    normals,
+)
 from foldwise.network.checkpoint import new_network
 from paths import REPOSITORY
 

@@ -10,8 +10,7 @@ import pytest
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_parquet
-from foldwise.site.data.calls import CALL_SHARD, write_calls
-from foldwise.site.reading.calls import read_calls
+from foldwise.site.pages.calls import CALL_SHARD, read_calls, write_calls
 
 IDS = [f"mp-{number}" for number in range(CALL_SHARD + 7)]
 

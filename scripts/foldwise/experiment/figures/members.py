@@ -1,4 +1,4 @@
-"""The figure of a combination: its error beside those of the recorded teachers it is made of."""
+"""The errors of an ensemble's members: of recorded teachers, and how far recipes err together."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from matplotlib.figure import Figure
 
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs
+from foldwise.experiment.record.mixed import error_correlation, recipe_answers
 from foldwise.statistics.metrics import Floats
 from foldwise.statistics.wording import value_text
+
+_LIGHT = 0.6  # of the scale: darker cells take white letters
 
 
 def members_figure(inputs: ExperimentInputs, rows: TestRows, colours: tuple[str, str]) -> Figure:
@@ -54,3 +57,44 @@ def _fold_maes(rows: TestRows, prediction: Floats) -> Floats:
     error = np.abs(prediction - rows.table["target"].to_numpy())
     folds = rows.table["fold"].to_numpy()
     return np.array([error[folds == fold].mean() for fold in np.unique(folds)])
+
+
+def correlation_figure(inputs: ExperimentInputs, rows: TestRows) -> Figure:
+    """Matrix of the correlations of the recipes' errors on test rows."""
+    columns = recipe_answers(inputs, rows)
+    names = [str(name) for name in columns.columns]
+    return matrix_figure(names, error_correlation(columns, rows))
+
+
+def matrix_figure(names: list[str], matrix: Floats) -> Figure:
+    """The figure of a matrix `[m, m]` of correlations between the recipes `names`."""
+    side = 2.6 + 0.9 * len(names)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(matrix, vmin=0.0, vmax=1.0, cmap="Blues")
+    for row in range(len(names)):
+        for column in range(len(names)):
+            value = float(matrix[row, column])
+            colour = "white" if value > _LIGHT else "black"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(visible=False)
+    figure.colorbar(image, ax=axes, shrink=0.75, label="correlation of signed errors")
+    # From the figure's edge on: above the matrix alone there is no room for long names.
+    figure.suptitle(_finding(names, matrix), x=0.02, ha="left", fontsize="large", weight="bold")
+    return figure
+
+
+def _finding(names: list[str], matrix: Floats) -> str:
+    if len(names) < 2:
+        return "One recipe alone answers"
+    pairs = [(matrix[a, b], names[a], names[b]) for a in range(len(names)) for b in range(a)]
+    low, high = min(pairs), max(pairs)
+    if len(pairs) == 1:
+        return f"Errors of {low[1]}\nand {low[2]} correlate by {low[0]:.2f}"
+    return (
+        "Errors have least in common between\n"
+        f"{low[1]} and {low[2]} ({low[0]:.2f}),\n"
+        f"most between {high[1]} and {high[2]} ({high[0]:.2f})"
+    )

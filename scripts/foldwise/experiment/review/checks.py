@@ -18,8 +18,7 @@ from foldwise.common.files import flatten
 from foldwise.experiment.inputs.mixture import Mixture
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import Combined, ExperimentInputs, Json
-from foldwise.experiment.review.language_models import parse_check, probe_check
-from foldwise.experiment.review.outcomes import result_checks
+from foldwise.experiment.review.outcomes import parse_check, probe_check, result_checks
 from foldwise.experiment.review.types import Check, Verdict
 from foldwise.experiment.tables.groups import Group
 from foldwise.statistics.metrics import fold_metrics

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from foldwise.common.files import read_parquet
 from foldwise.site.data.columns import (
     code_column,
     number_column,
@@ -17,7 +18,6 @@ from foldwise.site.data.columns import (
 )
 from foldwise.site.data.scripts import write_script
 from foldwise.site.reading.experiments import ExperimentFolder
-from foldwise.site.reading.views import view_spread
 
 NEVER_TESTED = -1
 MEMBER_SHARD = 5_000
@@ -87,3 +87,25 @@ def write_answers(
             f"members_{experiment.name}_{start // MEMBER_SHARD}",
             {"columns": {str(name): number_column(part[name], quantum) for name in part}},
         )
+
+
+def view_spread(root: Path, experiment: ExperimentFolder) -> pd.Series[float] | None:
+    """Standard deviation over views by id, the mean over seeds; `None` without views.
+
+    Args:
+        root: `results`, or `results/{run}`.
+        experiment: The experiment.
+    """
+    views = int(experiment.record["hyperparams"].get("tta") or 1)
+    if views == 1:
+        return None
+    task = root / "predictions" / str(experiment.record["recipe"]) / str(experiment.record["task"])
+    files = [
+        path
+        for seed in experiment.record["seeds"]
+        for path in sorted(task.glob(f"fold_*/seed_{seed}/tta_{views}/test.parquet"))
+    ]
+    if not files:
+        return None
+    table = pd.concat([read_parquet(path, ("id", "view_std")) for path in files])
+    return table.groupby("id")["view_std"].mean()

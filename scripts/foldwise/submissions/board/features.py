@@ -1,4 +1,4 @@
-"""The columns that a booster sees."""
+"""The columns that a booster sees, those from rows with the same composition among them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foldwise.statistics.metrics import Floats
-from foldwise.submissions.board.neighbours import neighbour_features
-from foldwise.submissions.board.rows import Rows
+from foldwise.submissions.board.rows import Ints, Rows
 from foldwise.submissions.boosting import composition_features, member_features
 
 Matrix = npt.NDArray[np.float32]
@@ -73,3 +72,37 @@ def element_fractions(formulas: list[str]) -> Floats:
         for symbol, fraction in amounts.items():
             table[row[formula], column[symbol]] = fraction
     return np.asarray(table[[row[formula] for formula in formulas]], dtype=np.float64)
+
+
+def neighbour_features(
+    codes: Ints, fold: Ints, known: Collection[int], target: Floats, base: Floats
+) -> Floats:
+    """Count, mean target and mean residual over the known rows with the same code.
+
+    A row's own fold is left out: a training row then sees its neighbours as a test row sees them,
+    and never itself or its polymorphs of the same fold.
+
+    Args:
+        codes: A number for each formula, or for each chemical system `[n]`.
+        fold: Fold of each row `[n]`.
+        known: Folds whose labels may be used.
+        target: True values `[n]`; those of other folds than `known` are not read.
+        base: The prediction that the residual is taken from `[n]`.
+
+    Returns:
+        `[n, 3]`; the means are NaN where the count is 0.
+    """
+    folds = max(*known, int(fold.max())) + 1
+    totals = np.zeros((int(codes.max()) + 1, folds, 3))
+    for number in known:
+        rows = fold == number
+        residual = target[rows] - base[rows]
+        for place, weights in enumerate((np.ones(int(rows.sum())), target[rows], residual)):
+            totals[:, number, place] = np.bincount(
+                codes[rows], weights=weights, minlength=len(totals)
+            )
+    others = totals.sum(axis=1)[codes] - totals[codes, fold]
+    # Counts are exact; a sum of which everything was subtracted again may keep some 1e-17.
+    counts = others[:, :1]
+    means = np.where(counts > 0, others[:, 1:] / np.maximum(counts, 1.0), np.nan)
+    return np.hstack([counts, means])

@@ -1,11 +1,14 @@
-"""The one way in for crystals from outside: whatever the format, one row after the other."""
+"""Crystals from outside: whatever the format or the folders, one row after the other."""
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -23,11 +26,10 @@ from foldwise.crystals.parsing import (
     one_line,
     parse_or_failure,
 )
-from foldwise.tasks.formats.folder import folder_source, is_structure_file
 from foldwise.tasks.formats.frames import database_source, xyz_source
 from foldwise.tasks.formats.rows import RawRow, RawSource, StructureRow, printable
 from foldwise.tasks.formats.tables import table_source
-from foldwise.tasks.formats.text import MAX_ATOMS, crystal_of_cell, same_crystal
+from foldwise.tasks.formats.text import MAX_ATOMS, crystal_of_cell, crystal_of_file, same_crystal
 from foldwise.tasks.identifiers import check_id, crystal_ids
 from foldwise.tasks.matbench_json import STRUCTURE_COLUMN, read_split_json
 
@@ -36,6 +38,8 @@ FORMATS = (
     "a folder of CIF or POSCAR files, .xyz or .extxyz, an ASE .db, a table (.csv, .jsonl, "
     ".parquet) with a column of structures, or a Matbench .json.gz"
 )
+_CIF = re.compile(r"(?P<id>.+)\.(?:cif|mcif|vasp|poscar)", re.IGNORECASE)
+_POSCAR = re.compile(r"(?:POSCAR|CONTCAR)(?:[._-](?P<id>.+))?")
 
 
 @dataclass(frozen=True)
@@ -205,3 +209,82 @@ def _crystal(row: RawRow, max_atoms: int) -> CrystalArrays | Failure:
     except Exception as error:  # noqa: BLE001 - one structure must not stop the others
         return Failure(UNREADABLE, printable(one_line(error)))
     return crystal
+
+
+def folder_source(path: Path) -> RawSource:
+    """Files of a folder in the order of their paths, or one file.
+
+    The id is the name without its ending: `NaCl.cif`, `NaCl.vasp`, `POSCAR_NaCl`; a file that is
+    called POSCAR or CONTCAR alone takes the name of its folder. All may be gzipped (`.gz`).
+
+    Raises:
+        FoldwiseError: There is no such file, or two files have one id.
+    """
+    files: list[tuple[str, str]] = []
+    ignored = []
+    for found in _files(path):
+        name = _id_of(found)
+        if name is None:
+            ignored.append(found.name)
+        else:
+            files.append((name, str(found)))
+    if not files:
+        raise FoldwiseError(
+            "there is no structure in it" + (f" ({len(ignored)} other files)" if ignored else ""),
+            where=str(path),
+            hint="Files are called NAME.cif, NAME.vasp, POSCAR_NAME or NAME/POSCAR, .gz or not.",
+        )
+    seen: dict[str, str] = {}
+    for name, file in files:
+        if name in seen:
+            raise FoldwiseError(
+                f"two files have the id {name!r}: {os.path.relpath(seen[name], path)} and "
+                f"{os.path.relpath(file, path)}",
+                where=str(path),
+                hint="Rename or remove one.",
+            )
+        seen[name] = file
+    return RawSource(
+        kind="folder of structure files" if path.is_dir() else "structure file",
+        total=len(files),
+        rows=partial(_rows, files),
+        ignored=tuple(ignored),
+    )
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """Files of a folder and of those in it; links to folders are followed, each folder once."""
+    if path.is_file():
+        yield path
+        return
+    seen = {path.resolve()}
+    for folder, folders, names in os.walk(path, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if not name.startswith(".")]
+        followed = []
+        for name in folders:
+            target = Path(folder, name).resolve()
+            # A link to what is in this folder anyway must not come before the folder itself.
+            inside = Path(folder, name).is_symlink() and target.is_relative_to(path.resolve())
+            if target not in seen and not inside:
+                seen.add(target)
+                followed.append(name)
+        folders[:] = followed
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(folder, name)
+
+
+def _id_of(file: Path) -> str | None:
+    name = file.name.removesuffix(".gz")
+    found = _CIF.fullmatch(name) or _POSCAR.fullmatch(name)
+    return None if found is None else found["id"] or file.absolute().parent.name
+
+
+def is_structure_file(path: Path) -> bool:
+    """Whether a file is called as one structure's file is."""
+    return _id_of(path) is not None
+
+
+def _rows(files: list[tuple[str, str]]) -> Iterator[RawRow]:
+    for name, file in files:
+        yield RawRow(name, file, crystal_of_file, file, {})

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from foldwise.common.figure_style import STYLE
-from foldwise.experiment.figures.correlation import matrix_figure
+from foldwise.experiment.figures.members import matrix_figure
 
 NAMES = ["matgl_network", "soap_kernel", "baseline", "boosting"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foldwise.experiment.pages.language_model import language_model_paragraph, output_lines
+from foldwise.experiment.pages.readme import language_model_paragraph, output_lines
 from foldwise.study.outside.text import METHODS, TextRecipe
 
 

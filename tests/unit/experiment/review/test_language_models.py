@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from foldwise.experiment.review.language_models import parse_check, probe_check
+from foldwise.experiment.review.outcomes import parse_check, probe_check
 
 
 def outputs(values, truth, status="ok"):

@@ -191,7 +191,7 @@ def broken(content):
     ("content", "reason"),
     [
         (broken(GOOD), "the file is truncated"),
-        (b"<html>404</html>", "the file cannot be read"),
+        (b"<html>404</html>", "it is not valid JSON"),
         (b"[1, 2]", "the file is no Matbench submission"),
         (
             json.dumps(submission_of({"matbench_other": {}})).encode(),

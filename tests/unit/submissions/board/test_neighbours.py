@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldwise.submissions.board.neighbours import neighbour_features
+from foldwise.submissions.board.features import neighbour_features
 
 
 def by_hand(codes, fold, known, target, base):
