@@ -12,8 +12,7 @@ from foldwise.network.machine import Machine
 from foldwise.study.config import parse_study
 from foldwise.study.files import load_config
 from foldwise.training.tuning import search, trial_table
-from foldwise.training.tuning_files import seconds_of, tuning_of
-from foldwise.training.tuning_pages import write_pages
+from foldwise.training.tuning_files import seconds_of, tuning_of, write_pages
 
 BASE = "config/config.yaml"
 

@@ -9,8 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from foldwise.common.errors import run_program
 from foldwise.common.files import read_parquet, write_json
 from foldwise.common.output import output_file
-from foldwise.tasks.duplicates.formulas import count_formula_duplicates
-from foldwise.tasks.duplicates.nearness import with_nearness
+from foldwise.tasks.duplicates.nearness import count_formula_duplicates, with_nearness
 from foldwise.tasks.splits import FoldSplit
 
 

@@ -13,25 +13,14 @@ from numpy.typing import NDArray
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.crystals.files import read_structures, write_structures
+from foldwise.crystals.names import copy_id
 from foldwise.crystals.neighbors import CrystalArrays
 
-_MARK = "#"  # between a crystal's id and the number of its copy; no id of a task has one
 MAX_DISPLACEMENT = 0.1  # Å; farther would leave the range in which the energy is near-harmonic
 CANDIDATES = 6  # elements that may take the place of one
 _VOLUME_RATIO = (0.5, 2.0)  # of a copy to its crystal; beyond, bonds would be absurd
 
 _WITHOUT_VOLUME = {85: 26.0, 87: 71.0}  # At and Fr, which pymatgen has no volume for: as I and Cs
-
-
-def copy_id(crystal_id: str, copy: int) -> str:
-    """Id of copy number `copy` of a crystal."""
-    return f"{crystal_id}{_MARK}{copy}"
-
-
-def copied_crystal(name: str) -> str | None:
-    """Id of the crystal that a copy was made from, `None` where the id is no copy's."""
-    crystal_id, mark, _ = name.rpartition(_MARK)
-    return crystal_id if mark else None
 
 
 @dataclass(frozen=True)

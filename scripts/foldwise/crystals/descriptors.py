@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 
+from foldwise.crystals.names import UNKNOWN_SYSTEM
 from foldwise.crystals.neighbors import CrystalArrays
 
 SYMPREC = 0.01  # Å, the default of the Materials Project and of pymatgen's SpacegroupAnalyzer
 ANGLE_TOLERANCE = 5.0  # degrees, pymatgen's default
-UNKNOWN_SYSTEM = "unknown"
 ELEMENTAL = "elemental"
 INTERMETALLIC = "intermetallic"
 

@@ -25,8 +25,7 @@ from foldwise.experiment.record.matbench_files import write_submission
 from foldwise.statistics.wording import value_text
 from foldwise.submissions.board.rules import CHOSEN, MEANING
 from foldwise.submissions.board.task import ANSWER_COLUMNS
-from foldwise.submissions.caveat import CROSS_FOLD
-from foldwise.submissions.scoring import fold_score, metric_name
+from foldwise.submissions.scoring import CROSS_FOLD, fold_score, metric_name
 from foldwise.tasks.official import any_official_task
 
 TITLE = "What public submissions know together: the rule that the other folds chose"

@@ -143,7 +143,7 @@ def fit_transform(
     if name == "logistic":
         return TargetTransform(name, nothing, 0.0, 1.0, mean, std, link="logit", reason=reason)
     if name == "element_reference":
-        element = _ridge(composition, values - network_output)
+        element = linear_reference(composition, values - network_output, RIDGE)
         fitted = TargetTransform(name, element, 0.0, 1.0, mean, std)
     else:
         linked = np.log10(values) if name == "log" else values
@@ -227,6 +227,13 @@ def _left_out(composition: Floats, values: Floats) -> float:
     return float(np.sqrt(np.mean(residual**2)))
 
 
-def _ridge(composition: Floats, values: Floats) -> Floats:
-    gram = composition.T @ composition + RIDGE * np.eye(N_ELEMENTS)
-    return np.linalg.solve(gram, composition.T @ values).astype(np.float64)
+def linear_reference(fractions: Floats, values: Floats, ridge: float) -> Floats:
+    """Value of each element, shape [e], by least squares.
+
+    Args:
+        fractions: Atomic fractions, shape [n, e].
+        values: Shape [n].
+        ridge: Weight of the sum of squared element values.
+    """
+    gram = fractions.T @ fractions + ridge * np.eye(fractions.shape[1])
+    return np.linalg.solve(gram, fractions.T @ values).astype(np.float64)

@@ -14,7 +14,7 @@ import torch
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import write_json, write_parquet
 from foldwise.common.progress import ProgressLog
-from foldwise.crystals.copies import copied_crystal
+from foldwise.crystals.names import copied_crystal
 from foldwise.graphs.sources import open_batches
 from foldwise.graphs.store import GraphStore
 from foldwise.network.acceleration import accelerate

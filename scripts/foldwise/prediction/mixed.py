@@ -20,6 +20,7 @@ import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, read_parquet
+from foldwise.crystals.names import copied_crystal
 from foldwise.statistics.metrics import Floats
 from foldwise.submissions.rules import Combiner, fitted_rule, weights_of
 from foldwise.submissions.settings import FITTED_RULES, BoosterOptions
@@ -170,7 +171,7 @@ def combine_mixed(
 
 def _crystals(ids: Sequence[str], known: pd.Index[str]) -> list[str]:
     """Ids under which formulas are known; of a copy, that of its crystal."""
-    return [name if name in known else name.rpartition("#")[0] for name in ids]
+    return [name if name in known else copied_crystal(name) or name for name in ids]
 
 
 def _table(answers: Answers, combined: Floats) -> pd.DataFrame:

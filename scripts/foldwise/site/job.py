@@ -13,9 +13,16 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, read_parquet, replaced_folder
 from foldwise.common.output import check_replaceable
 from foldwise.experiment.inputs.types import Json
-from foldwise.site.data.crystals import SHARD, structure_twins, write_copies, write_structures
 from foldwise.site.data.scripts import write_script
-from foldwise.site.data.tables import MEMBER_SHARD, write_answers, write_rows
+from foldwise.site.data.tables import (
+    MEMBER_SHARD,
+    SHARD,
+    structure_twins,
+    write_answers,
+    write_copies,
+    write_rows,
+    write_structures,
+)
 from foldwise.site.pages.assets import copy_assets, read_manifest, render_index
 from foldwise.site.pages.calls import calls_page
 from foldwise.site.pages.experiment import experiment_page

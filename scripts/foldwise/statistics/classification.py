@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from foldwise.statistics.metrics import Floats, check_pair
-from foldwise.statistics.ranks import share_in_order
+from foldwise.statistics.metrics import Floats, check_pair, share_in_order
 
 BINS = 10
 

@@ -14,7 +14,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.settings import CLOSED, DIFFERENT, Name, Number
 from foldwise.study.recorded_teachers import DOWNLOADS, TARGETS_SOURCE
 from foldwise.submissions.board.members import find_submissions
-from foldwise.submissions.board.structures import structure_file
+from foldwise.submissions.board.rows import structure_file
 from foldwise.tasks.official import any_official_task
 
 

@@ -21,13 +21,14 @@ def load_config(paths: Sequence[str | Path]) -> dict[str, Any]:
         values = read_yaml(path, absent="Give a YAML file.", broken="Give a YAML file.")
         if not isinstance(values, Mapping):
             raise FoldwiseError("it holds no mapping", where=str(path), hint="Write key: value.")
-        config = _merged(config, values)
+        config = merged(config, values)
     return config
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base` as Snakemake lays one config file over another."""
     result = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = _merged(result[key], value) if both else value
+        result[key] = merged(result[key], value) if both else value
     return result

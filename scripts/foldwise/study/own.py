@@ -16,6 +16,7 @@ from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256, replaced_folder, write_text
 from foldwise.study.config import parse_study
 from foldwise.study.defaults import holdouts, recipe_lines
+from foldwise.study.files import merged
 from foldwise.tasks.cuts.rule import SplitRule
 from foldwise.tasks.formats.reader import open_structures
 from foldwise.tasks.formats.text import MAX_ATOMS
@@ -121,7 +122,7 @@ def make_own_study(
         text = survey(source, found, duplicates, given.quantity)
         write_text(new / SURVEY, f"{_call(given)}\n\n{text}")
         content = _config(given, choices, file_sha256(new / CRYSTALS), len(found.ids))
-        parse_study(_laid_over(defaults, yaml.safe_load(content)))
+        parse_study(merged(defaults, yaml.safe_load(content)))
     write_text(config, content)
     return (
         f"{text}\n"
@@ -206,18 +207,6 @@ def _n_folds(rule: SplitRule, folder: Path, usual: int) -> int:
         return usual  # making the folds says what is wrong
     numbers = [int(cell) for cell in cells[rule.column] if cell.strip().isdecimal()]
     return max(numbers) + 1 if numbers else 1
-
-
-def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """As Snakemake lays one config file over another."""
-    result = dict(below)
-    for key, value in above.items():
-        old = result.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            result[key] = _laid_over(old, value)
-        else:
-            result[key] = value
-    return result
 
 
 def _call(given: OwnStudy) -> str:

@@ -21,8 +21,8 @@ import pandas as pd
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_parquet
 from foldwise.statistics.metrics import Floats
-from foldwise.submissions.caveat import CROSS_FOLD
 from foldwise.submissions.rules import Combiner, fitted_rule, weights_of
+from foldwise.submissions.scoring import CROSS_FOLD
 from foldwise.submissions.settings import FITTED_RULES, BoosterOptions
 from foldwise.submissions.stacking import SOLVER
 

@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from foldwise.statistics.metrics import Floats
-from foldwise.statistics.ranks import share_in_order
+from foldwise.statistics.metrics import Floats, share_in_order
 
 THRESHOLD = 0.5
 """A probability above it is the label True (`matbench.constants.CLF_THRESH`)."""
+CROSS_FOLD = (
+    "The members that predicted the other folds were themselves trained on this fold's labels "
+    "(cross-fold): each recorded model learned four folds, so what is fitted on its predictions "
+    "has indirectly seen the labels of the fold that is tested."
+)
 
 
 def metric_name(classification: bool) -> str:

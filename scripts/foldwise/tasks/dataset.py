@@ -23,36 +23,26 @@ from foldwise.crystals.parsing import CrystalError, Failure, check_crystal, pars
 from foldwise.tasks.identifiers import crystal_ids
 from foldwise.tasks.matbench_json import STRUCTURE_COLUMN, SplitTable, read_split_json
 from foldwise.tasks.official import official_task
-from foldwise.tasks.sources import SourceFile, locate_source
-from foldwise.tasks.targets import BAD_TARGET, usable_target
+from foldwise.tasks.sources import locate_source
+from foldwise.tasks.targets import BAD_TARGET, TargetSpec, dataset_card, usable_target
 
 _STAGE = "dataset"
 _CHUNK = 64  # crystals per task of a worker process
 
 
 @dataclass(frozen=True)
-class DatasetSpec:
-    """What the config says about a task's data.
+class DatasetSpec(TargetSpec):
+    """What the config says about a task's data; without a target, the only other column is it.
 
     Attributes:
-        task: Task name, lower snake case.
         source: "embedded", "matbench" or "file".
         path: The file, for source "file".
-        target: Column to predict; None takes the only column beside the structures.
-        unit: Unit of the target, such as "eV/atom".
-        intensive: True where the target does not grow with the cell.
-        target_name: What the target is called in reports.
         sha256: Expected checksum of the source file; None accepts any.
         max_atoms: Cells with more atoms are no part of the task; None takes all.
     """
 
-    task: str
     source: str
     path: str | None
-    target: str | None
-    unit: str
-    intensive: bool
-    target_name: str
     sha256: str | None
     max_atoms: int | None = None
 
@@ -116,7 +106,20 @@ def prepare_dataset(
     assert len(accepted) + len(rejected) == sum(small)
     if not accepted:
         raise _nothing_left(rejected, source.path)
-    card = _card(spec, source, accepted, rejected)
+    limit = f", cells of at most {spec.max_atoms} atoms" if spec.max_atoms else ""
+    card = dataset_card(
+        spec,
+        np.array([row.target for row in accepted]),
+        len(rejected),
+        source=source.description + limit,
+        sha256=source.sha256,
+        licence=source.licence,
+        citation=source.citation,
+        official=official_task(spec.task) is not None,
+        n_elements=len(np.unique(np.concatenate([row.crystal.numbers for row in accepted]))),
+        max_atoms=max(len(row.crystal.numbers) for row in accepted),
+        notes=source.notes,
+    )
     folder = Path(out_dir)
     write_parquet(folder / "targets.parquet", _targets_table(accepted))
     write_structures(
@@ -264,35 +267,3 @@ def _targets_table(accepted: Sequence[_Row]) -> pd.DataFrame:
     table.insert(0, "id", [row.id for row in accepted])
     table["target"] = np.array([row.target for row in accepted], dtype=np.float64)
     return table.astype({"n_atoms": np.int32, "n_elements": np.int32, "spacegroup": np.int32})
-
-
-def _card(
-    spec: DatasetSpec,
-    source: SourceFile,
-    accepted: Sequence[_Row],
-    rejected: Sequence[_Rejected],
-) -> dict[str, Any]:
-    targets = np.array([row.target for row in accepted])
-    elements = np.unique(np.concatenate([row.crystal.numbers for row in accepted]))
-    return {
-        "task": spec.task,
-        "source": source.description
-        + (f", cells of at most {spec.max_atoms} atoms" if spec.max_atoms else ""),
-        "source_sha256": source.sha256,
-        "licence": source.licence,
-        "citation": source.citation,
-        "target_name": spec.target_name,
-        "unit": spec.unit,
-        "intensive": spec.intensive,
-        "official": official_task(spec.task) is not None,
-        "n_source": len(accepted) + len(rejected),
-        "n_accepted": len(accepted),
-        "n_failed": len(rejected),
-        "target_min": float(targets.min()),
-        "target_max": float(targets.max()),
-        "target_mean": float(targets.mean()),
-        "target_std": float(targets.std()),
-        "n_elements": len(elements),
-        "max_atoms": max(len(row.crystal.numbers) for row in accepted),
-        "notes": source.notes,
-    }

@@ -19,13 +19,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import file_sha256, write_csv, write_json, write_parquet
 from foldwise.common.tables import csv_table
-from foldwise.crystals.descriptors import UNKNOWN_SYSTEM, anion_family, reduced_formula
+from foldwise.crystals.descriptors import anion_family, reduced_formula
+from foldwise.crystals.names import UNKNOWN_SYSTEM
 from foldwise.tasks.identifiers import crystal_ids
 from foldwise.tasks.matbench_json import read_split_json
 from foldwise.tasks.official import OfficialTask, any_official_task
@@ -114,7 +116,20 @@ def prepare_targets(
     table = pd.DataFrame(accepted).astype(
         {"n_atoms": np.int32, "n_elements": np.int32, "spacegroup": np.int32, "target": np.float64}
     )
-    card = _card(spec, raw, table, len(rejected), len(elements))
+    official = any_official_task(spec.task)
+    card = dataset_card(
+        spec,
+        table["target"].to_numpy(),
+        len(rejected),
+        source=raw.source,
+        sha256=raw.sha256,
+        licence=MATBENCH_LICENCE if official else "not stated",
+        citation=f"{MATBENCH_CITATION}; {official.reference}" if official else "not stated",
+        official=official is not None,
+        n_elements=len(elements),
+        max_atoms=int(table["n_atoms"].max()),
+        notes=_NOTES,
+    )
     folder = Path(out_dir)
     write_parquet(folder / "targets.parquet", table)
     write_csv(folder / "failures.csv", pd.DataFrame(rejected, columns=list(_FAILURES)))
@@ -234,34 +249,39 @@ def usable_target(number: float) -> float | None:
     return number if abs(number) <= LARGEST_TARGET else None
 
 
-def _card(
+def dataset_card(
     spec: TargetSpec,
-    raw: _Raw,
-    table: pd.DataFrame,
+    targets: NDArray[np.float64],
     n_failed: int,
+    *,
+    source: str,
+    sha256: str,
+    licence: str,
+    citation: str,
+    official: bool,
     n_elements: int,
+    max_atoms: int,
+    notes: str,
 ) -> dict[str, Any]:
-    official = any_official_task(spec.task)
-    targets = table["target"].to_numpy()
-    citation = f"{MATBENCH_CITATION}; {official.reference}" if official else "not stated"
+    """`card.json` of a task; `targets` are those of the accepted rows, shape [n]."""
     return {
         "task": spec.task,
-        "source": raw.source,
-        "source_sha256": raw.sha256,
-        "licence": MATBENCH_LICENCE if official else "not stated",
+        "source": source,
+        "source_sha256": sha256,
+        "licence": licence,
         "citation": citation,
         "target_name": spec.target_name,
         "unit": spec.unit,
         "intensive": spec.intensive,
-        "official": official is not None,
-        "n_source": len(table) + n_failed,
-        "n_accepted": len(table),
+        "official": official,
+        "n_source": len(targets) + n_failed,
+        "n_accepted": len(targets),
         "n_failed": n_failed,
         "target_min": float(targets.min()),
         "target_max": float(targets.max()),
         "target_mean": float(targets.mean()),
         "target_std": float(targets.std()),
         "n_elements": n_elements,
-        "max_atoms": int(table["n_atoms"].max()),
-        "notes": _NOTES,
+        "max_atoms": max_atoms,
+        "notes": notes,
     }

@@ -12,7 +12,7 @@ import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, read_parquet
-from foldwise.crystals.copies import copied_crystal
+from foldwise.crystals.names import copied_crystal
 from foldwise.prediction.outside import OutsideAnswers, OutsideFit, write_outside_model
 from foldwise.statistics.classification import are_classes
 from foldwise.tasks.splits import FoldSplit

@@ -40,8 +40,7 @@ from foldwise.training.files import (
     soft_targets_of,
     target_by_id,
 )
-from foldwise.training.fit import FitResult, Training, fit
-from foldwise.training.record import compute, outcome
+from foldwise.training.fit import FitResult, Training, compute, fit, outcome
 from foldwise.training.resume import Clock, work_fingerprint
 from foldwise.training.samples import make_samples
 from foldwise.training.soft_targets import SoftTargets

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.crystals.copies import copied_crystal
+from foldwise.crystals.names import copied_crystal
 from foldwise.graphs.store import GraphStore
 from foldwise.study.recipe import Recipe
 from foldwise.training.soft_targets import SoftTargets

@@ -21,7 +21,7 @@ class SoftTargets:
     """Soft targets by crystal id.
 
     Attributes:
-        ids: Ids of crystals, or of copies (`foldwise.crystals.copies.copy_id`).
+        ids: Ids of crystals, or of copies (`foldwise.crystals.names.copy_id`).
         values: Mean prediction of the teachers in target units, shape [n].
         weights: Weight of each value, mean 1, shape [n].
     """

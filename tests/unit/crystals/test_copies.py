@@ -9,12 +9,11 @@ from foldwise.crystals.copies import (
     CANDIDATES,
     MAX_DISPLACEMENT,
     Perturbation,
-    copied_crystal,
-    copy_id,
     perturb,
     write_copies,
 )
 from foldwise.crystals.files import read_structures
+from foldwise.crystals.names import copied_crystal, copy_id
 from foldwise.crystals.neighbors import CrystalArrays
 from graph_files import lonely_atom, salt, structure_file
 

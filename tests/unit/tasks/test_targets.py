@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from foldwise.common.errors import FoldwiseError
-from foldwise.tasks.duplicates.formulas import count_formula_duplicates
+from foldwise.tasks.duplicates.nearness import count_formula_duplicates
 from foldwise.tasks.splits import make_fold
 from foldwise.tasks.targets import TargetSpec, prepare_targets, structure_composition
 from recorded_files import TASK, target_table

@@ -20,8 +20,7 @@ from foldwise.tasks.splits import FoldSplit, make_fold
 from foldwise.training.files import TrainingFiles
 from foldwise.training.job import TrainingJob, open_fold
 from foldwise.training.tuning import Tuning, search, trial_steps, trial_table
-from foldwise.training.tuning_files import seconds_of
-from foldwise.training.tuning_pages import title_of, write_pages
+from foldwise.training.tuning_files import seconds_of, title_of, write_pages
 
 # So short that every trial is the shortest one, whatever the machine.
 BUDGET = 2.0

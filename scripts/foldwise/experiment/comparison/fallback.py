@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from foldwise.experiment.comparison.baselines import element_reference, fraction_table
+from foldwise.crystals.names import fraction_table
+from foldwise.experiment.comparison.baselines import element_reference
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import ExperimentInputs, Json
 from foldwise.statistics.wording import plural, value_text

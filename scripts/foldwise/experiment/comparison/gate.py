@@ -11,7 +11,8 @@ import pandas as pd
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_parquet
-from foldwise.experiment.comparison.baselines import element_reference, fraction_table
+from foldwise.crystals.names import fraction_table
+from foldwise.experiment.comparison.baselines import element_reference
 from foldwise.experiment.inputs.readers import read_object
 from foldwise.experiment.inputs.types import Json, Paths
 from foldwise.statistics.metrics import Floats

@@ -10,7 +10,7 @@ from foldwise.common.files import read_parquet
 from foldwise.experiment.inputs.readers import check_complete, check_ids, indexed, read_object
 from foldwise.experiment.inputs.types import Combined, Json, Paths, RecordedTeacher
 from foldwise.statistics.wording import listing, plural, value_text
-from foldwise.submissions.caveat import CROSS_FOLD
+from foldwise.submissions.scoring import CROSS_FOLD
 
 SCORE_KEYS = ("name", "task", "sha256", "recorded", "folds", "published_mae_mean", "verified")
 DONE_KEYS = (

@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from foldwise.crystals.names import UNKNOWN_SYSTEM
 from foldwise.experiment.inputs.mixture import Mixture
 
 Json = dict[str, Any]
 Paths = Sequence[str | Path]
 
-UNKNOWN_SYSTEM = "unknown"  # as crystals.descriptors has it where there is no space group
 GROUP_SOURCES = ("anion_family", "crystal_system", "n_elements")
 
 

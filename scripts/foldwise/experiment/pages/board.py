@@ -23,8 +23,7 @@ from foldwise.submissions.board.standings import (
 )
 from foldwise.submissions.board.steps import STEP_COLUMNS, Step, crystal_gain, steps
 from foldwise.submissions.board.task import ANSWER_COLUMNS
-from foldwise.submissions.caveat import CROSS_FOLD
-from foldwise.submissions.scoring import metric_name
+from foldwise.submissions.scoring import CROSS_FOLD, metric_name
 from foldwise.tasks.official import any_official_task
 
 TEMPLATE = "LEADERBOARD.md.j2"

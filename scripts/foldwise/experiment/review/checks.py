@@ -19,7 +19,7 @@ from foldwise.experiment.inputs.mixture import Mixture
 from foldwise.experiment.inputs.rows import TestRows
 from foldwise.experiment.inputs.types import Combined, ExperimentInputs, Json
 from foldwise.experiment.review.outcomes import parse_check, probe_check, result_checks
-from foldwise.experiment.review.types import Check, Verdict
+from foldwise.experiment.review.verdict import Check, Verdict
 from foldwise.experiment.tables.groups import Group
 from foldwise.statistics.metrics import fold_metrics
 from foldwise.statistics.wording import listing, plural, signed_text, value_text

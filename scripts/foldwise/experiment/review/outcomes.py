@@ -11,9 +11,8 @@ from foldwise.experiment.inputs.mixture import Mixture
 from foldwise.experiment.inputs.raw_outputs import OK
 from foldwise.experiment.inputs.types import Combined, ExperimentInputs, Json
 from foldwise.experiment.record.outside import made_elsewhere
-from foldwise.experiment.review.types import Check, Verdict
-from foldwise.statistics.metrics import correlation
-from foldwise.statistics.ranks import ranks
+from foldwise.experiment.review.verdict import Check, Verdict
+from foldwise.statistics.metrics import correlation, ranks
 from foldwise.statistics.wording import listing, value_text
 
 LAST_EPOCH_SHARE = 0.5

@@ -1,13 +1,33 @@
-"""What a failed check does to a run: it needs a person before anything is built on it."""
+"""One check of the review, and what a failed one does to a run: a person must look at it first."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
 
 from foldwise.experiment.inputs.types import Json
 from foldwise.statistics.wording import listing, over_folds_text, plural
 
+Verdict = bool | Literal["look"] | None
 NEEDS_REVIEW = "needs review"
 FAVOURABLE = ("adopted", "kept", "headline")
 """Outcomes of a study's rules that a failed check takes back."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    Attributes:
+        name: What is checked.
+        passed: `True`, `False`, `"look"` if only a person can tell, or `None` if there was nothing
+            to check.
+        detail: What was found, in words and numbers.
+    """
+
+    name: str
+    passed: Verdict
+    detail: str
 
 
 def review_message(name: str, review: Json) -> str | None:

@@ -7,7 +7,9 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from foldwise.crystals.names import fraction_table
 from foldwise.statistics.metrics import Floats
 from foldwise.submissions.board.rows import Ints, Rows
 from foldwise.submissions.boosting import composition_features, member_features
@@ -29,7 +31,7 @@ class Features:
     @cached_property
     def _composition(self) -> Floats:
         formulas = self.rows.formulas.tolist()
-        return np.hstack([composition_features(formulas), element_fractions(formulas)])
+        return np.hstack([composition_features(formulas), fraction_table(pd.Series(formulas))])
 
     def matrix(self, groups: Collection[str], known: Collection[int], base: Floats) -> Matrix:
         """The columns of `groups` for all rows `[n, p]`, single precision.
@@ -54,24 +56,6 @@ class Features:
         if "structure" in groups:
             parts.append(rows.structure)
         return np.hstack(parts, dtype=np.float32, casting="same_kind")
-
-
-def element_fractions(formulas: list[str]) -> Floats:
-    """Atomic fraction of each element that occurs, in the order of their symbols `[n, e]`."""
-    from pymatgen.core.composition import Composition  # noqa: PLC0415 (seconds to import)
-
-    known = {
-        formula: Composition(formula).fractional_composition.get_el_amt_dict()
-        for formula in dict.fromkeys(formulas)
-    }
-    symbols = sorted({symbol for amounts in known.values() for symbol in amounts})
-    column = {symbol: index for index, symbol in enumerate(symbols)}
-    row = {formula: index for index, formula in enumerate(known)}
-    table = np.zeros((len(known), len(symbols)))
-    for formula, amounts in known.items():
-        for symbol, fraction in amounts.items():
-            table[row[formula], column[symbol]] = fraction
-    return np.asarray(table[[row[formula] for formula in formulas]], dtype=np.float64)
 
 
 def neighbour_features(

@@ -1,4 +1,4 @@
-"""The rows of one task with what every member predicted for them."""
+"""The rows of one task, what every member predicted for them, and features of structures."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from foldwise.common.files import read_parquet
 from foldwise.statistics.metrics import Floats
-from foldwise.submissions.board.structures import structure_columns
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -143,3 +143,20 @@ def _beside(path: str | os.PathLike[str], formulas: npt.NDArray[np.str_]) -> lis
         np.asarray(values.reindex(formulas), dtype=np.float64)
         for values in (consensus.mean(), consensus.min(), consensus.max())
     ]
+
+
+def structure_file(folder: str | os.PathLike[str], task: str) -> Path | None:
+    """`{folder}/{task}.json.gz` or `.json`, where there is one."""
+    names = (f"{task}.json.gz", f"{task}.json")
+    return next((Path(folder) / name for name in names if (Path(folder) / name).is_file()), None)
+
+
+def structure_columns(path: str | os.PathLike[str] | None, ids: npt.NDArray[np.str_]) -> Floats:
+    """The features of some rows `[n, s]`, NaN where there is no crystal; `[n, 0]` without a file.
+
+    Raises:
+        FoldwiseError: The file is missing or lacks a column.
+    """
+    if path is None:
+        return np.empty((len(ids), 0))
+    return read_parquet(path, ("id",)).set_index("id").reindex(ids).to_numpy(dtype=np.float64)

@@ -15,7 +15,7 @@ from foldwise.common.files import write_json, write_parquet
 from foldwise.submissions.board.nested import Combined, combine, leave_one_out
 from foldwise.submissions.board.rows import Rows, read_rows
 from foldwise.submissions.board.rules import CHOSEN, inner_folds, settings_for
-from foldwise.submissions.caveat import CROSS_FOLD
+from foldwise.submissions.scoring import CROSS_FOLD
 
 ANSWER_COLUMNS = ("id", "formula", "fold", "target", "crystal")
 """Columns of a table of answers; every other one is a rule."""

@@ -11,6 +11,7 @@ from foldwise.tasks.cuts.rule import chemical_system
 from foldwise.tasks.splits import FoldSplit
 
 COUNTS = ("n_test_same_system", "n_test_new_element")
+MATCHER = "reduced formula alone: the dataset has no structures"
 
 
 def nearness(formula: pd.Series[str], split: FoldSplit) -> dict[str, int]:
@@ -53,4 +54,38 @@ def with_nearness(
         **({} if kind is None else {"kind": kind}),
         "folds": [fold | counts for fold, counts in zip(report["folds"], found, strict=True)],
         "all_folds": report["all_folds"] | total,
+    }
+
+
+def count_formula_duplicates(targets: pd.DataFrame, splits: Sequence[FoldSplit]) -> dict[str, Any]:
+    """Counts for duplicates.json; those of equal structures are None.
+
+    Args:
+        targets: Table with columns `id` and `formula`.
+        splits: The folds.
+    """
+    formula = targets.set_index("id")["formula"]
+    folds = []
+    for split in splits:
+        known = set(formula.loc[list(split.train)])
+        shared = int(formula.loc[list(split.test)].isin(known).sum())
+        folds.append({"fold": split.fold, **_shares(len(split.test), shared)})
+    total = [
+        sum(int(fold[key] or 0) for fold in folds) for key in ("n_test", "n_test_same_formula")
+    ]
+    return {
+        "task": splits[0].task,
+        "matcher": MATCHER,
+        "folds": folds,
+        "all_folds": _shares(total[0], total[1]),
+    }
+
+
+def _shares(n_test: int, n_formula: int) -> dict[str, int | float | None]:
+    return {
+        "n_test": n_test,
+        "n_test_same_formula": n_formula,
+        "n_test_same_structure": None,
+        "fraction_same_formula": n_formula / n_test,
+        "fraction_same_structure": None,
     }

@@ -14,14 +14,14 @@ from scipy import linalg
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_csv, write_json, write_parquet
 from foldwise.experiment.inputs.loading import load_inputs
-from foldwise.experiment.inputs.schema import check_record
+from foldwise.experiment.inputs.readers import check_record
 from foldwise.experiment.inputs.types import InputPaths
 from foldwise.experiment.job import write_experiment
 from foldwise.experiment.pages.summary import results_markdown
 from foldwise.submissions.combination import combine_fold, read_members
 from foldwise.submissions.predictions import read_submission, recorded_predictions, recorded_scores
 from foldwise.submissions.settings import BoosterOptions
-from foldwise.tasks.duplicates.formulas import count_formula_duplicates
+from foldwise.tasks.duplicates.nearness import count_formula_duplicates
 from foldwise.tasks.splits import make_fold
 from foldwise.tasks.targets import TargetSpec, prepare_targets
 from recorded_files import NAMES, TASK, submission, write_submission, write_targets

@@ -14,8 +14,8 @@ from crystal_files import cesium_chloride
 from foldwise.crystals.structure_features import STRUCTURE_FEATURES
 from foldwise.submissions.board.describing import describe_structures
 from foldwise.submissions.board.features import Features
+from foldwise.submissions.board.rows import structure_columns, structure_file
 from foldwise.submissions.board.rules import answer
-from foldwise.submissions.board.structures import structure_columns, structure_file
 from refusals import message
 
 TASK = "matbench_phonons"
