@@ -13,7 +13,7 @@ from experiment_files import EXPERIMENTS, N_FOLDS, make_study
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_json, write_parquet
 from foldwise.experiment.inputs.loading import load_inputs
-from foldwise.experiment.inputs.readers import check_record
+from foldwise.experiment.inputs.schema import check_record
 from foldwise.experiment.job import write_experiment
 from foldwise.network.transform import RIDGE
 from foldwise.study.recipe import SCHEDULER

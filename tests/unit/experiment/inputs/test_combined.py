@@ -14,7 +14,7 @@ from scipy import linalg
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_csv, write_json, write_parquet
 from foldwise.experiment.inputs.loading import load_inputs
-from foldwise.experiment.inputs.readers import check_record
+from foldwise.experiment.inputs.schema import check_record
 from foldwise.experiment.inputs.types import InputPaths
 from foldwise.experiment.job import write_experiment
 from foldwise.experiment.pages.summary import results_markdown
