@@ -20,7 +20,7 @@ from foldwise.common.progress import LoggedStream
 from foldwise.tracking.calls.process import this_process
 from foldwise.tracking.calls.reasons import Failure, oom_kills, tail
 from foldwise.tracking.calls.session import LOG, reap, session_file
-from foldwise.tracking.record.artifacts import keep
+from foldwise.tracking.record.artifacts import keep, pack_detail
 from foldwise.tracking.record.code_state import code_state
 from foldwise.tracking.record.events import now
 from foldwise.tracking.record.lifecycle import fail, prepare, start, stop
@@ -159,6 +159,7 @@ def _complete(registry: Registry, going: ProgramRun, attempt: int) -> None:
     folder = registry.folder(going.identity)
     artifacts = {
         **keep(folder, attempt, outcome.copied),
+        **keep(folder, attempt, pack_detail(Path(outcome.results), folder, attempt)),
         **keep(folder, attempt, outcome.referred, copy=False),
     }
     payload = {

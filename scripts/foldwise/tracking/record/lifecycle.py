@@ -11,7 +11,7 @@ from typing import Any
 
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import read_json, write_json
-from foldwise.tracking.record.artifacts import keep
+from foldwise.tracking.record.artifacts import keep, pack_detail
 from foldwise.tracking.record.code_state import CodeState, code_state
 from foldwise.tracking.record.decision import rule_decision
 from foldwise.tracking.record.entries import RANKED_BY, Entries, Entry
@@ -155,6 +155,7 @@ def complete(change: Change, run: Path, results: Path) -> Entry:
         "direction": "min",
         "artifacts": {
             **keep(run, attempt, {name: results / name for name in SNAPSHOT} | fits),
+            **keep(run, attempt, pack_detail(results, run, attempt)),
             **keep(run, attempt, models, copy=False),
         },
     }

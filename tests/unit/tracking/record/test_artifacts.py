@@ -1,6 +1,7 @@
 """What a run keeps of its files, and whether an edit of them is noticed."""
 
 import hashlib
+import zipfile
 from importlib.metadata import version
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from foldwise.common.files import read_json, write_csv, write_json, write_text
 from foldwise.tracking import commands
 from foldwise.tracking.record import artifacts
-from foldwise.tracking.record.artifacts import differing
+from foldwise.tracking.record.artifacts import differing, keep, pack_detail
 from foldwise.tracking.record.events import artifacts_of, read_events
 from foldwise.tracking.record.registry import Registry
 from tracking_files import finished_run, make_config
@@ -68,14 +69,39 @@ def test_edits_and_losses_are_noticed(run):
     assert "! changed: attempt_1/results.json" in text
 
 
-def test_a_large_file_is_kept_by_reference(tmp_path, monkeypatch):
+def test_a_large_file_outlives_the_next_result(tmp_path, monkeypatch):
     monkeypatch.setattr(artifacts, "LARGE", 100)
     registry = Registry(tmp_path / "results")
     entry = finished_run(registry, make_config())
     folder = registry.folder(entry["identity"])
     kept = artifacts_of(folder, 1)["predictions.parquet"]
-    assert (kept["stored"], kept["path"]) == ("reference", "e0/predictions.parquet")
-    assert not (folder / "attempt_1/predictions.parquet").exists()
+    before = (registry.root / "e0/predictions.parquet").read_bytes()
+    (registry.root / "e0/other").write_bytes(b"another result" * 9)
+    (registry.root / "e0/other").replace(registry.root / "e0/predictions.parquet")
+    assert kept["stored"] == "copy"
+    assert (folder / kept["path"]).read_bytes() == before
+
+    def refused(*_):
+        raise OSError
+
+    monkeypatch.setattr(artifacts.os, "link", refused)
+    noted = keep(folder, 2, {"predictions.parquet": registry.root / "e0/predictions.parquet"})
+    assert noted["predictions.parquet"]["stored"] == "reference"
+
+
+def test_the_detail_of_an_attempt_is_packed_and_stays(tmp_path):
+    results, run = tmp_path / "results/e0", tmp_path / "results/runs/x"
+    content = {"raw_outputs.parquet": b"1", "calls/a/prompt.txt": b"2", "diagnostics/f.csv": b"3"}
+    for name, data in (content | {"figures/parity.png": b"4"}).items():
+        (results / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / name).write_bytes(data)
+    kept = keep(run, 1, pack_detail(results, run, 1))["detail.zip"]
+    first = (run / kept["path"]).read_bytes()
+    with zipfile.ZipFile(run / kept["path"]) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == content
+    pack_detail(results, run, 1)
+    assert (run / kept["path"]).read_bytes() == first
+    assert pack_detail(tmp_path / "nothing", run, 1) == {}
 
 
 def test_the_environment_names_every_installed_package(run):
