@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -148,4 +149,8 @@ def _said(folder: Path) -> dict[str, Any]:
         said = None
     if not isinstance(said, dict):
         raise _bad("its fit.json is no JSON object")
+    try:
+        json.dumps(said, allow_nan=False)
+    except ValueError:
+        raise _bad("its fit.json holds NaN or an infinity") from None
     return said

@@ -62,6 +62,9 @@ BAD = {
     "bad_history": (f"{GOOD}\nasked.to_parquet('predictions.parquet')\n"
                     "open('history.csv', 'w').write('step\\n1\\n')",
                     "its history.csv is no table of numbers with epoch, train_mae, val_mae"),
+    "nan_fit": (f"{GOOD}\nasked.to_parquet('predictions.parquet')\n"
+                "open('fit.json', 'w').write('{\"loss\": NaN}')",
+                "its fit.json holds NaN or an infinity"),
     "bad_fit": (f"{GOOD}\nasked.to_parquet('predictions.parquet')\n"
                 "open('fit.json', 'w').write('[1]')",
                 "its fit.json is no JSON object"),

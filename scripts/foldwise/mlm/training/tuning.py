@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from foldwise.mlm.texts.tagged_texts import read_tagged_texts
 from foldwise.mlm.training.checkpoints import BEST
 from foldwise.mlm.training.job import finetune_entities
 from foldwise.mlm.training.trainer import TrainingPlan
+
+COMPLETE = optuna.trial.TrialState.COMPLETE
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,8 @@ def search(task: Search, metric: str, trials: int, seed: int) -> dict[str, Any]:
         seed: Decides what is tried.
 
     Raises:
-        FoldwiseError: A range is senseless, the samples share texts with the training, or an input
-            is broken.
+        FoldwiseError: A range is senseless, the samples share texts with the training, an input is
+            broken, or the folder holds another search.
     """
     task.space.check()
     _check_disjoint(task)
@@ -137,34 +140,59 @@ def search(task: Search, metric: str, trials: int, seed: int) -> dict[str, Any]:
             "samples": file_sha256(task.samples),
             "texts": file_sha256(task.dataset / "training.jsonl"),
             "metric": metric,
+            "space": asdict(task.space),
+            "plan": asdict(task.plan) | {"threads": None},
+            "seed": seed,
         }
     )
     storage = f"sqlite:///{task.out / 'study.db'}"
-    # Another start, other data or another metric is another study in the same file.
-    name = f"{metric}_{identity[:12]}"
-    study = optuna.create_study(
-        storage=storage, study_name=name, direction="maximize", load_if_exists=True
-    )
-    done = len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))
-    # A resumed sampler must not draw its first values again.
-    study.sampler = optuna.samplers.TPESampler(seed=seed + done)
-    study.optimize(lambda trial: _objective(trial, task, metric), n_trials=max(0, trials - done))
-    finished = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
-    rows = [{"trial": one.number, metric: one.value, **one.params} for one in finished]
+    study = _open(storage, f"{metric}_{identity[:12]}", task.out)
+    done = len(study.get_trials(states=[COMPLETE]))
+    for number in range(done, trials):
+        # Each trial has a seed and a folder of its own number: a search that was stopped makes the
+        # same trials as one that was not.
+        study.sampler = optuna.samplers.TPESampler(seed=seed + number)
+        study.optimize(partial(_objective, task=task, metric=metric, number=number), n_trials=1)
+    finished = study.get_trials(states=[COMPLETE])
+    rows = [
+        {"trial": number, metric: one.value, **one.params} for number, one in enumerate(finished)
+    ]
+    at = [one.number for one in finished].index(study.best_trial.number)
     table = pd.DataFrame(rows).sort_values([metric, "trial"], ignore_index=True)
     write_csv(task.out / "trials.csv", table)
     best = {
         "metric": metric,
         "value": study.best_value,
         "parameters": study.best_params,
-        "checkpoint": str(task.out / f"trial-{study.best_trial.number}" / BEST),
+        "checkpoint": str(task.out / f"trial-{at}" / BEST),
         "trials": len(finished),
     }
     write_json(task.out / "best.json", best)
     return best
 
 
-def _objective(trial: optuna.Trial, task: Search, metric: str) -> float:
+def _open(storage: str, name: str, out: Path) -> optuna.Study:
+    """The study of a folder; trials that a kill cut off are given up, and made again.
+
+    Raises:
+        FoldwiseError: The folder holds another search.
+    """
+    others = [each for each in optuna.get_all_study_names(storage) if each != name]
+    if others:
+        raise FoldwiseError(
+            "it holds a search with another start, other data, ranges or settings",
+            where=str(out),
+            hint="Name another --output-dir.",
+        )
+    study = optuna.create_study(
+        storage=storage, study_name=name, direction="maximize", load_if_exists=True
+    )
+    for one in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
+        study.tell(one.number, state=optuna.trial.TrialState.FAIL)
+    return study
+
+
+def _objective(trial: optuna.Trial, task: Search, metric: str, number: int) -> float:
     space = task.space
     rules = replace(
         task.plan.rules,
@@ -177,7 +205,7 @@ def _objective(trial: optuna.Trial, task: Search, metric: str) -> float:
         lr=trial.suggest_float("lr", *space.lr, log=True),
         passes=trial.suggest_int("epochs", *space.epochs),
     )
-    out = task.out / f"trial-{trial.number}"
+    out = task.out / f"trial-{number}"
     finetune_entities(task.checkpoint, task.dataset, plan, out)
     cache = task.out / "cache"
     return OBJECTIVES[metric](out / BEST, task.samples, cache, plan.threads)

@@ -50,6 +50,13 @@ def test_the_search_goes_on_where_it_stopped(
     arguments = (best["checkpoint"], heldout_samples, tmp_path / "cache")
     assert eval_real_coref_top5(*arguments) == pytest.approx(best["value"])
     assert eval_real_coref_top1(*arguments) <= eval_real_coref_top5(*arguments)
+    whole = search(replace(task, out=tmp_path / "whole"), "real5", trials=2, seed=0)
+    assert whole["parameters"] == again["parameters"]
+    assert pd.read_csv(tmp_path / "whole" / "trials.csv").equals(trials)
+    for other in (replace(task, space=SearchSpace(lr=(2e-4, 1e-3))), replace(task, plan=PLAN)):
+        with pytest.raises(FoldwiseError, match="search: it holds"):
+            search(other, "real5", trials=2, seed=0)
+    assert json.loads((tmp_path / "search" / "best.json").read_text()) == again
     with pytest.raises(FoldwiseError, match="is no range"):
         search(replace(task, space=SearchSpace(lr=(1.0, 0.1))), "real1", trials=1, seed=0)
     shared = tmp_path / "training.jsonl"
