@@ -27,7 +27,7 @@ def keep_other_result(folder: Path, checkpoint: str | Path, seq_len: int | None)
     Raises:
         FoldwiseError: There is one, or nobody can tell what there is.
     """
-    if not folder.exists():
+    if not any(path.is_file() for path in folder.rglob("*")):  # Snakemake makes empty folders
         return
     try:
         known = read_json(folder / "results.json")["hyperparams"]
