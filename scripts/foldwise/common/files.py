@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import os
+import platform
 import re
 import resource
 import secrets
@@ -16,6 +17,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 LIBRARY = Path(__file__).resolve().parents[1]
 REPOSITORY = LIBRARY.parents[1]
 _NO_ROOM = 2**16  # bytes
+_NODE = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 _OS_ERROR = re.compile(r"os error (\d+)")
 
 
@@ -56,8 +59,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target.parent)
     mode = _mode_of(target)
-    temporary = target.with_name(f".{target.name[:48]}.{secrets.token_hex(4)}.part")
+    temporary = target.with_name(f"{_part(target.name)}{secrets.token_hex(4)}.part")
     # The system applies the umask to a file that is made like this, and to no `chmod`.
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     mode = stat.S_IMODE(temporary.stat().st_mode) if mode is None else mode
@@ -73,6 +77,24 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         if code is not None:
             raise OSError(code, os.strerror(code), str(path)) from error
         raise
+
+
+def _part(name: str) -> str:
+    """How the temporary name of this process for a file begins."""
+    return f".{name[:48]}.{_NODE}-{os.getpid()}-"
+
+
+@cache
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes of this machine left half-written in a folder, once."""
+    for path in folder.glob(f".*.{_NODE}-*.part"):
+        process = path.name.rsplit(".", 2)[1].split("-")[1]
+        if Path(f"/proc/{process}").exists() or not Path("/proc/self").exists():
+            continue
+        if path.is_file():
+            path.unlink(missing_ok=True)
+        elif not (path / "old").exists():  # else it is what a kill kept from being put back
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _mode_of(target: Path) -> int | None:
@@ -128,7 +150,8 @@ def replaced_folder(target: str | os.PathLike[str], ours: Sequence[str]) -> Iter
     place = Path(os.path.realpath(target))
     check_replaceable(place, ours)
     place.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name[:48]}.", suffix=".part"))
+    _sweep(place.parent)
+    work = Path(tempfile.mkdtemp(dir=place.parent, prefix=_part(place.name), suffix=".part"))
     try:
         new = work / "new"
         new.mkdir()

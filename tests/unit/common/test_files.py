@@ -1,12 +1,15 @@
 import hashlib
 import json
 import math
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foldwise.common import files
 from foldwise.common.errors import FoldwiseError
 from foldwise.common.files import (
     atomic_path,
@@ -22,6 +25,7 @@ from foldwise.common.files import (
     write_parquet,
     write_text,
 )
+from paths import REPOSITORY
 
 
 def line_of(call, *arguments):
@@ -137,3 +141,23 @@ def test_flat_mappings_hold_every_leaf(tree):
         assert node == leaf
         assert not isinstance(leaf, dict)
     assert json.dumps(flat, sort_keys=True) == json.dumps(flatten(flat), sort_keys=True)
+
+
+def test_what_a_killed_writer_left_is_swept_and_a_running_one_s_stays(tmp_path):
+    code = (
+        "import os, signal, sys; sys.path.insert(0, sys.argv[2])\n"
+        "from foldwise.common.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as part:\n"
+        "    part.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    scripts = str(REPOSITORY / "scripts")
+    subprocess.run([sys.executable, "-c", code, tmp_path / "a.txt", scripts], check=False)
+    (left,) = tmp_path.glob(".*.part")
+    foreign = tmp_path / ".mine.part"
+    foreign.write_text("not ours")
+    with atomic_path(tmp_path / "b.txt") as running:
+        assert not left.exists()
+        files._sweep.__wrapped__(tmp_path)
+        assert running.exists()
+    assert foreign.exists()

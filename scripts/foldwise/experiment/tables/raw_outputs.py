@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from foldwise.common.files import write_csv, write_parquet, write_text
+from foldwise.common.names import safe_name
 from foldwise.experiment.inputs.raw_outputs import OK
 from foldwise.experiment.inputs.types import ExperimentInputs
 from foldwise.statistics.wording import value_text
@@ -29,6 +30,8 @@ def write_raw_outputs(folder: Path, raw: pd.DataFrame, inputs: ExperimentInputs)
     failed = raw[raw["parse_status"] != OK]
     write_csv(folder / "diagnostics" / "parse_failures.csv", failed[list(FAILURE_COLUMNS)])
     errors = (raw["prediction"] - raw["ground_truth"]).abs().sort_values(ascending=False)
+    if not inputs.worst_n:
+        return
     step = max(1, len(raw) // inputs.worst_n)
     chosen = [
         *errors.index[: inputs.worst_n], *failed.index[: inputs.worst_n], *raw.index[::step]
@@ -36,7 +39,7 @@ def write_raw_outputs(folder: Path, raw: pd.DataFrame, inputs: ExperimentInputs)
     for row in dict.fromkeys(chosen):
         call = raw.loc[row]
         low, high = inputs.training_ranges[int(call["fold"])]
-        name = f"{call['id']}_seed_{call['seed']}.txt"
+        name = safe_name(f"{call['id']}_seed_{call['seed']}") + ".txt"
         write_text(folder / "calls" / name, call_text(call, low, high))
 
 
