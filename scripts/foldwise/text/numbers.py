@@ -30,7 +30,7 @@ _DASHES = re.compile("[\N{MINUS SIGN}\N{MODIFIER LETTER MINUS SIGN}\N{HEAVY MINU
 _MINUS = re.compile(r"\b(?:minus|negative)\s*(?=[-+]?\s*\.?\d)", re.IGNORECASE)
 # Pieces that are not one number, or whose sign or size nobody can tell.
 _UNCLEAR = re.compile(
-    r"\d\s+\.\d|\d\.\s+\d|\d\.\.+\d|\d\s*-\s*\.?\d|[-+]\s*[-+]\s*\.?\d|[±∓<>≤≥]\s*[-+]?\s*\.?\d"
+    r"\d\s*\^|\d\s+[eE][-+]?\d|\d\s+\.\d|\d\.\s+\d|\d\.\.+\d|\d\s*-\s*\.?\d|[-+]\s*[-+]\s*\.?\d|[±∓<>≤≥¬]\s*[-+]?\s*\.?\d"
 )
 _ANY_UNIT = re.compile(
     r"\d\s*(?:%|[munkMGTpfµ]?(?:eV|J|cal|Ha|Ry|Pa|Hz|m|mol)\b|[mµ]?K\b|Å|bar\b|atm\b|hartrees?\b|"
@@ -169,7 +169,12 @@ def parse_number(text: str, unit: str = "") -> tuple[str, float]:
 
 def _plain_signs(text: str) -> str:
     """The text with ASCII digits and signs."""
-    plain = unicodedata.normalize("NFKC", text)
+    # Raised digits are not digits of the number, and what has no width hides a sign from it.
+    raised = (
+        "^" if unicodedata.decomposition(each).startswith("<super>") else each for each in text
+    )
+    seen = (each for each in raised if unicodedata.category(each) != "Cf")
+    plain = unicodedata.normalize("NFKC", "".join(seen))
     plain = "".join("-" if unicodedata.category(each) == "Pd" else each for each in plain)
     return _MINUS.sub("-", _DASHES.sub("-", plain))
 

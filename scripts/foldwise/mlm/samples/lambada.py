@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foldwise.common.errors import FoldwiseError
@@ -96,7 +97,12 @@ def _hub_lambada(name: str) -> Lambada:
 
 def _rows(path: Path) -> list[tuple[int, Any]]:
     if path.suffix == ".parquet":
-        return list(enumerate(pq.read_table(path).to_pylist(), start=1))
+        try:
+            return list(enumerate(pq.read_table(path).to_pylist(), start=1))
+        except (OSError, pa.ArrowException) as error:
+            raise FoldwiseError(
+                "it is not a Parquet file", where=str(path), hint="Copy it again."
+            ) from error
     if path.suffix not in (".csv", ".tsv"):
         return [(number, value) for number, value in json_lines(path) if value is not None]
     return list(csv_rows(path, delimiter="\t" if path.suffix == ".tsv" else ","))

@@ -70,9 +70,9 @@ def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
             continue
         try:
             yield number, json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise FoldwiseError(
-                f"line {number} is no valid JSON ({error.msg})",
+                f"line {number} is no valid JSON ({getattr(error, 'msg', error)})",
                 where=str(path),
                 hint="Write one JSON object per line.",
             ) from error

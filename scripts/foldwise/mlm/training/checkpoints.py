@@ -63,11 +63,13 @@ def _clear_earlier(out: Path, work: str) -> None:
     """
     replaced: list[Path] = []
     for folder in _checkpoints(out):
+        if folder.is_symlink():  # what it leads to is another's, whatever its mark
+            raise _foreign(folder)
         maker = _work_of(folder / MARK)
         if maker == work:
             continue
         cut_off = maker is None and folder.is_dir() and not any(folder.iterdir())
-        if folder.is_symlink() or not (cut_off or (maker and WORKFLOW_JOB in os.environ)):
+        if not (cut_off or (maker and WORKFLOW_JOB in os.environ)):
             raise _foreign(folder)
         replaced.append(folder)
     for folder in replaced:

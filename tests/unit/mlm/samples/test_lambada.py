@@ -41,3 +41,11 @@ def test_bad_lambada_rows(tmp_path, row, said):
     assert said in message(read_lambada, path)
     path.write_text("")
     assert "holds no row" in message(read_lambada, path)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"text": ' + "9" * 5_000 + "}"])
+def test_impossible_json_is_one_line(tmp_path, content):
+    (tmp_path / "deep.jsonl").write_text(content)
+    assert "deep.jsonl" in message(read_lambada, tmp_path / "deep.jsonl")
+    (tmp_path / "junk.parquet").write_bytes(content.encode())
+    assert "junk.parquet" in message(read_lambada, tmp_path / "junk.parquet")

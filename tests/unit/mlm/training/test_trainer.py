@@ -133,3 +133,15 @@ def test_a_job_of_the_workflow_replaces_only_marked_checkpoints(tmp_path, monkey
     shutil.rmtree(tmp_path / "checkpoint-7")
     assert finished_record(tmp_path, "now") is None
     assert not (tmp_path / "checkpoint-4").exists()
+
+
+def test_a_linked_checkpoint_is_never_followed(tmp_path):
+    """Whatever its mark: files of another folder would go."""
+    real, out = tmp_path / "elsewhere", tmp_path / "out"
+    mark(real, "mine")
+    (real / "optimizer.pt").write_text("state")
+    out.mkdir()
+    (out / "checkpoint-4").symlink_to(real)
+    with pytest.raises(FoldwiseError, match="checkpoint-4"):
+        finished_record(out, "mine")
+    assert (real / "optimizer.pt").read_text() == "state"
