@@ -3,6 +3,11 @@
 import sys
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("foldwise", deadline=None)
+settings.load_profile("foldwise")
 
 
 @pytest.fixture(autouse=True)
